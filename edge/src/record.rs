@@ -1,0 +1,60 @@
+//! What travels: one post, sensor reading or log line, as its source gave it.
+
+use std::fmt;
+
+/// The longest partition key Kinesis takes, in Unicode characters.
+pub const MAX_KEY_CHARS: usize = 256;
+
+/// The largest record a stream takes unless it was told otherwise: partition key and data together, before base64.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// One record on its way to the stream. Borrowed: its bytes live in the source's buffer, then in the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Decides the shard, and so what stays in order with what: 1 to [`MAX_KEY_CHARS`] characters.
+    pub partition_key: &'a str,
+    /// The bytes as the source gave them.
+    pub data: &'a [u8],
+}
+
+/// Why bytes can never be a record of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// Key and data together are over [`MAX_RECORD_BYTES`]; holds how many bytes they are.
+    TooLarge(usize),
+    /// There is no partition key.
+    NoKey,
+    /// There is no data.
+    NoData,
+}
+
+impl<'a> Record<'a> {
+    /// A record the stream can take. A key that is too long is cut to its first [`MAX_KEY_CHARS`] characters.
+    pub fn new(partition_key: &'a str, data: &'a [u8]) -> Result<Self, Unfit> {
+        let end = partition_key.char_indices().nth(MAX_KEY_CHARS).map_or(partition_key.len(), |(at, _)| at);
+        let record = Self { partition_key: &partition_key[..end], data };
+        match record.len_bytes() {
+            _ if partition_key.is_empty() => Err(Unfit::NoKey),
+            _ if data.is_empty() => Err(Unfit::NoData),
+            len if len > MAX_RECORD_BYTES => Err(Unfit::TooLarge(len)),
+            _ => Ok(record),
+        }
+    }
+
+    /// Bytes that count against the stream's limits: key and data, before base64.
+    pub fn len_bytes(&self) -> usize {
+        self.partition_key.len() + self.data.len()
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge(len) => write!(f, "{len} bytes; a record of the stream holds at most {MAX_RECORD_BYTES}"),
+            Self::NoKey => f.write_str("it has no partition key"),
+            Self::NoData => f.write_str("it is empty"),
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
