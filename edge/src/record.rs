@@ -31,8 +31,14 @@ pub enum Unfit {
 impl<'a> Record<'a> {
     /// A record the stream can take. A key that is too long is cut to its first [`MAX_KEY_CHARS`] characters.
     pub fn new(partition_key: &'a str, data: &'a [u8]) -> Result<Self, Unfit> {
-        let end = partition_key.char_indices().nth(MAX_KEY_CHARS).map_or(partition_key.len(), |(at, _)| at);
-        let record = Self { partition_key: &partition_key[..end], data };
+        let end = partition_key
+            .char_indices()
+            .nth(MAX_KEY_CHARS)
+            .map_or(partition_key.len(), |(at, _)| at);
+        let record = Self {
+            partition_key: &partition_key[..end],
+            data,
+        };
         match record.len_bytes() {
             _ if partition_key.is_empty() => Err(Unfit::NoKey),
             _ if data.is_empty() => Err(Unfit::NoData),
@@ -50,7 +56,10 @@ impl<'a> Record<'a> {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge(len) => write!(f, "{len} bytes; a record of the stream holds at most {MAX_RECORD_BYTES}"),
+            Self::TooLarge(len) => write!(
+                f,
+                "{len} bytes; a record of the stream holds at most {MAX_RECORD_BYTES}"
+            ),
             Self::NoKey => f.write_str("it has no partition key"),
             Self::NoData => f.write_str("it is empty"),
         }

@@ -8,15 +8,25 @@ use std::{env, fs};
 /// The file that belongs to the spool at `card`, as `<tmpfs>/headwater-<crc of its absolute path>.<kind>`; `None` where this machine has
 /// no tmpfs the program may write to. The folder is systemd's RUNTIME_DIRECTORY, else XDG_RUNTIME_DIR, else /dev/shm.
 pub fn file_beside(card: &Path, kind: &str) -> Option<PathBuf> {
-    let name = format!("headwater-{:08x}.{kind}", crc32c::crc32c(absolute(card).as_os_str().as_encoded_bytes()));
-    folders().find(|folder| is_tmpfs(folder)).map(|folder| folder.join(name))
+    let name = format!(
+        "headwater-{:08x}.{kind}",
+        crc32c::crc32c(absolute(card).as_os_str().as_encoded_bytes())
+    );
+    folders()
+        .find(|folder| is_tmpfs(folder))
+        .map(|folder| folder.join(name))
 }
 
 fn folders() -> impl Iterator<Item = PathBuf> {
     // systemd joins several folders with a colon; the first is the service's own.
     let first = |names: String| names.split(':').next().map(PathBuf::from);
-    let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(|name| env::var(name).ok());
-    named.filter_map(first).filter(|folder| folder.is_absolute()).chain([PathBuf::from("/dev/shm")])
+    let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"]
+        .into_iter()
+        .filter_map(|name| env::var(name).ok());
+    named
+        .filter_map(first)
+        .filter(|folder| folder.is_absolute())
+        .chain([PathBuf::from("/dev/shm")])
 }
 
 fn is_tmpfs(folder: &Path) -> bool {
@@ -28,7 +38,10 @@ fn is_tmpfs(folder: &Path) -> bool {
 /// `card` from the root, its folder's links resolved: the same file is the same name, wherever it is called from.
 fn absolute(card: &Path) -> PathBuf {
     let absolute = std::path::absolute(card).unwrap_or_else(|_| card.to_owned());
-    match (absolute.parent().map(fs::canonicalize), absolute.file_name()) {
+    match (
+        absolute.parent().map(fs::canonicalize),
+        absolute.file_name(),
+    ) {
         (Some(Ok(folder)), Some(name)) => folder.join(name),
         _ => absolute,
     }

@@ -23,12 +23,21 @@ impl State {
     pub fn open(ram: Option<PathBuf>, card: Option<PathBuf>) -> Self {
         let read = |path: &PathBuf| serde_json::from_slice(&fs::read(path).ok()?).ok();
         let facts = ram.iter().chain(&card).find_map(read).unwrap_or_default();
-        Self { facts: Mutex::new(facts), ram, card }
+        Self {
+            facts: Mutex::new(facts),
+            ram,
+            card,
+        }
     }
 
     /// The fact called `name`, read as a `T`; `None` if there is none, or none that can be read so.
     pub fn get<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).get(name)?.parse().ok()
+        self.facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)?
+            .parse()
+            .ok()
     }
 
     /// Remembers a fact across a crash of the program.
@@ -40,13 +49,19 @@ impl State {
 
     /// Remembers all facts across a power cut: one small write to the card.
     pub fn save(&self) {
-        self.write(&self.facts.lock().unwrap_or_else(PoisonError::into_inner), self.card.as_deref());
+        self.write(
+            &self.facts.lock().unwrap_or_else(PoisonError::into_inner),
+            self.card.as_deref(),
+        );
     }
 
     fn write(&self, facts: &BTreeMap<String, String>, path: Option<&Path>) {
         let Some(path) = path else { return };
         if let Err(error) = replace(path, &serde_json::to_vec(facts).unwrap_or_default()) {
-            debug!("the state in {} could not be written: {error}", path.display());
+            debug!(
+                "the state in {} could not be written: {error}",
+                path.display()
+            );
         }
     }
 }
