@@ -30,9 +30,11 @@ fn folders() -> impl Iterator<Item = PathBuf> {
 }
 
 fn is_tmpfs(folder: &Path) -> bool {
-    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
     let writable = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
-    writable && rustix::fs::statfs(folder).is_ok_and(|stat| i64::from(stat.f_type) == TMPFS_MAGIC)
+    writable
+        && rustix::fs::statfs(folder)
+            .is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(TMPFS_MAGIC))
 }
 
 /// `card` from the root, its folder's links resolved: the same file is the same name, wherever it is called from.
