@@ -2,6 +2,8 @@
 
 mod basics;
 mod crash;
+mod faults;
+mod model;
 mod sim;
 
 use std::ops::ControlFlow;
@@ -10,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use self::sim::{Image, SimDisk, SimSlot};
 use super::schedule::Due;
-use super::{Appended, Options, Seq, Spool, WhenFull};
+use super::{Appended, Options, Seq, Spool, Stats, WhenFull};
 use crate::record::Record;
 use crate::time::{Clock, Stop};
 

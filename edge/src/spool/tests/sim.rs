@@ -208,7 +208,7 @@ pub struct SimSlot<T> {
     disk: Arc<Mutex<Option<Arc<SimDisk<T>>>>>,
     made: Mutex<Option<Arc<SimDisk<T>>>>,
     wrap: Wrap<T>,
-    /// Errors for those who come to make or open it.
+    /// The error for those who come to make it.
     pub refuse: Arc<Mutex<Option<ErrorKind>>>,
 }
 
@@ -244,7 +244,6 @@ impl<T: Send + std::fmt::Debug + 'static> SimSlot<T> {
 
 impl<T: Send + std::fmt::Debug + 'static> Slot for SimSlot<T> {
     fn open(&self) -> Result<Arc<dyn Storage>, OpenError> {
-        self.refused()?;
         let disk = self.disk.lock().unwrap().clone();
         let disk = disk.ok_or(io::Error::from(ErrorKind::NotFound))?;
         Ok((self.wrap)(disk))
