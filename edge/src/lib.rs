@@ -1,6 +1,10 @@
 //! Skeleton.
+pub mod aws;
+pub mod http;
 pub mod record;
 pub mod runtime;
+pub mod source;
 pub mod spool;
 pub mod state;
+pub mod status;
 pub mod time;

@@ -1,0 +1,3 @@
+//! What every AWS service asks of a caller: who it is, and what time it is.
+
+pub mod sign;

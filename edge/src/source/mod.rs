@@ -1,0 +1,80 @@
+//! Where records come from. A source reads, and hands each record to its [`Feed`]; it owns its connection, its reconnects and its place in
+//! the stream, and nothing else. It runs in a thread of its own and blocks.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::record::Record;
+use crate::spool::{Appended, Spool};
+use crate::state::State;
+use crate::status::Counters;
+use crate::time::{Clock, Stop};
+
+/// One kind of stream.
+pub trait Source: Send {
+    /// Reads until the stream ends or `feed` is stopped. Trouble that heals, and trouble that a person must mend while the board waits, is
+    /// logged and retried in here: an error means that this source can never go on, and says why and what to do.
+    fn run(&mut self, feed: &Feed) -> anyhow::Result<()>;
+}
+
+/// What a source works with: the way into the spool, the time, and what it remembers across a restart.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// Where records go.
+    pub spool: Arc<Spool>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The request to end.
+    pub stop: Arc<Stop>,
+    /// What the user is told of the stream.
+    pub counters: Arc<Counters>,
+    /// What the source remembers across a restart, under names that begin with its own: `x.backoff`.
+    pub state: Arc<State>,
+    /// Whether each record's text is printed as it is read.
+    pub echo: bool,
+}
+
+/// The feed takes no more: the program is ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl Feed {
+    /// Hands over one record, with the `position` right after it (at most 255 bytes, the source's own format) and its text as a person
+    /// would read it. Returns once the record survives a crash of the program, or was dropped by the spool's policy, and counted.
+    pub fn put(&self, record: Record<'_>, position: &[u8], text: &str) -> Result<(), Stopped> {
+        if self.stop.asked() {
+            return Err(Stopped);
+        }
+        match self.spool.append(record, position) {
+            Appended::Kept(_) | Appended::Dropped => {
+                self.counters.read.add(1);
+                if self.echo {
+                    // A terminal that went away is no reason to stop reading.
+                    let _ = writeln!(std::io::stdout().lock(), "{text}");
+                }
+                Ok(())
+            }
+            Appended::Closed => Err(Stopped),
+        }
+    }
+
+    /// Where an earlier run ended: the position of the newest record that survived; empty if there was none.
+    pub fn position(&self) -> Vec<u8> {
+        self.spool.position()
+    }
+
+    /// Waits before the next attempt.
+    pub fn sleep(&self, pause: Duration) -> Result<(), Stopped> {
+        if self.clock.sleep(pause, &self.stop) {
+            Err(Stopped)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Whether texts are shown as they are read: standard output is a terminal.
+pub fn echoes(quiet: bool) -> bool {
+    !quiet && std::io::stdout().is_terminal()
+}
