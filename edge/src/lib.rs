@@ -1,6 +1,7 @@
 //! Skeleton.
 pub mod aws;
 pub mod http;
+pub mod kinesis;
 pub mod record;
 pub mod runtime;
 pub mod source;
