@@ -9,7 +9,7 @@ use std::{env, fs};
 use anyhow::{Context, bail, ensure};
 use rustls::pki_types::CertificateDer;
 use ureq::Agent;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 
 /// Sent with every request; X asks for a versioned one.
 pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
@@ -76,17 +76,16 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// An agent that keeps its connections, follows no redirect, leaves every status to the caller, and goes through HTTPS_PROXY unless NO_PROXY
-/// says otherwise. `silence` is the longest it waits for the next byte.
+/// An agent that keeps its connections, follows no redirect, leaves every status to the caller, and
+/// goes through HTTPS_PROXY unless NO_PROXY says otherwise. `silence` is the longest it waits for the
+/// next byte.
 pub fn agent(roots: &Roots, silence: Duration) -> Agent {
-    agent_with(
-        TlsConfig::builder().root_certs(roots.for_ureq()).build(),
-        silence,
-    )
+    agent_with(TlsConfig::builder(), roots, silence)
 }
 
-/// The same, with a TLS setting of its own: a client certificate, say.
-pub fn agent_with(tls: TlsConfig, silence: Duration) -> Agent {
+/// The same, with more to say about TLS: a client certificate, say.
+pub fn agent_with(tls: TlsConfigBuilder, roots: &Roots, silence: Duration) -> Agent {
+    let tls = tls.root_certs(roots.for_ureq()).build();
     Agent::config_builder()
         .tls_config(tls)
         .user_agent(USER_AGENT)

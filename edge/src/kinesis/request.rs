@@ -177,13 +177,20 @@ impl Batch {
         }
     }
 
-    /// Lets go of the first `count` records.
-    pub fn drop_first(&mut self, count: usize) {
+    /// Lets go of the first `count` records. Says the number below which none is left in the batch or
+    /// before it.
+    pub fn drop_first(&mut self, count: usize) -> Seq {
+        let last = self
+            .entries
+            .get(count.saturating_sub(1))
+            .or(self.entries.last());
+        let after = last.map_or(0, |entry| entry.seq + 1);
         if count >= self.entries.len() {
             self.clear();
         } else {
             self.keep_undelivered(&[Class::Delivered; MAX_RECORDS][..count]);
         }
+        self.entries.first().map_or(after, |entry| entry.seq)
     }
 
     /// The first record's key and data as they stand in the body, JSON escapes and base64 included.
