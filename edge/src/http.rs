@@ -1,10 +1,10 @@
 //! What every connection of the board has in common: whom it trusts, how long it waits, and that it is encrypted.
 
 use std::fmt;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, fs};
 
 use anyhow::{Context, bail, ensure};
 use rustls::pki_types::CertificateDer;
@@ -26,10 +26,10 @@ pub struct Roots {
 
 impl Roots {
     /// The PEM file named by AWS_CA_BUNDLE, else by SSL_CERT_FILE, in the place of the built-in roots.
-    pub fn from_env() -> anyhow::Result<Self> {
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let named = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"]
             .into_iter()
-            .find_map(|name| Some((name, env::var_os(name).filter(|value| !value.is_empty())?)));
+            .find_map(|name| Some((name, env(name).filter(|value| !value.is_empty())?)));
         let Some((name, path)) = named else {
             return Ok(Self::default());
         };

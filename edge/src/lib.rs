@@ -1,5 +1,6 @@
 //! Skeleton.
 pub mod aws;
+pub mod cli;
 pub mod http;
 pub mod kinesis;
 pub mod record;

@@ -4,7 +4,6 @@
 //! `credential_process = aws configure export-credentials --profile NAME`.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,16 +32,16 @@ impl Profile {
 
     /// The profile that AWS_PROFILE names, else `default`, in the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name, else those
     /// in the home folder; `None` if there is no such profile.
-    pub fn from_env() -> Option<Self> {
-        let file = |name: &str, default: &str| match env::var_os(name) {
-            Some(path) if !path.is_empty() => PathBuf::from(path),
-            _ => PathBuf::from(env::var_os("HOME").unwrap_or_default())
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
+        let set = |name: &str| env(name).filter(|value| !value.is_empty());
+        let file = |name: &str, default: &str| match set(name) {
+            Some(path) => PathBuf::from(path),
+            None => PathBuf::from(set("HOME").unwrap_or_default())
                 .join(".aws")
                 .join(default),
         };
-        let name = env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
         let profile = Self {
-            name: name.unwrap_or_else(|| "default".to_owned()),
+            name: set("AWS_PROFILE").unwrap_or_else(|| "default".to_owned()),
             config: file("AWS_CONFIG_FILE", "config"),
             credentials: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
         };
