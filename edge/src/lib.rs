@@ -5,6 +5,7 @@ pub mod http;
 pub mod kinesis;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod runtime;
 pub mod source;
 pub mod spool;

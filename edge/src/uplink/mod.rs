@@ -25,7 +25,8 @@ use crate::time::{Clock, Stop};
 use backoff::Backoff;
 pub use dead_letter::DeadLetters;
 use order::Order;
-use trouble::{Place, Trouble};
+pub use trouble::Place;
+use trouble::Trouble;
 
 /// How far the board's clock is off, kept across restarts.
 const OFFSET: &str = "clock.offset_ms";

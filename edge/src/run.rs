@@ -1,0 +1,194 @@
+//! One run: the threads, and how they end.
+//!
+//! source thread -> spool -> uplink thread; a committer thread brings to the card what reached its deadline. The end comes in one of three
+//! ways: the source has no more (all is delivered first), a signal (what can be is delivered in [`ENDING`], the rest is committed), or a
+//! thread that failed (the rest is committed, and systemd starts the program again).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+use std::{fs, thread};
+
+use anyhow::{Context, bail};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::aws::credentials::Keychain;
+use crate::cli::Config;
+use crate::kinesis::client::Client;
+use crate::runtime;
+use crate::source::{self, Feed, Source};
+use crate::spool::Spool;
+use crate::state::State;
+use crate::status::{Counters, Snapshot};
+use crate::time::{Clock, Stop, SystemClock};
+use crate::uplink::{DeadLetters, Place, Uplink};
+
+/// How long delivery may go on after a signal.
+const ENDING: Duration = Duration::from_secs(4);
+
+/// How often the metrics file is written anew.
+const METRICS_EVERY: Duration = Duration::from_secs(1);
+
+/// What the threads tell the main one.
+enum Event {
+    Signal,
+    SourceEnded(anyhow::Result<()>),
+    UplinkEnded,
+    Failed(&'static str),
+}
+
+/// Reads and delivers until the source ends or a signal comes.
+pub fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let source = source(&config)?;
+    if let Some(folder) = config.spool.card.parent() {
+        // A folder that cannot be made leaves a spool that runs from memory, and says why.
+        let _ = fs::create_dir_all(folder);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let card = config.spool.card.clone();
+    let spool = Arc::new(Spool::open(config.spool, clock.clone())?);
+    let feed = Feed {
+        spool: spool.clone(),
+        clock: clock.clone(),
+        stop: Arc::new(Stop::default()),
+        counters: Arc::new(Counters::default()),
+        state: Arc::new(State::open(
+            runtime::file_beside(&card, "state"),
+            Some(card.with_added_extension("state")),
+        )),
+        echo: source::echoes(config.quiet),
+    };
+    let abort = Arc::new(Stop::default());
+    let uplink = Uplink {
+        spool: spool.clone(),
+        client: Client::new(&config.endpoint, &config.region, config.roots),
+        keychain: Keychain::new(config.provider),
+        dead_letters: DeadLetters::new(card.with_added_extension("dead")),
+        clock,
+        counters: feed.counters.clone(),
+        state: feed.state.clone(),
+        place: Place {
+            stream: config.stream,
+            region: config.region,
+            host: config.endpoint.authority().to_owned(),
+        },
+        ordered: config.ordered,
+        stop: feed.stop.clone(),
+        abort: abort.clone(),
+    };
+
+    let (tell, events) = sync_channel(8);
+    watch_signals(tell.clone())?;
+    start("source", &tell, {
+        let feed = feed.clone();
+        move || Some(Event::SourceEnded(read(source, &feed)))
+    })?;
+    start("uplink", &tell, move || {
+        uplink.run();
+        Some(Event::UplinkEnded)
+    })?;
+    start("committer", &tell, {
+        let spool = spool.clone();
+        move || {
+            spool.run_committer();
+            None
+        }
+    })?;
+
+    let metrics = || {
+        if let Some(path) = &config.metrics_file {
+            Snapshot::take(&feed.counters, &spool.stats()).write_metrics(path);
+        }
+    };
+    let ended = until_the_end(&events, &feed, &abort, &metrics);
+    spool.close();
+    spool.commit();
+    feed.state.save();
+    metrics();
+    let waiting = spool.stats().waiting_records;
+    let counters = &feed.counters;
+    log::info!(
+        "read {}, delivered {}, {waiting} wait in the spool",
+        counters.read.get(),
+        counters.delivered.get()
+    );
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// Follows the threads until nothing more is to be done but to commit.
+fn until_the_end(
+    events: &Receiver<Event>,
+    feed: &Feed,
+    abort: &Stop,
+    metrics: &dyn Fn(),
+) -> anyhow::Result<()> {
+    let mut source_result = Ok(());
+    let mut deadline = None;
+    loop {
+        let left = deadline.map(|deadline: Duration| deadline.saturating_sub(feed.clock.elapsed()));
+        match events.recv_timeout(left.unwrap_or(METRICS_EVERY).min(METRICS_EVERY)) {
+            Ok(Event::UplinkEnded) => return source_result,
+            Ok(Event::Failed(thread)) => bail!(
+                "the {thread} failed, which is a fault of this program; every post that was read is kept"
+            ),
+            Ok(Event::SourceEnded(result)) => {
+                source_result = result;
+                feed.spool.close();
+            }
+            Ok(Event::Signal) if feed.stop.asked() => return Ok(()),
+            Ok(Event::Signal) => {
+                feed.stop.ask();
+                feed.spool.close();
+                deadline = Some(feed.clock.elapsed() + ENDING);
+            }
+            Err(RecvTimeoutError::Timeout) if left.is_some_and(|left| left.is_zero()) => {
+                abort.ask();
+                return source_result;
+            }
+            Err(RecvTimeoutError::Timeout) => metrics(),
+            Err(RecvTimeoutError::Disconnected) => return source_result,
+        }
+    }
+}
+
+fn source(_config: &Config) -> anyhow::Result<Box<dyn Source>> {
+    bail!("no source yet")
+}
+
+fn read(mut source: Box<dyn Source>, feed: &Feed) -> anyhow::Result<()> {
+    source.run(feed)
+}
+
+/// Starts a thread whose end, and whose fault, the main one hears of.
+fn start(
+    name: &'static str,
+    tell: &SyncSender<Event>,
+    work: impl FnOnce() -> Option<Event> + Send + 'static,
+) -> anyhow::Result<()> {
+    let tell = tell.clone();
+    let guarded = move || {
+        let event = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Some(Event::Failed(name)));
+        if let Some(event) = event {
+            // Nobody listens any more when the program is ending already.
+            let _ = tell.send(event);
+        }
+    };
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(guarded)
+        .context("no thread can be started")?;
+    Ok(())
+}
+
+fn watch_signals(tell: SyncSender<Event>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("signals cannot be watched")?;
+    start("signals", &tell.clone(), move || {
+        for _ in signals.forever() {
+            let _ = tell.send(Event::Signal);
+        }
+        None
+    })
+}
