@@ -9,7 +9,9 @@ use std::{env, fs};
 use anyhow::{Context, bail, ensure};
 use rustls::pki_types::CertificateDer;
 use ureq::Agent;
+use ureq::config::ConfigBuilder;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::typestate::AgentScope;
 
 /// Sent with every request; X asks for a versioned one.
 pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
@@ -55,6 +57,11 @@ impl Roots {
         Ok(Self { own: Some(own) })
     }
 
+    /// TLS that trusts these certificates.
+    pub fn tls(&self) -> TlsConfig {
+        TlsConfig::builder().root_certs(self.for_ureq()).build()
+    }
+
     fn for_ureq(&self) -> RootCerts {
         match &self.own {
             None => RootCerts::WebPki,
@@ -79,14 +86,16 @@ impl fmt::Debug for Roots {
 /// An agent that keeps its connections, follows no redirect, leaves every status to the caller, and goes through HTTPS_PROXY unless NO_PROXY
 /// says otherwise. `silence` is the longest it waits for the next byte.
 pub fn agent(roots: &Roots, silence: Duration) -> Agent {
-    agent_with(
-        TlsConfig::builder().root_certs(roots.for_ureq()).build(),
-        silence,
-    )
+    agent_with(roots.tls(), silence)
 }
 
 /// The same, with a TLS setting of its own: a client certificate, say.
 pub fn agent_with(tls: TlsConfig, silence: Duration) -> Agent {
+    config(tls, silence).build().new_agent()
+}
+
+/// What [`agent_with`] is made of, for those who bring a connector of their own.
+pub fn config(tls: TlsConfig, silence: Duration) -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
         .tls_config(tls)
         .user_agent(USER_AGENT)
@@ -95,8 +104,6 @@ pub fn agent_with(tls: TlsConfig, silence: Duration) -> Agent {
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_per_read(Some(silence))
         .timeout_per_write(Some(silence))
-        .build()
-        .new_agent()
 }
 
 /// The address of a server: `https://` or `wss://`, or unencrypted to this machine itself. Without a slash at its end.

@@ -1,5 +1,6 @@
 //! Skeleton.
 pub mod aws;
+pub mod filter;
 pub mod http;
 pub mod record;
 pub mod runtime;
