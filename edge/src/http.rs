@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use rustls::pki_types::CertificateDer;
 use ureq::Agent;
+use ureq::config::ConfigBuilder;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
+use ureq::typestate::AgentScope;
 
 /// Sent with every request; X asks for a versioned one.
 pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
@@ -80,11 +82,17 @@ impl fmt::Debug for Roots {
 /// goes through HTTPS_PROXY unless NO_PROXY says otherwise. `silence` is the longest it waits for the
 /// next byte.
 pub fn agent(roots: &Roots, silence: Duration) -> Agent {
-    agent_with(TlsConfig::builder(), roots, silence)
+    config(TlsConfig::builder(), roots, silence)
+        .build()
+        .new_agent()
 }
 
-/// The same, with more to say about TLS: a client certificate, say.
-pub fn agent_with(tls: TlsConfigBuilder, roots: &Roots, silence: Duration) -> Agent {
+/// What [`agent`] is made of, for those with more to say: about TLS, or with a connector of their own.
+pub fn config(
+    tls: TlsConfigBuilder,
+    roots: &Roots,
+    silence: Duration,
+) -> ConfigBuilder<AgentScope> {
     let tls = tls.root_certs(roots.for_ureq()).build();
     Agent::config_builder()
         .tls_config(tls)
@@ -94,8 +102,6 @@ pub fn agent_with(tls: TlsConfigBuilder, roots: &Roots, silence: Duration) -> Ag
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_per_read(Some(silence))
         .timeout_per_write(Some(silence))
-        .build()
-        .new_agent()
 }
 
 /// The address of a server: `https://` or `wss://`, or unencrypted to this machine itself. Without a slash at its end.

@@ -16,9 +16,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::aws::credentials::Keychain;
-use crate::cli::Config;
+use crate::cli::{self, Config};
 use crate::kinesis::client::Client;
 use crate::runtime;
+use crate::source::lines::Lines;
+use crate::source::x::X;
 use crate::source::{self, Feed, Source};
 use crate::spool::Spool;
 use crate::state::State;
@@ -42,7 +44,7 @@ enum Event {
 
 /// Reads and delivers until the source ends or a signal comes.
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let source = source(&config)?;
+    let mut source = source(config.source);
     if let Some(folder) = config.spool.card.parent() {
         // A folder that cannot be made leaves a spool that runs from memory, and says why.
         let _ = fs::create_dir_all(folder);
@@ -84,7 +86,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     watch_signals(tell.clone())?;
     start("source", &tell, {
         let feed = feed.clone();
-        move || Some(Event::SourceEnded(read(source, &feed)))
+        move || Some(Event::SourceEnded(source.run(&feed)))
     })?;
     start("uplink", &tell, move || {
         uplink.run();
@@ -154,12 +156,11 @@ fn until_the_end(
     }
 }
 
-fn source(_config: &Config) -> anyhow::Result<Box<dyn Source>> {
-    bail!("no source yet")
-}
-
-fn read(mut source: Box<dyn Source>, feed: &Feed) -> anyhow::Result<()> {
-    source.run(feed)
+fn source(wanted: cli::Source) -> Box<dyn Source> {
+    match wanted {
+        cli::Source::X(settings) => Box::new(X::new(settings)),
+        cli::Source::Lines(settings) => Box::new(Lines::new(settings)),
+    }
 }
 
 /// Starts a thread whose end, and whose fault, the main one hears of.

@@ -1,7 +1,6 @@
 //! From raw settings to a [`Config`]: each read from the command line, else from the environment, else its default.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
@@ -11,15 +10,15 @@ use super::{Usage, values};
 use crate::aws::credentials::Provider;
 use crate::aws::credentials::iot::{self, Iot};
 use crate::aws::credentials::profile::Profile;
+use crate::filter::Filter;
 use crate::http::{Endpoint, Roots};
 use crate::runtime;
+use crate::source::{lines, x};
 use crate::spool::{self, WhenFull};
 
 /// All that a run needs.
 #[derive(Debug)]
 pub struct Config {
-    /// What to look for; `None` takes every line.
-    pub keyword: Option<String>,
     /// Where posts come from.
     pub source: Source,
     /// The stream's name.
@@ -46,57 +45,13 @@ pub struct Config {
 #[derive(Debug)]
 pub enum Source {
     /// The filtered stream of X.
-    X {
-        /// Its API.
-        endpoint: Endpoint,
-        /// How to get in.
-        access: XAccess,
-        /// Most posts to read a day.
-        max_per_day: Option<u64>,
-    },
-    /// Bluesky's Jetstream: its servers, the first first.
-    Jetstream(Vec<Endpoint>),
+    X(x::Settings),
     /// Lines of text.
-    Lines {
-        /// The file to follow; `None` is standard input.
-        input: Option<PathBuf>,
-        /// The JSON pointer to the partition key.
-        partition_key: Option<String>,
-    },
-}
-
-/// How to get into X's API.
-pub enum XAccess {
-    /// With a bearer token.
-    Bearer(String),
-    /// With the key and secret of an app, which are exchanged for a token.
-    Consumer {
-        /// The consumer key.
-        key: String,
-        /// The consumer secret.
-        secret: String,
-    },
-}
-
-impl fmt::Debug for XAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bearer(_) => "Bearer(..)",
-            Self::Consumer { .. } => "Consumer(..)",
-        })
-    }
+    Lines(lines::Settings),
 }
 
 /// The X API.
 const X_URL: &str = "https://api.x.com";
-
-/// Jetstream's public servers.
-const JETSTREAM_URLS: [&str; 4] = [
-    "wss://jetstream2.us-east.bsky.network",
-    "wss://jetstream1.us-east.bsky.network",
-    "wss://jetstream2.us-west.bsky.network",
-    "wss://jetstream1.us-west.bsky.network",
-];
 
 /// The sizes a spool may have, in bytes.
 const SPOOL_SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 30;
@@ -132,19 +87,15 @@ impl<'a> Settings<'a> {
     }
 
     /// The configuration, unless so much is missing that there is none; also then every setting was looked at.
-    pub fn config(&mut self, keyword: String) -> Option<Config> {
-        let source = self.source();
-        let keyword = Some(keyword).filter(|keyword| !keyword.trim().is_empty());
-        if keyword.is_none() && !matches!(source, Some(Source::Lines { .. })) {
-            self.missing("KEYWORD", "what to look for, as in: headwater pizza");
-        }
+    pub fn config(&mut self, keyword: &str) -> Option<Config> {
+        let roots = self.valid(Roots::from_env(self.env));
+        let source = self.source(keyword, roots.clone());
         let profile = Profile::from_env(self.env);
         let stream = self.required(options::STREAM, "the Kinesis data stream to put posts into");
         let region = match profile.as_ref().and_then(Profile::region) {
             Some(region) => self.get(options::REGION).or(Some(region)),
             None => self.required(options::REGION, "the stream's region, such as eu-west-1"),
         };
-        let roots = self.valid(Roots::from_env(self.env));
         let provider = self.provider(profile, roots.clone());
         let endpoint = self.endpoint(region.as_deref());
         let spool = self.spool();
@@ -152,7 +103,6 @@ impl<'a> Settings<'a> {
         let quiet = self.switch(options::QUIET);
         let metrics_file = self.get(options::METRICS_FILE).map(PathBuf::from);
         Some(Config {
-            keyword,
             source: source?,
             stream: stream?,
             region: region?,
@@ -166,27 +116,14 @@ impl<'a> Settings<'a> {
         })
     }
 
-    fn source(&mut self) -> Option<Source> {
+    fn source(&mut self, keyword: &str, roots: Option<Roots>) -> Option<Source> {
+        let filter = match keyword.trim() {
+            "" => None,
+            keyword => Some(self.valid(Filter::parse(keyword).map_err(Into::into))?),
+        };
         match self.get(options::SOURCE)?.as_str() {
-            "x" => self.x(),
-            "jetstream" => self.jetstream(),
-            "lines" => {
-                let input = self
-                    .get(options::INPUT)
-                    .filter(|input| input != "-")
-                    .map(PathBuf::from);
-                let partition_key = self.get(options::PARTITION_KEY);
-                if partition_key
-                    .as_ref()
-                    .is_some_and(|pointer| !pointer.starts_with('/'))
-                {
-                    self.wrong("--partition-key is a JSON pointer: it begins with a slash, as in /sensor/id");
-                }
-                Some(Source::Lines {
-                    input,
-                    partition_key,
-                })
-            }
+            "x" => self.x(filter, roots),
+            "lines" => self.lines(filter),
             other => {
                 self.wrong(&format!(
                     "there is no source '{other}': it is x, jetstream or lines"
@@ -196,11 +133,12 @@ impl<'a> Settings<'a> {
         }
     }
 
-    fn x(&mut self) -> Option<Source> {
-        let url = (self.env)("X_API_URL").filter(|url| !url.is_empty());
+    fn x(&mut self, filter: Option<Filter>, roots: Option<Roots>) -> Option<Source> {
+        let filter = self.keyword(filter);
+        let url = self.variable("X_API_URL");
         let endpoint = self.valid(Endpoint::parse(url.as_deref().unwrap_or(X_URL), self.plain));
-        let access = match self.variable("X_BEARER_TOKEN") {
-            Some(token) => Some(XAccess::Bearer(token)),
+        let auth = match self.variable("X_BEARER_TOKEN") {
+            Some(token) => Some(x::Auth::Bearer(token)),
             None => {
                 let key = self.required_variable(
                     "TWITTER_API_CONSUMER_KEY",
@@ -208,29 +146,49 @@ impl<'a> Settings<'a> {
                 );
                 let secret = self.required_variable("TWITTER_API_CONSUMER_SECRET", "its secret");
                 key.zip(secret)
-                    .map(|(key, secret)| XAccess::Consumer { key, secret })
+                    .map(|(key, secret)| x::Auth::Consumer { key, secret })
             }
         };
-        let max_per_day = self.parsed(options::MAX_PER_DAY, "a number of posts", |text| {
-            text.parse().ok()
-        });
-        Some(Source::X {
+        let max_per_day = self.parsed(
+            options::MAX_PER_DAY,
+            "a number of posts, at least 1",
+            |text| text.parse().ok(),
+        );
+        Some(Source::X(x::Settings {
             endpoint: endpoint?,
-            access: access?,
+            auth: auth?,
+            filter: filter?,
             max_per_day,
-        })
+            roots: roots?,
+        }))
     }
 
-    fn jetstream(&mut self) -> Option<Source> {
-        let own = self.variable("JETSTREAM_URL");
-        let urls = own.as_deref().map_or(JETSTREAM_URLS.to_vec(), |urls| {
-            urls.split(',').map(str::trim).collect()
-        });
-        let endpoints = urls
-            .into_iter()
-            .map(|url| Endpoint::parse(url, self.plain))
-            .collect();
-        self.valid(endpoints).map(Source::Jetstream)
+    fn lines(&mut self, filter: Option<Filter>) -> Option<Source> {
+        let input = match self.get(options::INPUT)?.as_str() {
+            "-" => lines::Input::Stdin,
+            path => lines::Input::File(path.into()),
+        };
+        let partition_key = self
+            .get(options::PARTITION_KEY)
+            .and_then(|text| self.valid(text.parse::<lines::Pointer>().map_err(Into::into)));
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        Some(Source::Lines(lines::Settings {
+            input,
+            filter,
+            partition_key,
+            host,
+        }))
+    }
+
+    /// The keyword, for a source that cannot do without.
+    fn keyword(&mut self, filter: Option<Filter>) -> Option<Filter> {
+        if filter.is_none() {
+            self.missing("KEYWORD", "what to look for, as in: headwater pizza");
+        }
+        filter
     }
 
     fn provider(&mut self, profile: Option<Profile>, roots: Option<Roots>) -> Option<Provider> {

@@ -11,7 +11,7 @@ use std::fmt;
 use lexopt::Arg;
 
 use config::Settings;
-pub use config::{Config, Source, XAccess};
+pub use config::{Config, Source};
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub fn parse(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<
         }
     }
     let mut settings = Settings::new(given, env);
-    let config = settings.config(words.join(" "));
+    let config = settings.config(&words.join(" "));
     match (config, settings.into_usage()) {
         (Some(config), usage) if usage.missing.is_empty() && usage.wrong.is_empty() => {
             Ok(Command::Run(Box::new(config)))

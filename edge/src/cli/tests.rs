@@ -1,4 +1,5 @@
 use super::*;
+use crate::source::{lines, x};
 use crate::spool::WhenFull;
 
 const ENOUGH: [(&str, &str); 7] = [
@@ -27,10 +28,17 @@ fn config(args: &[&str], env: &[(&str, &str)]) -> Config {
     }
 }
 
+fn keyword(config: &Config) -> &str {
+    match &config.source {
+        Source::X(settings) => settings.filter.keyword(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_keyword_and_the_variables_of_the_older_solution_are_enough() {
     let config = config(&["pizza"], &ENOUGH);
-    assert_eq!(config.keyword.as_deref(), Some("pizza"));
+    assert_eq!(keyword(&config), "pizza");
     assert_eq!(
         config.endpoint.as_str(),
         "https://kinesis.eu-west-1.amazonaws.com"
@@ -43,10 +51,10 @@ fn a_keyword_and_the_variables_of_the_older_solution_are_enough() {
     assert_eq!(config.spool.when_full, WhenFull::DropOldest);
     assert!(matches!(
         config.source,
-        Source::X {
-            access: XAccess::Consumer { .. },
+        Source::X(x::Settings {
+            auth: x::Auth::Consumer { .. },
             ..
-        }
+        })
     ));
 }
 
@@ -69,7 +77,7 @@ fn the_command_line_wins_over_the_environment() {
         ],
         &env,
     );
-    assert_eq!(config.keyword.as_deref(), Some("deep dish"));
+    assert_eq!(keyword(&config), "deep dish");
     assert_eq!(config.spool.size_bytes, 2 << 20);
     assert_eq!(config.spool.when_full, WhenFull::Block);
     assert_eq!(config.stream, "other");
@@ -128,16 +136,19 @@ fn an_unknown_option_is_named() {
 #[test]
 fn lines_need_no_keyword_and_no_account_at_x() {
     let config = config(&["--source", "lines"], &ENOUGH[2..]);
-    assert_eq!(config.keyword, None);
-    assert!(matches!(config.source, Source::Lines { input: None, .. }));
+    assert!(matches!(
+        config.source,
+        Source::Lines(lines::Settings {
+            input: lines::Input::Stdin,
+            filter: None,
+            ..
+        })
+    ));
 }
 
 #[test]
 fn a_keyword_that_is_a_command_stands_behind_dashes() {
-    assert_eq!(
-        config(&["--", "spool"], &ENOUGH).keyword.as_deref(),
-        Some("spool")
-    );
+    assert_eq!(keyword(&config(&["--", "spool"], &ENOUGH)), "spool");
     assert!(
         matches!(parse_with(&["spool", "stat", "FILE"], &[]), Ok(Command::Spool(rest)) if rest.len() == 2)
     );

@@ -1,6 +1,14 @@
 //! Where records come from. A source reads, and hands each record to its [`Feed`]; it owns its connection, its reconnects and its place in
 //! the stream, and nothing else. It runs in a thread of its own and blocks.
 
+pub mod backoff;
+mod lenient;
+pub mod lines;
+mod report;
+mod split;
+mod wire;
+pub mod x;
+
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,150 @@
+//! The connections of sources: watched, so that none stalls silently.
+//!
+//! A source waits most of its time for the next byte. Below TLS that wait is cut into slices; between two of them a stop is seen, and a
+//! silence that the program's clock calls too long ends the connection. Any byte counts as life: a keep-alive, a ping, half a post.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
+    TcpConnector, Transport, time,
+};
+use ureq::{Agent, Error, Timeout};
+
+use super::Feed;
+use crate::http::{self, Roots};
+use crate::time::{Clock, Stop};
+
+/// How long a stop, or the end of the program's patience, may go unseen.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// How long a connection that answered one request is kept for the next. Short: a reconnect resolves the name anew.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// A TLS record at most: a stream's posts are a few hundred bytes, its requests fewer.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// What ends a wait for the next byte.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    clock: Arc<dyn Clock>,
+    stop: Arc<Stop>,
+    silence: Duration,
+}
+
+impl Watch {
+    /// Ends a wait when `feed` is stopped, or after `silence`.
+    pub fn new(feed: &Feed, silence: Duration) -> Self {
+        Self {
+            clock: feed.clock.clone(),
+            stop: feed.stop.clone(),
+            silence,
+        }
+    }
+}
+
+/// An HTTP agent whose connections are watched. Otherwise it is [`http::agent`].
+pub fn agent(roots: &Roots, watch: &Watch) -> Agent {
+    let config = http::config(TlsConfig::builder(), roots, watch.silence)
+        .max_idle_age(IDLE)
+        .input_buffer_size(BUFFER_BYTES)
+        .output_buffer_size(BUFFER_BYTES)
+        .build();
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(watch.clone())
+            .chain(RustlsConnector::default());
+    Agent::with_parts(config, connector, DefaultResolver::default())
+}
+
+/// What went wrong with the connection to `host`, for a person: one line.
+pub fn explain(error: &Error, host: &str) -> String {
+    match error {
+        Error::HostNotFound => format!("the name {host} cannot be resolved; is the network up?"),
+        Error::Timeout(Timeout::PerRead) => format!("{host} went silent"),
+        Error::Timeout(Timeout::Connect) => format!("{host} does not answer; is the network up?"),
+        Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            format!("{host} refuses the connection; is the address right?")
+        }
+        Error::Io(error) if error.to_string().contains("failed to lookup address") => {
+            format!("the name {host} cannot be resolved; is the network up?")
+        }
+        other => format!("the connection to {host} failed: {other}"),
+    }
+}
+
+impl<In: Transport> Connector<In> for Watch {
+    type Out = Watched<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        Ok(chained.map(|inner| Watched {
+            inner,
+            heard: self.clock.elapsed(),
+            watch: self.clone(),
+        }))
+    }
+}
+
+/// A connection that waits in slices.
+#[derive(Debug)]
+pub struct Watched<T> {
+    inner: T,
+    /// When the last byte came.
+    heard: Duration,
+    watch: Watch,
+}
+
+impl<T: Transport> Transport for Watched<T> {
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let limit = timeout.for_read();
+        let start = Instant::now();
+        loop {
+            if self.watch.stop.asked() {
+                return Err(Error::Io(io::Error::other("the program is ending")));
+            }
+            if self.watch.clock.elapsed().saturating_sub(self.heard) > self.watch.silence {
+                return Err(Error::Timeout(Timeout::PerRead));
+            }
+            let left = limit.after.saturating_sub(start.elapsed());
+            let slice = NextTimeout {
+                after: time::Duration::Exact(left.min(SLICE)),
+                reason: limit.reason,
+                ..NextTimeout::default()
+            };
+            match self.inner.await_input(slice) {
+                Err(Error::Timeout(_)) if left > SLICE => {}
+                result => {
+                    self.heard = self.watch.clock.elapsed();
+                    return result;
+                }
+            }
+        }
+    }
+
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        // What is asked for now can be answered only from now on: a connection kept idle was not silent.
+        self.heard = self.watch.clock.elapsed();
+        self.inner.transmit_output(amount, timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}

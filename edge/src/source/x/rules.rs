@@ -1,0 +1,127 @@
+//! The rule that tells X which posts to send. X keeps rules between runs: those of this program's earlier keywords go, those of others,
+//! which have other tags, stay.
+
+use log::info;
+use serde::Deserialize;
+use serde_json::json;
+use ureq::http::Method;
+
+use super::outcome::Trouble;
+use super::{Client, text};
+use crate::filter::{Filter, TAG_PREFIX};
+use crate::source::Feed;
+
+const PATH: &str = "/2/tweets/search/stream/rules";
+
+/// A rule as X lists it.
+#[derive(Debug, Deserialize)]
+struct Rule {
+    id: String,
+    value: String,
+    #[serde(default)]
+    tag: Option<String>,
+}
+
+/// What X holds and what it should hold, compared.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Change {
+    delete: Vec<String>,
+    add: bool,
+}
+
+/// Makes `client`'s keyword the one rule of this program.
+pub fn reconcile(client: &Client<'_>, _feed: &Feed) -> Result<(), Trouble> {
+    let filter = &client.settings.filter;
+    let change = compare(list(client)?, filter);
+    if !change.delete.is_empty() {
+        info!(
+            "removing {} rules of earlier keywords from X",
+            change.delete.len()
+        );
+        let body = json!({"delete": {"ids": change.delete}});
+        client.call(Method::POST, PATH, Some(body.to_string()))?;
+    }
+    if change.add {
+        add(client, filter)?;
+        info!(
+            "X has the rule {}; a change takes it about 20 s",
+            filter.rule()
+        );
+    }
+    Ok(())
+}
+
+fn list(client: &Client<'_>) -> Result<Vec<Rule>, Trouble> {
+    #[derive(Deserialize)]
+    struct Listed {
+        #[serde(default)]
+        data: Option<Vec<Rule>>,
+    }
+    let answer = client.call(Method::GET, PATH, None)?;
+    let body = text(answer.into_body())
+        .map_err(|error| Trouble::Network(format!("the rules could not be read: {error}")))?;
+    let listed: Listed = serde_json::from_str(&body)
+        .map_err(|error| Trouble::Server(format!("X answered no list of rules: {error}")))?;
+    Ok(listed.data.unwrap_or_default())
+}
+
+fn compare(rules: Vec<Rule>, filter: &Filter) -> Change {
+    let (value, tag) = (filter.rule(), filter.tag());
+    let mut change = Change {
+        add: true,
+        ..Change::default()
+    };
+    for rule in rules {
+        let has = rule.tag.as_deref().unwrap_or_default();
+        if has == tag && rule.value == value && change.add {
+            change.add = false;
+        } else if has.starts_with(TAG_PREFIX) {
+            change.delete.push(rule.id);
+        }
+    }
+    change
+}
+
+/// Adds the rule. One that is there already, under whatever tag, is a success.
+fn add(client: &Client<'_>, filter: &Filter) -> Result<(), Trouble> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Added {
+        errors: Vec<Refusal>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Refusal {
+        title: String,
+        detail: String,
+        details: Vec<String>,
+    }
+    let body = json!({"add": [{"value": filter.rule(), "tag": filter.tag()}]});
+    let answer = client.call(Method::POST, PATH, Some(body.to_string()))?;
+    let added: Added = text(answer.into_body())
+        .ok()
+        .and_then(|body| serde_json::from_str(&body).ok())
+        .unwrap_or_default();
+    match added
+        .errors
+        .into_iter()
+        .find(|refusal| refusal.title != "DuplicateRule")
+    {
+        None => Ok(()),
+        Some(refusal) => {
+            let why = refusal
+                .details
+                .into_iter()
+                .next()
+                .unwrap_or(if refusal.detail.is_empty() {
+                    refusal.title
+                } else {
+                    refusal.detail
+                });
+            Err(Trouble::Person(format!(
+                "X does not accept the keyword '{}' as a rule: {why}; start headwater with another",
+                filter.keyword()
+            )))
+        }
+    }
+}
