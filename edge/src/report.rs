@@ -2,10 +2,12 @@
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+use std::{panic, process};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// Sends the program's own log lines to standard error. Those of libraries stay unsaid: they may quote a request with its headers.
+/// Sends the program's own log lines to standard error. Those of libraries stay unsaid: they may quote a
+/// request with its headers. A panic in any thread is said in one line too, and ends the process.
 pub fn start() {
     let reporter = Reporter {
         journal: std::env::var_os("JOURNAL_STREAM").is_some(),
@@ -14,6 +16,17 @@ pub fn start() {
     if log::set_boxed_logger(Box::new(reporter)).is_ok() {
         log::set_max_level(LevelFilter::Info);
     }
+    panic::set_hook(Box::new(|fault| {
+        let place = fault
+            .location()
+            .map_or_else(String::new, |place| format!(" at {place}"));
+        let what = fault.payload_as_str().unwrap_or_default();
+        log::error!(
+            "a fault of this program{place} ({what}): please report it; every post that was read is kept"
+        );
+        // A thread that is gone would leave the others waiting for it.
+        process::exit(1);
+    }));
 }
 
 #[derive(Debug)]

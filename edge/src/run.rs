@@ -1,17 +1,17 @@
 //! One run: the threads, and how they end.
 //!
-//! source thread -> spool -> uplink thread; a committer thread brings to the card what reached its deadline. The end comes in one of three
-//! ways: the source has no more (all is delivered first), a signal (what can be is delivered in [`ENDING`], the rest is committed), or a
-//! thread that failed (the rest is committed, and systemd starts the program again).
+//! source thread -> spool -> uplink thread; a committer thread brings to the card what reached its deadline.
+//! The end comes in one of two ways: the source has no more, and all is delivered first; or a signal, and
+//! what can be is delivered in [`ENDING`], the rest committed. A fault ends the process at once (see
+//! [`crate::report`]): its stage outlives it, and systemd starts it again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use std::{fs, thread};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -39,7 +39,6 @@ enum Event {
     Signal,
     SourceEnded(anyhow::Result<()>),
     UplinkEnded,
-    Failed(&'static str),
 }
 
 /// Reads and delivers until the source ends or a signal comes.
@@ -84,20 +83,18 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
 
     let (tell, events) = sync_channel(8);
     watch_signals(tell.clone())?;
-    start("source", &tell, {
-        let feed = feed.clone();
-        move || Some(Event::SourceEnded(source.run(&feed)))
+    // Whoever ends after the main thread has nobody to tell.
+    start("source", {
+        let (tell, feed) = (tell.clone(), feed.clone());
+        move || drop(tell.send(Event::SourceEnded(source.run(&feed))))
     })?;
-    start("uplink", &tell, move || {
+    start("uplink", move || {
         uplink.run();
-        Some(Event::UplinkEnded)
+        drop(tell.send(Event::UplinkEnded));
     })?;
-    start("committer", &tell, {
+    start("committer", {
         let spool = spool.clone();
-        move || {
-            spool.run_committer();
-            None
-        }
+        move || spool.run_committer()
     })?;
 
     let metrics = || {
@@ -133,9 +130,6 @@ fn until_the_end(
         let left = deadline.map(|deadline: Duration| deadline.saturating_sub(feed.clock.elapsed()));
         match events.recv_timeout(left.unwrap_or(METRICS_EVERY).min(METRICS_EVERY)) {
             Ok(Event::UplinkEnded) => return source_result,
-            Ok(Event::Failed(thread)) => bail!(
-                "the {thread} failed, which is a fault of this program; every post that was read is kept"
-            ),
             Ok(Event::SourceEnded(result)) => {
                 source_result = result;
                 feed.spool.close();
@@ -163,33 +157,19 @@ fn source(wanted: cli::Source) -> Box<dyn Source> {
     }
 }
 
-/// Starts a thread whose end, and whose fault, the main one hears of.
-fn start(
-    name: &'static str,
-    tell: &SyncSender<Event>,
-    work: impl FnOnce() -> Option<Event> + Send + 'static,
-) -> anyhow::Result<()> {
-    let tell = tell.clone();
-    let guarded = move || {
-        let event = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Some(Event::Failed(name)));
-        if let Some(event) = event {
-            // Nobody listens any more when the program is ending already.
-            let _ = tell.send(event);
-        }
-    };
+fn start(name: &'static str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
     thread::Builder::new()
         .name(name.to_owned())
-        .spawn(guarded)
+        .spawn(work)
         .context("no thread can be started")?;
     Ok(())
 }
 
 fn watch_signals(tell: SyncSender<Event>) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).context("signals cannot be watched")?;
-    start("signals", &tell.clone(), move || {
+    start("signals", move || {
         for _ in signals.forever() {
             let _ = tell.send(Event::Signal);
         }
-        None
     })
 }
