@@ -13,6 +13,10 @@ use crate::source::lenient::{First, Text};
 
 /// What a line says.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it stands on the stack for one line; a box would be an allocation for each post"
+)]
 pub enum Message<'a> {
     /// A post.
     Post(Post<'a>),
