@@ -19,6 +19,7 @@ use crate::aws::credentials::Keychain;
 use crate::cli::{self, Config};
 use crate::kinesis::client::Client;
 use crate::runtime;
+use crate::source::jetstream::Jetstream;
 use crate::source::lines::Lines;
 use crate::source::x::X;
 use crate::source::{self, Feed, Source};
@@ -153,6 +154,7 @@ fn until_the_end(
 fn source(wanted: cli::Source) -> Box<dyn Source> {
     match wanted {
         cli::Source::X(settings) => Box::new(X::new(settings)),
+        cli::Source::Jetstream(settings) => Box::new(Jetstream::new(settings)),
         cli::Source::Lines(settings) => Box::new(Lines::new(settings)),
     }
 }

@@ -13,7 +13,7 @@ use crate::aws::credentials::profile::Profile;
 use crate::filter::Filter;
 use crate::http::{Endpoint, Roots};
 use crate::runtime;
-use crate::source::{lines, x};
+use crate::source::{jetstream, lines, x};
 use crate::spool::{self, WhenFull};
 
 /// All that a run needs.
@@ -46,12 +46,22 @@ pub struct Config {
 pub enum Source {
     /// The filtered stream of X.
     X(x::Settings),
+    /// Bluesky's Jetstream.
+    Jetstream(jetstream::Settings),
     /// Lines of text.
     Lines(lines::Settings),
 }
 
 /// The X API.
 const X_URL: &str = "https://api.x.com";
+
+/// Jetstream's public servers. JETSTREAM_URL names others, separated by commas.
+const JETSTREAM_URLS: [&str; 4] = [
+    "wss://jetstream2.us-east.bsky.network",
+    "wss://jetstream1.us-east.bsky.network",
+    "wss://jetstream2.us-west.bsky.network",
+    "wss://jetstream1.us-west.bsky.network",
+];
 
 /// The sizes a spool may have, in bytes.
 const SPOOL_SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 30;
@@ -123,6 +133,7 @@ impl<'a> Settings<'a> {
         };
         match self.get(options::SOURCE)?.as_str() {
             "x" => self.x(filter, roots),
+            "jetstream" => self.jetstream(filter, roots),
             "lines" => self.lines(filter),
             other => {
                 self.wrong(&format!(
@@ -159,6 +170,24 @@ impl<'a> Settings<'a> {
             auth: auth?,
             filter: filter?,
             max_per_day,
+            roots: roots?,
+        }))
+    }
+
+    fn jetstream(&mut self, filter: Option<Filter>, roots: Option<Roots>) -> Option<Source> {
+        let filter = self.keyword(filter);
+        let own = self.variable("JETSTREAM_URL");
+        let urls = own.as_deref().map_or(JETSTREAM_URLS.to_vec(), |urls| {
+            urls.split(',').map(str::trim).collect()
+        });
+        let endpoints = urls
+            .into_iter()
+            .map(|url| Endpoint::parse(url, self.plain))
+            .collect();
+        let endpoints = self.valid(endpoints);
+        Some(Source::Jetstream(jetstream::Settings {
+            endpoints: endpoints?,
+            filter: filter?,
             roots: roots?,
         }))
     }

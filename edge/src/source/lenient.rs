@@ -111,3 +111,75 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> 
         deserializer.deserialize_seq(FirstVisitor(PhantomData))
     }
 }
+
+/// The text of a string in JSON, its quotes included in `raw`: `raw` itself where it holds no escape, else written to `buffer`.
+pub fn unescaped<'a>(raw: &'a str, buffer: &'a mut String) -> &'a str {
+    let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+    let mut rest = inner.unwrap_or_default();
+    let Some(first) = memchr::memchr(b'\\', rest.as_bytes()) else {
+        return rest;
+    };
+    buffer.clear();
+    let mut next = Some(first);
+    while let Some(at) = next {
+        buffer.push_str(&rest[..at]);
+        let (char, after) = escaped(&rest[at + 1..]);
+        buffer.push(char);
+        rest = after;
+        next = memchr::memchr(b'\\', rest.as_bytes());
+    }
+    buffer.push_str(rest);
+    buffer
+}
+
+/// The character of the escape at the start of `text`, its backslash taken off, and what follows. What is no escape, or half of a
+/// character, becomes U+FFFD.
+fn escaped(text: &str) -> (char, &str) {
+    let mut chars = text.chars();
+    let char = match chars.next() {
+        Some('b') => '\u{8}',
+        Some('f') => '\u{c}',
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some(char @ ('"' | '\\' | '/')) => char,
+        Some('u') => return utf16(chars.as_str()),
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    (char, chars.as_str())
+}
+
+/// A character by its number in UTF-16, which may take a second `\uXXXX`.
+fn utf16(text: &str) -> (char, &str) {
+    let unit = |text: &str| u16::from_str_radix(text.get(..4)?, 16).ok();
+    let Some(first) = unit(text) else {
+        return (char::REPLACEMENT_CHARACTER, text);
+    };
+    let rest = &text[4..];
+    let pair = rest
+        .strip_prefix("\\u")
+        .and_then(|second| Some((unit(second)?, &second[4..])));
+    let mut units = [first, 0];
+    let (units, after_pair) = match pair {
+        Some((second, after)) => {
+            units[1] = second;
+            (&units[..], after)
+        }
+        None => (&units[..1], rest),
+    };
+    let char = char::decode_utf16(units.iter().copied())
+        .next()
+        .and_then(Result::ok)
+        .unwrap_or(char::REPLACEMENT_CHARACTER);
+    (
+        char,
+        if char.len_utf16() == 2 {
+            after_pair
+        } else {
+            rest
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests;

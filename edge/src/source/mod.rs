@@ -2,6 +2,7 @@
 //! the stream, and nothing else. It runs in a thread of its own and blocks.
 
 pub mod backoff;
+pub mod jetstream;
 mod lenient;
 pub mod lines;
 mod report;

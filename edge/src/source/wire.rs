@@ -7,16 +7,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ureq::config::Config;
+use ureq::http::Uri;
 use ureq::tls::TlsConfig;
-use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
-    TcpConnector, Transport, time,
+    TcpConnector, Transport, TransportAdapter, time,
 };
 use ureq::{Agent, Error, Timeout};
 
 use super::Feed;
-use crate::http::{self, Roots};
+use crate::http::{self, CONNECT_TIMEOUT, Endpoint, Roots};
 use crate::time::{Clock, Stop};
 
 /// How long a stop, or the end of the program's patience, may go unseen.
@@ -49,17 +51,85 @@ impl Watch {
 
 /// An HTTP agent whose connections are watched. Otherwise it is [`http::agent`].
 pub fn agent(roots: &Roots, watch: &Watch) -> Agent {
-    let config = http::config(TlsConfig::builder(), roots, watch.silence)
+    Agent::with_parts(
+        config(roots, watch),
+        connector(watch.clone()),
+        DefaultResolver::default(),
+    )
+}
+
+/// A watched connection to `endpoint` for a protocol of the caller's own: by way of the proxy, and encrypted, as its HTTP would be.
+pub fn connect(
+    roots: &Roots,
+    watch: &Watch,
+    endpoint: &Endpoint,
+) -> Result<TransportAdapter, Error> {
+    // What ureq does for its own requests: ws is to it what http is.
+    let uri: Uri = format!("http{}", endpoint.as_str().trim_start_matches("ws"))
+        .parse()
+        .map_err(ureq::http::Error::from)?;
+    let config = config(roots, watch);
+    let resolver = DefaultResolver::default();
+    let connector = Arc::new(connector(watch.clone()));
+    let run = {
+        let connector = connector.clone();
+        move |details: &ConnectionDetails<'_>| open(&*connector, details)
+    };
+    let by_name_of_proxy = config
+        .proxy()
+        .is_some_and(|proxy| !proxy.is_no_proxy(&uri) && !proxy.resolve_target());
+    let timeout = NextTimeout {
+        after: CONNECT_TIMEOUT.into(),
+        reason: Timeout::Connect,
+        ..NextTimeout::default()
+    };
+    let addrs = if by_name_of_proxy {
+        resolver.empty()
+    } else {
+        resolver.resolve(&uri, &config, NextTimeout::default())?
+    };
+    let details = ConnectionDetails {
+        uri: &uri,
+        addrs,
+        config: &config,
+        request_level: false,
+        resolver: &resolver,
+        now: time::Instant::now(),
+        timeout,
+        current_time: Arc::new(time::Instant::now),
+        run_connector: Arc::new(run),
+        register_shutdown: Arc::new(|_| Ok(())),
+    };
+    let transport = open(&*connector, &details)?;
+    Ok(TransportAdapter::new(
+        transport,
+        details.current_time.clone(),
+    ))
+}
+
+fn config(roots: &Roots, watch: &Watch) -> Config {
+    http::config(TlsConfig::builder(), roots, watch.silence)
         .max_idle_age(IDLE)
         .input_buffer_size(BUFFER_BYTES)
         .output_buffer_size(BUFFER_BYTES)
-        .build();
-    let connector =
-        ().chain(ConnectProxyConnector::default())
-            .chain(TcpConnector::default())
-            .chain(watch.clone())
-            .chain(RustlsConnector::default());
-    Agent::with_parts(config, connector, DefaultResolver::default())
+        .build()
+}
+
+fn connector(watch: Watch) -> impl Connector<(), Out = impl Transport> {
+    ().chain(ConnectProxyConnector::default())
+        .chain(TcpConnector::default())
+        .chain(watch)
+        .chain(RustlsConnector::default())
+}
+
+fn open(
+    connector: &impl Connector<(), Out = impl Transport>,
+    details: &ConnectionDetails<'_>,
+) -> Result<Box<dyn Transport>, Error> {
+    match connector.connect(details, None)? {
+        Some(transport) => Ok(Box::new(transport)),
+        None => Err(Error::ConnectionFailed),
+    }
 }
 
 /// What went wrong with the connection to `host`, for a person: one line.
