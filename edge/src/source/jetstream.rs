@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
             &Watch::new(self.feed, SILENCE),
             endpoint,
         )
-        .map_err(|error| (Failure::Network, wire::explain(&error, host)))?;
+        .map_err(|error| (Failure::Network, crate::http::explain(&error, host)))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
@@ -312,7 +312,7 @@ fn trouble(error: tungstenite::Error, host: &str) -> Trouble {
     match error {
         tungstenite::Error::Io(error) => (
             Failure::Network,
-            wire::explain(&ureq::Error::from(error), host),
+            crate::http::explain(&ureq::Error::from(error), host),
         ),
         tungstenite::Error::Http(answer) => {
             let failure = match answer.status() {

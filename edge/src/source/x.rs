@@ -399,7 +399,10 @@ impl<'a> Client<'a> {
             self.agent.run(request)
         };
         let response = sent.map_err(|error| {
-            Trouble::Network(wire::explain(&error, self.settings.endpoint.authority()))
+            Trouble::Network(crate::http::explain(
+                &error,
+                self.settings.endpoint.authority(),
+            ))
         })?;
         if response.status().is_success() {
             return Ok(response);
@@ -415,7 +418,10 @@ impl<'a> Client<'a> {
     /// The stream broke while it was read.
     fn broken(&self, error: std::io::Error) -> Trouble {
         let error = ureq::Error::from(error);
-        Trouble::Network(wire::explain(&error, self.settings.endpoint.authority()))
+        Trouble::Network(crate::http::explain(
+            &error,
+            self.settings.endpoint.authority(),
+        ))
     }
 }
 

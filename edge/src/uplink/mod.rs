@@ -5,6 +5,7 @@
 
 mod backoff;
 mod dead_letter;
+mod explain;
 mod order;
 mod trouble;
 
@@ -24,8 +25,8 @@ use crate::time::{Clock, Stop};
 
 use backoff::Backoff;
 pub use dead_letter::DeadLetters;
+pub use explain::Place;
 use order::Order;
-pub use trouble::Place;
 use trouble::Trouble;
 
 /// How far the board's clock is off, kept across restarts.
@@ -157,7 +158,7 @@ impl Uplink {
                     code: "NoCredentials".into(),
                     message: format!("{error:#}"),
                 };
-                return self.hold(flight, problem);
+                return self.hold(flight, Class::Hold, problem);
             }
         };
         let count = flight.limit.min(flight.batch.entries().len());
@@ -176,7 +177,7 @@ impl Uplink {
             }
             Err(error) => {
                 self.client.reconnect();
-                let text = trouble::of_network(&error, &self.place, sent);
+                let text = explain::of_network(&error, &self.place, sent);
                 (Outcome::Failed(Class::Retry, text), false)
             }
         };
@@ -198,10 +199,10 @@ impl Uplink {
                     flight.mended = mended_before + 1;
                     return Next::Go;
                 }
-                self.hold(flight, problem)
+                self.hold(flight, Class::Renew(Renew::Credentials), problem)
             }
-            Outcome::Failed(Class::Hold | Class::Renew(Renew::Clock), problem) => {
-                self.hold(flight, problem)
+            Outcome::Failed(class @ (Class::Hold | Class::Renew(Renew::Clock)), problem) => {
+                self.hold(flight, class, problem)
             }
             // A failure of the class "delivered" does not exist; were there one, sending again is the safe reading.
             Outcome::Failed(Class::Retry | Class::Delivered, problem) => {
@@ -267,8 +268,8 @@ impl Uplink {
         Next::Go
     }
 
-    fn hold(&self, flight: &mut Flight, problem: Problem) -> Next {
-        self.say(flight, Class::Hold, &problem);
+    fn hold(&self, flight: &mut Flight, class: Class, problem: Problem) -> Next {
+        self.say(flight, class, &problem);
         Next::Pause(Pace::Slow)
     }
 
@@ -281,7 +282,7 @@ impl Uplink {
         } = self;
         flight
             .trouble
-            .say(class, problem, place, keychain, &**clock);
+            .say(class, problem, place, keychain.provider(), &**clock);
     }
 
     /// True when the answer's `date` changed what is known of the server's time.
@@ -289,7 +290,7 @@ impl Uplink {
         let changed = date.is_some_and(|date| flight.time.observe(sent, self.clock.wall(), date));
         if changed {
             self.state.set(OFFSET, flight.time.offset_ms());
-            log::warn!("{}", trouble::of_clock(flight.time));
+            log::warn!("{}", explain::of_clock(flight.time));
         }
         changed
     }
