@@ -1,5 +1,7 @@
 //! Credentials from AWS IoT, by a device certificate: the provider's protocol over real mutual TLS.
 
+mod support;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -9,34 +11,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use headwater::aws::credentials::iot::{Iot, Settings};
 use headwater::aws::credentials::{Keychain, Provider};
 use headwater::http::{Endpoint, Roots};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, Stream};
-
-/// An authority, and what it signs.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// A certificate for `name`, and its key.
-    fn sign(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &self.0).unwrap(), key)
-    }
-
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        roots
-    }
-}
+use rustls::{ServerConfig, ServerConnection, Stream};
+use support::tls::Authority;
 
 /// A credentials provider that demands a certificate of `devices`, and answers with what stands in `answer`.
 struct Server {
@@ -49,35 +25,18 @@ struct Server {
 impl Server {
     fn start(devices: &Authority) -> Self {
         let authority = Authority::new();
-        let (certificate, key) = authority.sign("localhost");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(
-            Arc::new(devices.roots()),
-            provider.clone(),
-        )
-        .build()
-        .unwrap();
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![der(&certificate)], private(&key))
-            .unwrap();
+        let config = authority.server(Some(devices));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             url: format!(
                 "https://localhost:{}",
                 listener.local_addr().unwrap().port()
             ),
-            trusted: Roots::from_pem(authority.0.pem().as_bytes()).unwrap(),
+            trusted: authority.trusted(),
             requests: Arc::default(),
             answer: Arc::default(),
         };
-        let (config, requests, answer) = (
-            Arc::new(config),
-            server.requests.clone(),
-            server.answer.clone(),
-        );
+        let (requests, answer) = (server.requests.clone(), server.answer.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 // A refused handshake is the test's business, not the server's.
@@ -131,14 +90,6 @@ fn serve(
     // The client closes first, so that nothing unread resets the connection under its answer.
     let _ = stream.sock.read(&mut [0; 64]);
     Ok(())
-}
-
-fn der(certificate: &rcgen::Certificate) -> CertificateDer<'static> {
-    certificate.der().clone()
-}
-
-fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
-    PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()))
 }
 
 /// A device's certificate and key, as files.

@@ -16,7 +16,7 @@ use headwater::state::State;
 use headwater::status::Counters;
 use headwater::time::{Clock, Stop};
 use headwater::uplink::{DeadLetters, Place, Uplink};
-use support::{Kinesis, Reply};
+use support::kinesis::{Kinesis, Reply};
 
 /// A clock whose pauses take no time, whose wall can be wrong, and that remembers how long it was asked to wait.
 #[derive(Debug, Default)]
