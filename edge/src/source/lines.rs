@@ -21,7 +21,7 @@ use super::report::Unusable;
 use super::split::Next;
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
-use crate::record::{MAX_RECORD_BYTES, Record};
+use crate::record::{Record, Unfit};
 
 /// Which lines are read, and what becomes of them.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl<'a> Maker<'a> {
                 Err(why) => self.unusable.count(self.feed, "a line", why),
             },
             Next::TooLong(bytes) => {
-                let why = format_args!("{bytes} bytes; a record holds {MAX_RECORD_BYTES}");
+                let why = Unfit::TooLarge(*bytes as usize);
                 self.unusable.count(self.feed, "a line", why);
             }
             Next::End => {}
