@@ -1,6 +1,6 @@
 //! Calls of X's API: each bears the token, and any answer but a success is sorted by what to do about it.
 
-use ureq::http::{Error, Method, Request, Response};
+use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::outcome::{self, Trouble, Wait};
