@@ -101,12 +101,18 @@ impl Budget {
         self.max.is_some_and(|max| self.today.posts >= max.get())
     }
 
-    /// Begins a new day where there is one.
     fn turn_page(&mut self, feed: &Feed) {
-        let day = wall_secs(feed) / DAY_SECS;
-        // A clock that was set back over midnight opens no new day. One that was more than a day ahead was wrong.
-        if day != self.today.day && day + 1 != self.today.day {
-            self.today = Today { day, posts: 0 };
+        self.today = self.today.on(wall_secs(feed) / DAY_SECS);
+    }
+}
+
+impl Today {
+    /// The count on this `day`. A clock that was set back over midnight opens no new day; one that was more than a day ahead was wrong.
+    fn on(self, day: u64) -> Self {
+        if day == self.day || day + 1 == self.day {
+            self
+        } else {
+            Self { day, posts: 0 }
         }
     }
 }
