@@ -48,6 +48,8 @@ pub struct Put {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub target: String,
+    /// The access key that signed it, without the signature.
+    pub authorization: String,
     pub signed_at: String,
     pub puts: Vec<Put>,
 }
@@ -189,7 +191,7 @@ impl Seen {
 
 fn read_call(reader: &mut impl BufRead) -> Option<Call> {
     let (mut line, mut length) = (String::new(), 0);
-    let (mut target, mut signed_at) = Default::default();
+    let (mut target, mut authorization, mut signed_at) = Default::default();
     loop {
         line.clear();
         if reader.read_line(&mut line).ok()? == 0 {
@@ -204,6 +206,7 @@ fn read_call(reader: &mut impl BufRead) -> Option<Call> {
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
             "x-amz-target" => target = value.to_owned(),
+            "authorization" => authorization = value.split('/').next()?.to_owned(),
             "x-amz-date" => signed_at = value.to_owned(),
             _ => {}
         }
@@ -224,6 +227,7 @@ fn read_call(reader: &mut impl BufRead) -> Option<Call> {
     );
     Some(Call {
         target,
+        authorization,
         signed_at,
         puts,
     })
