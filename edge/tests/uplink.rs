@@ -205,6 +205,18 @@ fn only_what_failed_is_sent_again() {
 }
 
 #[test]
+fn records_that_arrived_behind_one_that_failed_do_not_come_again() {
+    // Given a call of which the first record alone fails: the acknowledged position cannot pass it
+    let server = Kinesis::scripted([Reply::AcceptSome(|index| index != 0, "InternalFailure")]);
+    let board = Board::with(texts(0..700));
+    board.deliver_to(&server);
+    // Then those behind it, once delivered, are not taken from the spool again
+    let mut arrived = server.data();
+    arrived.sort();
+    assert_eq!(arrived, texts(0..700));
+}
+
+#[test]
 fn every_kind_of_failure_is_outlived() {
     let failures = [
         Reply::error(500, "InternalFailure"),
