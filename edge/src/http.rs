@@ -1,16 +1,18 @@
 //! What every connection of the board has in common: whom it trusts, how long it waits, and that it is encrypted.
 
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, fs};
 
 use anyhow::{Context, bail, ensure};
+use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use ureq::Agent;
 use ureq::config::ConfigBuilder;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 use ureq::typestate::AgentScope;
 
 /// Sent with every request; X asks for a versioned one.
@@ -28,10 +30,10 @@ pub struct Roots {
 
 impl Roots {
     /// The PEM file named by AWS_CA_BUNDLE, else by SSL_CERT_FILE, in the place of the built-in roots.
-    pub fn from_env() -> anyhow::Result<Self> {
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let named = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"]
             .into_iter()
-            .find_map(|name| Some((name, env::var_os(name).filter(|value| !value.is_empty())?)));
+            .find_map(|name| Some((name, env(name).filter(|value| !value.is_empty())?)));
         let Some((name, path)) = named else {
             return Ok(Self::default());
         };
@@ -57,11 +59,6 @@ impl Roots {
         Ok(Self { own: Some(own) })
     }
 
-    /// TLS that trusts these certificates.
-    pub fn tls(&self) -> TlsConfig {
-        TlsConfig::builder().root_certs(self.for_ureq()).build()
-    }
-
     fn for_ureq(&self) -> RootCerts {
         match &self.own {
             None => RootCerts::WebPki,
@@ -83,19 +80,22 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// An agent that keeps its connections, follows no redirect, leaves every status to the caller, and goes through HTTPS_PROXY unless NO_PROXY
-/// says otherwise. `silence` is the longest it waits for the next byte.
+/// An agent that keeps its connections, follows no redirect, leaves every status to the caller, and
+/// goes through HTTPS_PROXY unless NO_PROXY says otherwise. `silence` is the longest it waits for the
+/// next byte.
 pub fn agent(roots: &Roots, silence: Duration) -> Agent {
-    agent_with(roots.tls(), silence)
+    config(TlsConfig::builder(), roots, silence)
+        .build()
+        .new_agent()
 }
 
-/// The same, with a TLS setting of its own: a client certificate, say.
-pub fn agent_with(tls: TlsConfig, silence: Duration) -> Agent {
-    config(tls, silence).build().new_agent()
-}
-
-/// What [`agent_with`] is made of, for those who bring a connector of their own.
-pub fn config(tls: TlsConfig, silence: Duration) -> ConfigBuilder<AgentScope> {
+/// What [`agent`] is made of, for those with more to say: about TLS, or with a connector of their own.
+pub fn config(
+    tls: TlsConfigBuilder,
+    roots: &Roots,
+    silence: Duration,
+) -> ConfigBuilder<AgentScope> {
+    let tls = tls.root_certs(roots.for_ureq()).build();
     Agent::config_builder()
         .tls_config(tls)
         .user_agent(USER_AGENT)
@@ -104,6 +104,45 @@ pub fn config(tls: TlsConfig, silence: Duration) -> ConfigBuilder<AgentScope> {
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_per_read(Some(silence))
         .timeout_per_write(Some(silence))
+}
+
+/// What went wrong with the connection to `host`, for a person: one line.
+pub fn explain(error: &ureq::Error, host: &str) -> String {
+    use ureq::Error::{HostNotFound, Io, Timeout};
+    if let Some(problem) = certificate_problem(error) {
+        return format!(
+            "{host} shows a certificate that is not trusted ({problem}): check this board's clock with 'date'; \
+             if a proxy of yours stands between, name its authority in AWS_CA_BUNDLE"
+        );
+    }
+    match error {
+        HostNotFound => format!("the name {host} cannot be resolved; is the network up?"),
+        Timeout(ureq::Timeout::PerRead) => format!("{host} went silent"),
+        Timeout(ureq::Timeout::Connect) => format!("{host} does not answer; is the network up?"),
+        Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            format!("{host} refuses the connection; is the address right?")
+        }
+        Io(error) if error.to_string().contains("failed to lookup address") => {
+            format!("the name {host} cannot be resolved; is the network up?")
+        }
+        Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            format!("{host} closed the connection in the middle of an answer")
+        }
+        other => format!("the connection to {host} failed ({other})"),
+    }
+}
+
+/// Why the server's certificate was not accepted, if that was it.
+pub fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
+    let tls = match error {
+        ureq::Error::Rustls(tls) => Some(tls),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    };
+    match tls {
+        Some(rustls::Error::InvalidCertificate(problem)) => Some(problem),
+        _ => None,
+    }
 }
 
 /// The address of a server: `https://` or `wss://`, or unencrypted to this machine itself. Without a slash at its end.

@@ -1,11 +1,30 @@
-//! Skeleton.
+//! The producer: from a live stream, through a queue that survives what boards suffer, into Amazon Kinesis.
+//!
+//! ```text
+//! source ──append──▶ spool ──peek──▶ uplink ──put──▶ Kinesis
+//! (thread)            │  ▲           (thread)           │
+//!                     │  └───────────── ack ◀───────────┘
+//!                     └─ committer (thread): to the card what is not acknowledged in time
+//! ```
+//!
+//! [`cli`] reads what the user asked for, [`run`] starts the threads and ends them. A [`source`] hands each
+//! [`record`] to the [`spool`], the only queue there is; the [`uplink`] lets go of it when Kinesis has it. All else
+//! serves these: [`filter`] is the keyword; [`kinesis`] builds requests and reads answers; [`aws`] knows
+//! who the board is and what time it is for the server; [`http`] is what all connections have in common; [`state`] and
+//! [`runtime`] keep small facts across a restart; [`status`] and [`report`] tell the user.
+
 pub mod aws;
+pub mod cli;
 pub mod filter;
 pub mod http;
+pub mod kinesis;
 pub mod record;
+pub mod report;
+pub mod run;
 pub mod runtime;
 pub mod source;
 pub mod spool;
 pub mod state;
 pub mod status;
 pub mod time;
+pub mod uplink;

@@ -1,3 +1,33 @@
-//! Skeleton.
+//! `headwater`: arguments -> wire -> run -> exit code.
 
-fn main() {}
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use headwater::cli::{self, Command};
+use headwater::{report, run};
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let command = match cli::parse(&args, &|name| std::env::var(name).ok()) {
+        Ok(command) => command,
+        Err(usage) => {
+            eprint!("{usage}");
+            return ExitCode::from(2);
+        }
+    };
+    report::start();
+    let ended = match command {
+        Command::Run(config) => run::run(*config),
+        Command::Spool(_) => todo!(),
+        Command::Print(text) => {
+            // Nobody is left to tell that standard output is closed.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    ended.unwrap_or_else(|error| {
+        log::error!("{error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -23,7 +23,7 @@ use super::report::{Complaint, Unusable};
 use super::wire::{self, Watch};
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
-use crate::http::{Endpoint, Roots, USER_AGENT};
+use crate::http::{self, Endpoint, Roots, USER_AGENT};
 use crate::record::{MAX_RECORD_BYTES, Record};
 
 /// The server pings every 30 s.
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
             &Watch::new(self.feed, SILENCE),
             endpoint,
         )
-        .map_err(|error| (Failure::Network, wire::explain(&error, host)))?;
+        .map_err(|error| (Failure::Network, http::explain(&error, host)))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
@@ -325,7 +325,7 @@ fn trouble(error: tungstenite::Error, host: &str) -> Trouble {
     match error {
         tungstenite::Error::Io(error) => (
             Failure::Network,
-            wire::explain(&ureq::Error::from(error), host),
+            http::explain(&ureq::Error::from(error), host),
         ),
         tungstenite::Error::Http(answer) => {
             let failure = match answer.status() {

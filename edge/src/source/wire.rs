@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ureq::config::Config;
 use ureq::http::Uri;
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
@@ -107,7 +108,7 @@ pub fn connect(
 }
 
 fn config(roots: &Roots, watch: &Watch) -> Config {
-    http::config(roots.tls(), watch.silence)
+    http::config(TlsConfig::builder(), roots, watch.silence)
         .max_idle_age(IDLE)
         .input_buffer_size(BUFFER_BYTES)
         .output_buffer_size(BUFFER_BYTES)
@@ -128,22 +129,6 @@ fn open(
     match connector.connect(details, None)? {
         Some(transport) => Ok(Box::new(transport)),
         None => Err(Error::ConnectionFailed),
-    }
-}
-
-/// What went wrong with the connection to `host`, for a person: one line.
-pub fn explain(error: &Error, host: &str) -> String {
-    match error {
-        Error::HostNotFound => format!("the name {host} cannot be resolved; is the network up?"),
-        Error::Timeout(Timeout::PerRead) => format!("{host} went silent"),
-        Error::Timeout(Timeout::Connect) => format!("{host} does not answer; is the network up?"),
-        Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            format!("{host} refuses the connection; is the address right?")
-        }
-        Error::Io(error) if error.to_string().contains("failed to lookup address") => {
-            format!("the name {host} cannot be resolved; is the network up?")
-        }
-        other => format!("the connection to {host} failed: {other}"),
     }
 }
 

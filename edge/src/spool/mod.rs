@@ -185,6 +185,11 @@ impl Spool {
         self.changed.notify_all();
     }
 
+    /// Whether it takes no more records.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// What the spool holds and has seen.
     pub fn stats(&self) -> Stats {
         let inner = self.lock();

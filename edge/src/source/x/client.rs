@@ -1,6 +1,6 @@
 //! Calls of X's API: each bears the token, and any answer but a success is sorted by what to do about it.
 
-use ureq::http::{self, Method, Request, Response};
+use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::outcome::{self, Trouble, Wait};
@@ -126,7 +126,7 @@ impl<'a> Client<'a> {
     /// The connection broke, or could not be made.
     pub fn broken(&self, error: impl Into<ureq::Error>) -> Trouble {
         let host = self.settings.endpoint.authority();
-        Trouble::Network(wire::explain(&error.into(), host))
+        Trouble::Network(crate::http::explain(&error.into(), host))
     }
 }
 
