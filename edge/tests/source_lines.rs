@@ -1,6 +1,6 @@
 //! Lines of real files and of standard input.
 
-mod source_support;
+mod support;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +16,8 @@ use headwater::source::lines::{Input, Lines, Settings};
 use headwater::spool::Appended;
 use headwater::time::SystemClock;
 use serde_json::Value;
-use source_support::*;
+use support::kinesis::Kinesis;
+use support::source::*;
 
 fn settings(path: &Path) -> Settings {
     Settings {
@@ -457,4 +458,65 @@ fn standard_input_ends_the_source_and_its_last_line_counts_without_a_newline() {
     assert!(read_as_stdin(b"one\ntwo\nthree").contains("ids=3 lines=one|two|three\n"));
     assert!(read_as_stdin(b"one\n").contains("ids=1 lines=one\n"));
     assert!(read_as_stdin(b"").contains("ids=0 lines=\n"));
+}
+
+#[test]
+fn a_program_killed_in_the_middle_of_a_file_stores_every_line_once() {
+    // Given a large file
+    const LINES: usize = 30_000;
+    let folder = Folder::new();
+    let file = folder.file("log");
+    let content: String = (0..LINES).map(|n| format!("{n}\n")).collect();
+    fs::write(&file, content).unwrap();
+    let kinesis = Kinesis::scripted([]);
+    let start = || {
+        Command::new(env!("CARGO_BIN_EXE_headwater"))
+            .env_clear()
+            .env("XDG_RUNTIME_DIR", folder.folder.path())
+            .env("AWS_ACCESS_KEY_ID", "AK")
+            .env("AWS_SECRET_KEY", "SK")
+            .env("AWS_REGION", "eu-west-1")
+            .env("AWS_STREAM_NAME", "posts")
+            .args(["--source", "lines", "--endpoint", &kinesis.url()])
+            .args(["--when-full", "block", "--spool-size", "1MiB", "--spool"])
+            .arg(folder.file("spool"))
+            .arg("--input")
+            .arg(&file)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+
+    // When the program is killed again and again while it reads
+    for part in 1..=4 {
+        let mut child = start();
+        wait_until("more is delivered", || {
+            kinesis.data().len() >= part * LINES / 6
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let mut child = start();
+    let stored = || -> BTreeSet<(String, String)> {
+        let item = |data: &String| {
+            let envelope: Value = serde_json::from_str(data).unwrap();
+            (envelope["id"].to_string(), envelope["line"].to_string())
+        };
+        kinesis.data().iter().map(item).collect()
+    };
+    let last = (LINES - 1).to_string();
+    wait_until("the last line is delivered", || {
+        kinesis
+            .data()
+            .last()
+            .is_some_and(|data| data.ends_with(&format!(":{last}}}")))
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    // Then each line is one item, however often it was sent
+    let stored = stored();
+    assert_eq!(stored.len(), LINES);
+    let lines: BTreeSet<_> = stored.iter().map(|(_, line)| line).collect();
+    assert_eq!(lines.len(), LINES);
 }

@@ -1,6 +1,6 @@
 //! The filtered stream of X, read over real sockets from a server that follows its API.
 
-mod source_support;
+mod support;
 
 use std::net::TcpStream;
 use std::num::NonZeroU64;
@@ -13,7 +13,7 @@ use headwater::http::{Endpoint, Roots};
 use headwater::source::Feed;
 use headwater::source::x::{Auth, Settings, X};
 use headwater::time::{Clock, Stop};
-use source_support::*;
+use support::source::*;
 
 const TOKEN: &str = "/oauth2/token";
 const RULES: &str = "/2/tweets/search/stream/rules";

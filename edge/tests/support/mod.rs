@@ -2,4 +2,6 @@
 #![allow(dead_code)]
 
 pub mod kinesis;
+pub mod proxy;
+pub mod source;
 pub mod tls;

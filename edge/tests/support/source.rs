@@ -1,7 +1,5 @@
 //! What the tests of sources have in common: a clock of their own, a spool to look into, and a server on a port of its own.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
