@@ -339,7 +339,7 @@ impl Spool {
 
     /// Whether it takes no more records.
     pub fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.lock().closed.is_some()
     }
 
     /// What the spool holds and has seen.
