@@ -99,6 +99,7 @@ impl Backoff {
 
     /// The connection does well: the next failure is the first again.
     pub fn healthy(&mut self, feed: &Feed) {
+        feed.well();
         self.persons = 0;
         if self.counts != Counts::default() {
             self.counts = Counts::default();

@@ -9,7 +9,7 @@ mod event;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, warn};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::http::{HeaderValue, StatusCode, header};
@@ -142,7 +142,10 @@ impl<'a> Reader<'a> {
                 self.host = (self.host + 1) % self.settings.endpoints.len();
             }
             let pause = self.backoff.failed(self.feed, failure, Duration::ZERO);
-            warn!("{what}; connecting again in {pause:.1?}");
+            self.feed.trouble(
+                Level::Warn,
+                &format!("{what}; connecting again in {pause:.1?}"),
+            );
             self.feed.sleep(pause)?;
         }
     }

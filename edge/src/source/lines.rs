@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -24,7 +23,6 @@ use super::split::{self, Next};
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
 use crate::record::{MAX_RECORD_BYTES, Record};
-use crate::time::Stop;
 
 /// How long a stop may go unseen while no line comes.
 const SLICE: Duration = Duration::from_millis(250);
@@ -84,10 +82,7 @@ impl Source for Lines {
 impl Lines {
     /// Reads what has a beginning and an end but no places to come back to.
     fn read_to_end(&self, file: File, feed: &Feed) -> anyhow::Result<()> {
-        let mut reader = Patient {
-            file,
-            stop: feed.stop.clone(),
-        };
+        let mut reader = Patient { file, feed };
         let mut run = Run::new()?;
         let mut maker = Maker::new(&self.settings);
         let mut lines = split::Lines::new(MAX_RECORD_BYTES);
@@ -186,19 +181,20 @@ impl<'a> Maker<'a> {
 }
 
 /// A file that is waited for in slices, so that a stop is seen.
-struct Patient {
+struct Patient<'a> {
     file: File,
-    stop: Arc<Stop>,
+    feed: &'a Feed,
 }
 
-impl Read for Patient {
+impl Read for Patient<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let slice = Timespec {
             tv_sec: 0,
             tv_nsec: SLICE.subsec_nanos().into(),
         };
         loop {
-            if self.stop.asked() {
+            self.feed.alive();
+            if self.feed.stop.asked() {
                 return Err(io::Error::other("the program is ending"));
             }
             let mut waits = [PollFd::new(&self.file, PollFlags::IN)];

@@ -19,6 +19,7 @@ use ureq::{Agent, Error, Timeout};
 
 use super::Feed;
 use crate::http::{self, CONNECT_TIMEOUT, Endpoint, Roots};
+use crate::status::Counters;
 use crate::time::{Clock, Stop};
 
 /// How long a stop, or the end of the program's patience, may go unseen.
@@ -35,6 +36,7 @@ const BUFFER_BYTES: usize = 16 << 10;
 pub struct Watch {
     clock: Arc<dyn Clock>,
     stop: Arc<Stop>,
+    counters: Arc<Counters>,
     silence: Duration,
 }
 
@@ -44,6 +46,7 @@ impl Watch {
         Self {
             clock: feed.clock.clone(),
             stop: feed.stop.clone(),
+            counters: feed.counters.clone(),
             silence,
         }
     }
@@ -181,7 +184,9 @@ impl<T: Transport> Transport for Watched<T> {
             if self.watch.stop.asked() {
                 return Err(Error::Io(io::Error::other("the program is ending")));
             }
-            if self.watch.clock.elapsed().saturating_sub(self.heard) > self.watch.silence {
+            let now = self.watch.clock.elapsed();
+            self.watch.counters.source.alive(now, Duration::ZERO);
+            if now.saturating_sub(self.heard) > self.watch.silence {
                 return Err(Error::Timeout(Timeout::PerRead));
             }
             let left = limit.after.saturating_sub(start.elapsed());

@@ -15,7 +15,7 @@ use std::io::Read;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{Level, debug, info};
 use ureq::http::{Method, Request};
 use ureq::{Agent, Body};
 
@@ -30,6 +30,7 @@ use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
 use crate::http::{Endpoint, Roots};
 use crate::record::{MAX_RECORD_BYTES, Record};
+use crate::report;
 
 /// X sends at least a keep-alive every 20 s; some more for the way.
 const SILENCE: Duration = Duration::from_secs(22);
@@ -271,9 +272,12 @@ impl<'a> Reader<'a> {
         };
         let pause = self.backoff.failed(self.feed, failure, at_least);
         if failure == Failure::Person {
-            error!("{what}; nothing new is read until then; trying again in {pause:.0?}");
+            let text =
+                format!("{what}; nothing new is read until then; trying again in {pause:.0?}");
+            self.feed.trouble(Level::Error, &text);
         } else {
-            warn!("{what}; connecting again in {pause:.1?}");
+            let text = format!("{what}; connecting again in {pause:.1?}");
+            self.feed.trouble(Level::Warn, &text);
         }
         self.feed.sleep(pause)
     }
@@ -333,10 +337,12 @@ impl<'a> Client<'a> {
     /// Has a token, by asking for one where none was given.
     fn authorize(&mut self) -> Result<(), Trouble> {
         if self.token.is_none() {
-            self.token = Some(match &self.settings.auth {
+            let token = match &self.settings.auth {
                 Auth::Bearer(token) => token.clone(),
                 Auth::Consumer { key, secret } => token::get(self, key, secret)?,
-            });
+            };
+            report::hide(&token);
+            self.token = Some(token);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::record::Record;
 use crate::time::Clock;
@@ -51,6 +51,18 @@ pub enum Appended {
     Closed,
 }
 
+/// Where records go that are not acknowledged in time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// To the card.
+    #[default]
+    Card,
+    /// Nowhere yet: the card's file is being made, which takes a while for a large one.
+    Making,
+    /// Nowhere: the card cannot be used. Holds why.
+    Memory(String),
+}
+
 /// What the spool holds and has seen.
 #[derive(Clone, Debug, Default)]
 pub struct Stats {
@@ -60,6 +72,20 @@ pub struct Stats {
     pub waiting_bytes: u64,
     /// Records dropped because the spool was full, over its whole life.
     pub dropped: u64,
+    /// Records lost with a damaged block of the card.
+    pub media_lost: u64,
+    /// Records lost to a power cut before they were synced, of which later ones survived.
+    pub unsynced_lost: u64,
+    /// Bytes the card has for records.
+    pub capacity_bytes: u64,
+    /// When the oldest waiting record was read, by the board's clock.
+    pub oldest: Option<SystemTime>,
+    /// Bytes written to the card since the start, the making of the file left out.
+    pub flash_bytes: u64,
+    /// Good syncs of the card since the start.
+    pub syncs: u64,
+    /// Where unacknowledged records go.
+    pub place: Place,
 }
 
 /// The queue: one thread appends, one peeks and acknowledges, one commits.
@@ -197,6 +223,8 @@ impl Spool {
             waiting_records: inner.waiting.len() as u64,
             waiting_bytes: inner.bytes,
             dropped: inner.dropped,
+            capacity_bytes: self.options.size_bytes,
+            ..Stats::default()
         }
     }
 

@@ -10,7 +10,9 @@ mod trouble;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use log::Level;
 
 use crate::aws::clock::ServerClock;
 use crate::aws::credentials::{Keychain, Provider};
@@ -26,13 +28,15 @@ use backoff::Backoff;
 pub use dead_letter::DeadLetters;
 use order::Order;
 pub use trouble::Place;
-use trouble::Trouble;
 
 /// How far the board's clock is off, kept across restarts.
 const OFFSET: &str = "clock.offset_ms";
 
 /// How long to wait for a record before looking whether the end was asked for.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// The longest that one attempt may take: a whole call at 10 kB/s. A server that is merely silent is left much sooner.
+const ATTEMPT: Duration = Duration::from_secs(10 * 60);
 
 /// While the program is ending, trouble is given this long to heal before the next attempt.
 const ENDING_PAUSE: Duration = Duration::from_millis(250);
@@ -90,7 +94,6 @@ struct Flight {
     limit: usize,
     order: Order,
     backoff: Backoff,
-    trouble: Trouble,
     time: ServerClock,
     /// Attempts in a row that mended something.
     mended: u32,
@@ -104,8 +107,7 @@ impl Uplink {
             limit: MAX_RECORDS,
             order: Order::default(),
             backoff: Backoff::default(),
-            trouble: Trouble::default(),
-            time: ServerClock::with_offset_ms(self.state.get(OFFSET).unwrap_or_default()),
+            time: self.remembered_time(),
             mended: 0,
         };
         while !self.abort.asked() {
@@ -117,6 +119,7 @@ impl Uplink {
             }
             if let Next::Pause(pace) = self.attempt(&mut flight) {
                 let pause = flight.backoff.next(pace == Pace::Slow);
+                self.alive(pause);
                 if self.stop.asked() {
                     self.clock.sleep(pause.min(ENDING_PAUSE), &self.abort);
                 } else {
@@ -126,8 +129,15 @@ impl Uplink {
         }
     }
 
+    fn remembered_time(&self) -> ServerClock {
+        let offset_ms = self.state.get(OFFSET).unwrap_or_default();
+        self.counters.clock_offset_ms.set(offset_ms);
+        ServerClock::with_offset_ms(offset_ms)
+    }
+
     /// Takes waiting records into the batch; waits a moment if there are none.
     fn fill(&self, flight: &mut Flight) -> bool {
+        self.alive(IDLE);
         if !self.spool.wait(IDLE) {
             return false;
         }
@@ -148,6 +158,7 @@ impl Uplink {
 
     /// One call, and what its answer means.
     fn attempt(&mut self, flight: &mut Flight) -> Next {
+        self.alive(ATTEMPT);
         let sent = self.clock.wall();
         let now = flight.time.at(sent);
         let credentials = match self.keychain.get(now) {
@@ -157,9 +168,16 @@ impl Uplink {
                     code: "NoCredentials".into(),
                     message: format!("{error:#}"),
                 };
-                return self.hold(flight, problem);
+                return self.hold(problem);
             }
         };
+        let expiry = credentials
+            .expiry()
+            .and_then(|expiry| expiry.duration_since(UNIX_EPOCH).ok());
+        let expiry_s = expiry.map_or(0, |expiry| {
+            i64::try_from(expiry.as_secs()).unwrap_or(i64::MAX)
+        });
+        self.counters.credentials_expiry_s.set(expiry_s);
         let count = flight.limit.min(flight.batch.entries().len());
         let (call, body) = flight.batch.body(count, flight.order.after());
         self.counters.calls.add(1);
@@ -198,27 +216,29 @@ impl Uplink {
                     flight.mended = mended_before + 1;
                     return Next::Go;
                 }
-                self.hold(flight, problem)
+                self.hold(problem)
             }
             Outcome::Failed(Class::Hold | Class::Renew(Renew::Clock), problem) => {
-                self.hold(flight, problem)
+                self.hold(problem)
             }
             // A failure of the class "delivered" does not exist; were there one, sending again is the safe reading.
             Outcome::Failed(Class::Retry | Class::Delivered, problem) => {
                 self.counters.retried.add(count as u64);
-                self.say(flight, Class::Retry, &problem);
+                self.say(Class::Retry, &problem);
                 Next::Pause(Pace::Quick)
             }
         }
     }
 
     fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Next {
-        self.counters.delivered.add(count as u64);
+        self.count_delivered(count);
+        self.counters
+            .uplink
+            .well("posts arrive", self.clock.elapsed());
         self.spool.ack(flight.batch.drop_first(count));
         flight.order.arrived(number);
         flight.limit = (flight.limit * 2).min(MAX_RECORDS);
         flight.backoff.reset();
-        flight.trouble.over(&*self.clock);
         Next::Go
     }
 
@@ -228,7 +248,7 @@ impl Uplink {
             .iter()
             .filter(|class| **class == Class::Delivered)
             .count();
-        self.counters.delivered.add(delivered as u64);
+        self.count_delivered(delivered);
         self.counters
             .retried
             .add((classes.len() - delivered) as u64);
@@ -247,7 +267,7 @@ impl Uplink {
         } else {
             (Class::Hold, Pace::Slow)
         };
-        self.say(flight, class, &problem);
+        self.say(class, &problem);
         Next::Pause(pace)
     }
 
@@ -267,21 +287,32 @@ impl Uplink {
         Next::Go
     }
 
-    fn hold(&self, flight: &mut Flight, problem: Problem) -> Next {
-        self.say(flight, Class::Hold, &problem);
+    fn hold(&self, problem: Problem) -> Next {
+        self.say(Class::Hold, &problem);
         Next::Pause(Pace::Slow)
     }
 
-    fn say(&self, flight: &mut Flight, class: Class, problem: &Problem) {
-        let Self {
-            place,
-            keychain,
-            clock,
-            ..
-        } = self;
-        flight
-            .trouble
-            .say(class, problem, place, keychain, &**clock);
+    fn say(&self, class: Class, problem: &Problem) {
+        let level = match class {
+            Class::Retry => Level::Warn,
+            _ => Level::Error,
+        };
+        let text = trouble::explain(problem, &self.place, &self.keychain);
+        let now = self.clock.elapsed();
+        let is_news = trouble::is_news(problem);
+        self.counters.uplink.trouble(level, is_news, &text, now);
+    }
+
+    fn alive(&self, at_most: Duration) {
+        let now = self.clock.elapsed();
+        self.counters.uplink.alive(now, at_most);
+    }
+
+    fn count_delivered(&self, count: usize) {
+        self.counters.delivered.add(count as u64);
+        if count > 0 {
+            self.counters.last_delivered.set(self.clock.elapsed());
+        }
     }
 
     /// True when the answer's `date` changed what is known of the server's time.
@@ -289,6 +320,7 @@ impl Uplink {
         let changed = date.is_some_and(|date| flight.time.observe(sent, self.clock.wall(), date));
         if changed {
             self.state.set(OFFSET, flight.time.offset_ms());
+            self.counters.clock_offset_ms.set(flight.time.offset_ms());
             log::warn!("{}", trouble::of_clock(flight.time));
         }
         changed

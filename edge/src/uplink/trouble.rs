@@ -1,14 +1,12 @@
-//! What the user reads when delivery is in trouble: what happened, what it means for the posts, what to do. Said when it begins, when it
-//! changes, every ten minutes while it lasts, and when it is over.
+//! What the user reads when delivery is in trouble: what happened, what it means for the posts, what to do.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustls::CertificateError;
 
 use crate::aws::clock::{self, ServerClock};
 use crate::aws::credentials::Keychain;
 use crate::kinesis::outcome::{Class, Problem, Renew, classify};
-use crate::time::Clock;
 
 /// Where records go, as the user knows it.
 #[derive(Clone, Debug)]
@@ -19,80 +17,6 @@ pub struct Place {
     pub region: String,
     /// The host that is called.
     pub host: String,
-}
-
-/// Trouble that lasts is said again after this.
-const AGAIN: Duration = Duration::from_secs(10 * 60);
-
-/// Trouble that was over sooner than this, and heals by itself, is not worth a line.
-const UNSAID: Duration = Duration::from_secs(2);
-
-/// The trouble of the moment.
-#[derive(Debug, Default)]
-pub struct Trouble {
-    current: Option<Current>,
-}
-
-#[derive(Debug)]
-struct Current {
-    code: String,
-    since: Duration,
-    said: Option<Duration>,
-}
-
-impl Trouble {
-    /// There is trouble, new or the same as before, of this class.
-    pub fn say(
-        &mut self,
-        class: Class,
-        problem: &Problem,
-        place: &Place,
-        keychain: &Keychain,
-        clock: &dyn Clock,
-    ) {
-        let now = clock.elapsed();
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|current| current.code != problem.code)
-        {
-            let since = self.current.take().map_or(now, |current| current.since);
-            self.current = Some(Current {
-                code: problem.code.clone(),
-                since,
-                said: None,
-            });
-        }
-        let Some(current) = &mut self.current else {
-            return;
-        };
-        let heals = class == Class::Retry;
-        let due = match current.said {
-            None => !heals || now - current.since >= UNSAID || problem.code == UNREACHABLE,
-            Some(said) => now - said >= AGAIN,
-        };
-        if due {
-            current.said = Some(now);
-            let text = explain(problem, place, keychain);
-            if heals {
-                log::warn!("{text}")
-            } else {
-                log::error!("{text}")
-            }
-        }
-    }
-
-    /// Something arrived.
-    pub fn over(&mut self, clock: &dyn Clock) {
-        if let Some(current) = self.current.take()
-            && current.said.is_some()
-        {
-            log::info!(
-                "posts arrive again, after {} s",
-                (clock.elapsed() - current.since).as_secs()
-            );
-        }
-    }
 }
 
 const UNREACHABLE: &str = "Unreachable";
@@ -132,8 +56,13 @@ pub fn of_clock(time: ServerClock) -> String {
     }
 }
 
+/// Whether the user should hear of it at once, though it may heal before long.
+pub fn is_news(problem: &Problem) -> bool {
+    problem.code == UNREACHABLE
+}
+
 /// One line: what happened, what it means, what to do.
-fn explain(problem: &Problem, place: &Place, keychain: &Keychain) -> String {
+pub fn explain(problem: &Problem, place: &Place, keychain: &Keychain) -> String {
     let Place {
         stream,
         region,
