@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use crate::answer::{ATTEMPT_TIMEOUT, Backoff, Trouble};
+use crate::answer::{Backoff, Trouble, call};
 use crate::item::iso;
 
 /// A message holds at most this many bytes of the record. In base64, with the rest of the message,
@@ -44,6 +44,17 @@ struct Message<'a> {
     data: String,
 }
 
+/// What became of the failures.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// How many are in the queue.
+    pub count: usize,
+    /// The lowest position of those that are not.
+    pub first_unsent: Option<usize>,
+    /// What stood in the way, if anything did: the worst of several.
+    pub trouble: Option<Trouble>,
+}
+
 /// The failure queue.
 #[derive(Clone, Debug)]
 pub struct FailureQueue {
@@ -60,40 +71,44 @@ impl FailureQueue {
         }
     }
 
-    /// Sends each failure's record, several at once. Returns the positions of those which did not
-    /// reach the queue by `until`, with what stood in the way.
+    /// Sends each failure's record, several at once, and tries again until `until`.
     pub async fn send(
         &self,
         failures: &[Failure],
         records: &[KinesisEventRecord],
         until: Instant,
-    ) -> Vec<(usize, Trouble)> {
-        stream::iter(failures)
-            .map(|failure| async {
+    ) -> Sent {
+        let mut calls = stream::iter(failures)
+            .map(|failure| async move {
                 let message = message(&failure.reason, &records[failure.position]);
-                let sent = self.send_one(&message, until).await;
-                sent.err().map(|trouble| (failure.position, trouble))
+                (failure.position, self.send_one(&message, until).await)
             })
-            .buffer_unordered(CALLS_AT_ONCE)
-            .filter_map(std::future::ready)
-            .collect()
-            .await
+            .buffer_unordered(CALLS_AT_ONCE);
+        let mut sent = Sent::default();
+        while let Some((position, result)) = calls.next().await {
+            match result {
+                Ok(()) => sent.count += 1,
+                Err(trouble) => {
+                    sent.first_unsent = Some(
+                        sent.first_unsent
+                            .map_or(position, |first| first.min(position)),
+                    );
+                    sent.trouble = sent.trouble.take().max(Some(trouble));
+                }
+            }
+        }
+        sent
     }
 
     async fn send_one(&self, message: &str, until: Instant) -> Result<(), Trouble> {
         let mut backoff = Backoff::default();
         loop {
-            let call = self
+            let request = self
                 .client
                 .send_message()
                 .queue_url(&self.url)
-                .message_body(message)
-                .send();
-            let sent = timeout_at(until.min(Instant::now() + ATTEMPT_TIMEOUT), call)
-                .await
-                .map_err(|_| Trouble::timeout())
-                .and_then(|answer| answer.map_err(|error| Trouble::of(&error)));
-            let trouble = match sent {
+                .message_body(message);
+            let trouble = match call(request.send(), until).await {
                 Ok(_) => return Ok(()),
                 Err(trouble @ (Trouble::Refused(_) | Trouble::Held(_))) => return Err(trouble),
                 Err(trouble) => trouble,

@@ -61,62 +61,57 @@ impl Function {
     /// Stores a batch, within the time Lambda gives it.
     pub async fn process(&self, records: &[KinesisEventRecord], deadline: Instant) -> Outcome {
         let began = Instant::now();
-        let decoded = self.decode(records);
+        let batch = self.decode(records);
         let until = deadline - TIME_TO_ANSWER - TIME_FOR_FAILURES;
-        let stored = self.store.write(decoded.changes, until).await;
+        let stored = self.store.write(batch.changes, until).await;
 
-        // All from the first change that is not done comes again, and with it the failures there:
+        // All from the first change that is not made comes again, and the failures there with it:
         // sent now, they would be in the queue twice. If the table took nothing, nothing is done.
-        let table_is_out = stored.written == 0 && !stored.unfinished.is_empty();
-        let first_unfinished = stored
-            .unfinished
-            .iter()
-            .min()
-            .map(|&n| if table_is_out { 0 } else { n });
-        let mut failures = decoded.failures;
+        let done_until = match stored.first_unfinished {
+            None => records.len(),
+            Some(_) if stored.written == 0 => 0,
+            Some(position) => position,
+        };
+        let mut failures = batch.failures;
         failures.extend(stored.refused);
-        failures.retain(|failure| first_unfinished.is_none_or(|n| failure.position < n));
-        let unsent = self
+        failures.retain(|failure| failure.position < done_until);
+        let sent = self
             .failures
             .send(&failures, records, deadline - TIME_TO_ANSWER)
             .await;
 
-        let mut troubles = Vec::new();
-        if let Some(trouble) = stored.trouble {
-            troubles.push(format!("DynamoDB: {trouble}"));
-        }
-        if let Some((_, trouble)) = unsent.first() {
-            troubles.push(format!("the failure queue: {trouble}"));
-        }
-        if let Some(Failure { reason, .. }) = failures.first() {
-            let count = failures.len();
-            troubles.push(format!(
-                "{count} records can't be stored, the first: {reason}"
-            ));
-        }
-        let undecodable = failures.len() - unsent.len();
-        let done = stored.written + stored.repeated + decoded.ignored + undecodable;
-        let delay = decoded
+        let done = stored.written + stored.repeated + batch.ignored + sent.count;
+        let delay = batch
             .oldest_read_at
             .map_or(TimeDelta::zero(), |at| Utc::now() - at);
+        let mut troubles = Vec::new();
+        troubles.extend(stored.trouble.map(|why| format!("DynamoDB: {why}")));
+        troubles.extend(sent.trouble.map(|why| format!("the failure queue: {why}")));
+        if let Some(first) = failures.first().filter(|_| sent.count > 0) {
+            troubles.push(format!(
+                "{} set aside, one since: {}",
+                sent.count, first.reason
+            ));
+        }
+        let again_from = sent.first_unsent.unwrap_or(done_until);
         Outcome {
             report: Report {
                 read: records.len(),
                 stored: stored.written,
                 repeated: stored.repeated,
-                ignored: decoded.ignored,
-                undecodable,
+                ignored: batch.ignored,
+                undecodable: sent.count,
                 unprocessed: records.len() - done,
                 milliseconds: began.elapsed().as_millis(),
                 delay_milliseconds: delay.num_milliseconds().max(0),
             },
             troubles,
-            again_from: unsent.iter().map(|&(n, _)| n).chain(first_unfinished).min(),
+            again_from: (again_from < records.len()).then_some(again_from),
         }
     }
 
-    fn decode(&self, records: &[KinesisEventRecord]) -> Decoded {
-        let mut decoded = Decoded::default();
+    fn decode(&self, records: &[KinesisEventRecord]) -> Batch {
+        let mut batch = Batch::default();
         for (position, record) in records.iter().enumerate() {
             let arrived_at = record.kinesis.approximate_arrival_timestamp.0;
             match decode::decode(&record.kinesis.data, arrived_at) {
@@ -124,27 +119,27 @@ impl Function {
                     if let Write::Put(item) = &mut write {
                         // The board's clock may be years behind: it must not expire its posts.
                         item.expires_at = self.time_to_live.map(|time| arrived_at + time);
-                        let oldest = decoded.oldest_read_at.get_or_insert(item.read_at());
+                        let oldest = batch.oldest_read_at.get_or_insert(item.read_at());
                         *oldest = item.read_at().min(*oldest);
                     }
-                    decoded.changes.push(Pending { position, write });
+                    batch.changes.push(Pending { position, write });
                 }
-                Ok(None) => decoded.ignored += 1,
+                Ok(None) => batch.ignored += 1,
                 Err(reason) => {
-                    decoded.failures.push(Failure {
+                    batch.failures.push(Failure {
                         position,
                         reason: format!("{reason:#}"),
                     });
                 }
             }
         }
-        decoded
+        batch
     }
 }
 
 /// A batch, sorted by what is to be done with its records.
 #[derive(Default)]
-struct Decoded {
+struct Batch {
     changes: Vec<Pending>,
     failures: Vec<Failure>,
     ignored: usize,

@@ -1,13 +1,14 @@
 //! The table: changes in batches, until DynamoDB has taken each or the time is up.
 
 use std::collections::{HashMap, HashSet};
+use std::iter;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use futures_util::{StreamExt, stream};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use crate::answer::{ATTEMPT_TIMEOUT, Backoff, Trouble};
+use crate::answer::{Backoff, Trouble, call};
 use crate::failures::Failure;
 use crate::item::{Key, MAX_ITEM_BYTES, Write};
 
@@ -38,9 +39,9 @@ pub struct Stored {
     pub repeated: usize,
     /// Those DynamoDB will never take, with its reason.
     pub refused: Vec<Failure>,
-    /// The positions of those not written when the time was up or a person must act.
-    pub unfinished: Vec<usize>,
-    /// What stood in the way, if anything did: the last of several.
+    /// The lowest position of those not written when the time was up or a person must act.
+    pub first_unfinished: Option<usize>,
+    /// What stood in the way, if anything did: the worst of several.
     pub trouble: Option<Trouble>,
 }
 
@@ -49,8 +50,12 @@ impl Stored {
         self.written += other.written;
         self.repeated += other.repeated;
         self.refused.extend(other.refused);
-        self.unfinished.extend(other.unfinished);
-        self.trouble = other.trouble.or(self.trouble.take());
+        self.first_unfinished = self
+            .first_unfinished
+            .into_iter()
+            .chain(other.first_unfinished)
+            .min();
+        self.trouble = self.trouble.take().max(other.trouble);
     }
 }
 
@@ -79,8 +84,13 @@ impl Store {
             repeated: read - changes.len(),
             ..Stored::default()
         };
-        let mut calls = stream::iter(changes.chunks(MAX_WRITES_PER_CALL))
-            .map(|group| self.write_group(group.to_vec(), until))
+        let mut changes = changes.into_iter();
+        let groups = iter::from_fn(|| {
+            let group: Vec<_> = changes.by_ref().take(MAX_WRITES_PER_CALL).collect();
+            (!group.is_empty()).then_some(group)
+        });
+        let mut calls = stream::iter(groups)
+            .map(|group| self.write_group(group, until))
             .buffer_unordered(CALLS_AT_ONCE);
         while let Some(group) = calls.next().await {
             stored.add(group);
@@ -88,71 +98,64 @@ impl Store {
         stored
     }
 
-    /// Up to 25 changes. A refusal names no item, so a refused group is halved until the one
-    /// that is at fault stands alone.
+    /// Makes up to 25 changes. A refusal names no item, so a refused group is halved until the
+    /// one at fault stands alone.
     async fn write_group(&self, group: Vec<Pending>, until: Instant) -> Stored {
         let mut stored = Stored::default();
         let mut groups = vec![group];
         let mut backoff = Backoff::default();
         while let Some(mut group) = groups.pop() {
             let size = group.len();
-            match self.attempt(&mut group, until).await {
-                Ok(()) if group.is_empty() => {
-                    stored.written += size;
-                    continue;
-                }
-                Ok(()) => {
-                    stored.written += size - group.len();
-                    let why = format!("{} of {size} writes came back unprocessed", group.len());
-                    stored.trouble = Some(Trouble::Throttled(why));
-                }
+            let result = self.attempt(&mut group, until).await;
+            stored.written += size - group.len();
+            let trouble = match result {
+                Ok(()) => continue,
                 Err(Trouble::Refused(_)) if size > 1 => {
                     groups.push(group.split_off(size / 2));
                     groups.push(group);
                     continue;
                 }
                 Err(Trouble::Refused(why)) => {
-                    let refused = |change: Pending| Failure {
-                        position: change.position,
-                        reason: format!("refused by DynamoDB: {why}"),
-                    };
-                    stored.refused.extend(group.into_iter().map(refused));
+                    let reason = format!("refused by DynamoDB: {why}");
+                    let position = group[0].position;
+                    stored.refused.push(Failure { position, reason });
                     continue;
                 }
-                Err(trouble) => stored.trouble = Some(trouble),
-            }
+                Err(trouble) => trouble,
+            };
             groups.push(group);
             let again_at = Instant::now() + backoff.next_pause();
-            if again_at >= until || matches!(stored.trouble, Some(Trouble::Held(_))) {
+            let ends = matches!(trouble, Trouble::Held(_)) || again_at >= until;
+            stored.trouble = stored.trouble.take().max(Some(trouble));
+            if ends {
                 break;
             }
             sleep_until(again_at).await;
         }
-        stored
-            .unfinished
-            .extend(groups.iter().flatten().map(|change| change.position));
+        stored.first_unfinished = groups.iter().flatten().map(|change| change.position).min();
         stored
     }
 
-    /// One call. What it leaves in `group` is unprocessed.
+    /// One call. It takes the changes that are made out of `group`.
     async fn attempt(&self, group: &mut Vec<Pending>, until: Instant) -> Result<(), Trouble> {
         let requests = group.iter().map(|change| request(&change.write)).collect();
-        let call = self
+        let request = self
             .client
             .batch_write_item()
-            .request_items(&self.table, requests)
-            .send();
-        let answer = timeout_at(until.min(Instant::now() + ATTEMPT_TIMEOUT), call)
-            .await
-            .map_err(|_| Trouble::timeout())?
-            .map_err(|error| Trouble::of(&error))?;
+            .request_items(&self.table, requests);
+        let answer = call(request.send(), until).await?;
         let unprocessed = answer.unprocessed_items.unwrap_or_default();
         let unprocessed: Option<HashSet<Key>> = unprocessed.values().flatten().map(key).collect();
         let unprocessed = unprocessed.ok_or_else(|| {
             Trouble::Unreachable("an answer with unprocessed writes that are not ours".to_owned())
         })?;
         group.retain(|change| unprocessed.contains(change.write.key()));
-        Ok(())
+        match group.len() {
+            0 => Ok(()),
+            n => Err(Trouble::Throttled(format!(
+                "{n} writes came back unprocessed"
+            ))),
+        }
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use ureq::Agent;
 use ureq::config::ConfigBuilder;
@@ -102,6 +104,45 @@ pub fn config(
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_per_read(Some(silence))
         .timeout_per_write(Some(silence))
+}
+
+/// What went wrong with the connection to `host`, for a person: one line.
+pub fn explain(error: &ureq::Error, host: &str) -> String {
+    use ureq::Error::{HostNotFound, Io, Timeout};
+    if let Some(problem) = certificate_problem(error) {
+        return format!(
+            "{host} shows a certificate that is not trusted ({problem}): check this board's clock with 'date'; \
+             if a proxy of yours stands between, name its authority in AWS_CA_BUNDLE"
+        );
+    }
+    match error {
+        HostNotFound => format!("the name {host} cannot be resolved; is the network up?"),
+        Timeout(ureq::Timeout::PerRead) => format!("{host} went silent"),
+        Timeout(ureq::Timeout::Connect) => format!("{host} does not answer; is the network up?"),
+        Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            format!("{host} refuses the connection; is the address right?")
+        }
+        Io(error) if error.to_string().contains("failed to lookup address") => {
+            format!("the name {host} cannot be resolved; is the network up?")
+        }
+        Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            format!("{host} closed the connection in the middle of an answer")
+        }
+        other => format!("the connection to {host} failed ({other})"),
+    }
+}
+
+/// Why the server's certificate was not accepted, if that was it.
+pub fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
+    let tls = match error {
+        ureq::Error::Rustls(tls) => Some(tls),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    };
+    match tls {
+        Some(rustls::Error::InvalidCertificate(problem)) => Some(problem),
+        _ => None,
+    }
 }
 
 /// The address of a server: `https://` or `wss://`, or unencrypted to this machine itself. Without a slash at its end.

@@ -2,11 +2,13 @@
 
 mod support;
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
+use headwater::aws::credentials::profile::Profile;
 use headwater::aws::credentials::{Keychain, Provider};
 use headwater::http::{Endpoint, Roots};
 use headwater::kinesis::client::Client;
@@ -16,7 +18,7 @@ use headwater::state::State;
 use headwater::status::Counters;
 use headwater::time::{Clock, Stop};
 use headwater::uplink::{DeadLetters, Place, Uplink};
-use support::{Kinesis, Reply};
+use support::kinesis::{Kinesis, Reply};
 
 /// A clock whose pauses take no time, whose wall can be wrong, and that remembers how long it was asked to wait.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ struct TestClock {
     slept: Mutex<Duration>,
     behind: Duration,
     ahead: Duration,
+    /// After so long a wait in all, the end is asked for.
+    patience: Option<(Duration, Arc<Stop>)>,
 }
 
 impl Clock for TestClock {
@@ -36,7 +40,15 @@ impl Clock for TestClock {
     }
 
     fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
-        *self.slept.lock().unwrap() += pause;
+        let mut slept = self.slept.lock().unwrap();
+        *slept += pause;
+        if let Some((_, abort)) = self
+            .patience
+            .as_ref()
+            .filter(|(patience, _)| *slept > *patience)
+        {
+            abort.ask();
+        }
         stop.asked()
     }
 }
@@ -47,7 +59,13 @@ struct Board {
     spool: Arc<Spool>,
     counters: Arc<Counters>,
     clock: Arc<TestClock>,
+    state: Arc<State>,
+    provider: fn(&Path) -> Provider,
     ordered: bool,
+}
+
+fn fixed(_: &Path) -> Provider {
+    Provider::Fixed(Credentials::new("AK", "SK", None, None, "test"))
 }
 
 impl Board {
@@ -77,6 +95,8 @@ impl Board {
             spool,
             counters: Arc::default(),
             clock,
+            state: Arc::new(State::open(None, None)),
+            provider: fixed,
             ordered: false,
         }
     }
@@ -84,15 +104,14 @@ impl Board {
     /// Runs the loop until the spool is empty.
     fn deliver_to(&self, server: &Kinesis) {
         let endpoint = Endpoint::parse(&server.url(), false).unwrap();
-        let credentials = Credentials::new("AK", "SK", None, None, "test");
         let uplink = Uplink {
             spool: self.spool.clone(),
             client: Client::new(&endpoint, "eu-west-1", Roots::default()),
-            keychain: Keychain::new(Provider::Fixed(credentials)),
+            keychain: Keychain::new((self.provider)(self.folder.path())),
             dead_letters: DeadLetters::new(self.folder.path().join("dead")),
             clock: self.clock.clone(),
             counters: self.counters.clone(),
-            state: Arc::new(State::open(None, None)),
+            state: self.state.clone(),
             place: Place {
                 stream: "posts".into(),
                 region: "eu-west-1".into(),
@@ -100,7 +119,12 @@ impl Board {
             },
             ordered: self.ordered,
             stop: Arc::default(),
-            abort: Arc::default(),
+            abort: self
+                .clock
+                .patience
+                .as_ref()
+                .map(|(_, abort)| abort.clone())
+                .unwrap_or_default(),
         };
         uplink.run();
     }
@@ -178,6 +202,18 @@ fn only_what_failed_is_sent_again() {
     arrived.sort();
     assert_eq!(arrived, texts(0..100));
     assert_eq!(board.counters.retried.get(), 34);
+}
+
+#[test]
+fn records_that_arrived_behind_one_that_failed_do_not_come_again() {
+    // Given a call of which the first record alone fails: the acknowledged position cannot pass it
+    let server = Kinesis::scripted([Reply::AcceptSome(|index| index != 0, "InternalFailure")]);
+    let board = Board::with(texts(0..700));
+    board.deliver_to(&server);
+    // Then those behind it, once delivered, are not taken from the spool again
+    let mut arrived = server.data();
+    arrived.sort();
+    assert_eq!(arrived, texts(0..700));
 }
 
 #[test]
@@ -334,6 +370,107 @@ fn a_wrong_clock_costs_one_attempt() {
             );
             assert_eq!(board.clock.elapsed(), Duration::ZERO);
         }
+    }
+}
+
+#[test]
+fn what_was_learnt_of_the_clock_survives_a_restart() {
+    // Given a program that found its clock an hour behind, and saved what it knows
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let remembered = State::open(None, Some(file.clone()));
+    remembered.set("clock.offset_ms", 3_600_000);
+    remembered.save();
+
+    // When it starts again with the same clock
+    let server = Kinesis::scripted([]);
+    let clock = TestClock {
+        behind: Duration::from_secs(3600),
+        ..TestClock::default()
+    };
+    let state = Arc::new(State::open(None, Some(file)));
+    let board = Board {
+        clock: Arc::new(clock),
+        state,
+        ..Board::with(texts(0..1))
+    };
+    board.deliver_to(&server);
+
+    // Then the first attempt is signed with the right time
+    let signed = parse_amz_date(&server.calls.lock().unwrap()[0].signed_at);
+    let off = SystemTime::now().duration_since(signed).unwrap_or_default();
+    assert!(off < Duration::from_secs(300), "{off:?}");
+}
+
+#[test]
+fn credentials_that_expire_are_renewed_and_the_call_signed_again() {
+    // Given a credential process that gives other keys each time, and a server that lets each pair expire after one call
+    let counting = |folder: &Path| {
+        let config = folder.join("config");
+        let script = format!(
+            r#"[default]
+credential_process = cd {}; echo >> n; echo "{{\"AccessKeyId\":\"AK$(wc -l < n)\",\"SecretAccessKey\":\"SK\"}}"
+"#,
+            folder.display()
+        );
+        std::fs::write(&config, script).unwrap();
+        Provider::Profile(Profile::new("default", config, folder.join("credentials")))
+    };
+    let used = Mutex::new(Vec::new());
+    let server = Kinesis::start(move |_, call| {
+        let mut used = used.lock().unwrap();
+        if used.contains(&call.authorization) {
+            return Reply::error(400, "ExpiredTokenException");
+        }
+        used.push(call.authorization.clone());
+        Reply::Accept
+    });
+    let board = Board {
+        provider: counting,
+        ..Board::with(texts(0..1500))
+    };
+
+    // When a backlog of three calls is delivered
+    board.deliver_to(&server);
+
+    // Then all arrived once, without a pause
+    assert_eq!(server.data(), texts(0..1500));
+    assert_eq!(board.clock.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn the_backlog_is_intact_after_an_hour_of_any_trouble() {
+    let codes = [
+        (500, "InternalFailure"),
+        (400, "ProvisionedThroughputExceededException"),
+        (400, "ExpiredTokenException"),
+        (400, "InvalidSignatureException"),
+        (400, "AccessDeniedException"),
+        (400, "ResourceNotFoundException"),
+        (400, "KMSDisabledException"),
+        (418, "NeverSeenBefore"),
+    ];
+    for (status, code) in codes {
+        // Given a server that answers nothing else for an hour
+        let server = Kinesis::start(move |_, _| Reply::error(status, code));
+        let clock = TestClock {
+            patience: Some((Duration::from_secs(3600), Arc::default())),
+            ..TestClock::default()
+        };
+        let board = Board {
+            clock: Arc::new(clock),
+            ..Board::with(texts(0..20))
+        };
+        board.deliver_to(&server);
+
+        // Then every post still waits, in order
+        let mut waiting = Vec::new();
+        board.spool.peek(|_, record| {
+            waiting.push(String::from_utf8(record.data.to_vec()).unwrap());
+            std::ops::ControlFlow::Continue(())
+        });
+        assert_eq!(waiting, texts(0..20), "{code}");
+        assert_eq!(board.counters.delivered.get(), 0);
     }
 }
 

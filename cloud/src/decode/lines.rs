@@ -28,6 +28,10 @@ pub struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// `None` if the record does not claim to be an envelope.
     pub fn parse(json: &'a str) -> Result<Option<Self>> {
+        // Serde would take an array for the fields in their order, without their names.
+        if !json.trim_ascii_start().starts_with('{') {
+            return Ok(None);
+        }
         #[derive(Deserialize)]
         struct Marked {
             #[serde(default)]

@@ -1,6 +1,6 @@
 //! One attempt: a signed request, sent over a connection that is kept, and the answer's bytes.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -53,14 +53,15 @@ impl Client {
         }
     }
 
-    /// Sends `body`, signed at `time`. An error is one of the network: whether the server saw the request is then unknown.
+    /// Sends `body`, signed at `time`. An error is one of the network: whether the server took the
+    /// records is then unknown.
     pub fn put(
         &mut self,
         call: Call,
         body: &[u8],
         credentials: &Credentials,
         time: SystemTime,
-    ) -> anyhow::Result<Answer<'_>> {
+    ) -> Result<Answer<'_>, ureq::Error> {
         let headers = [
             ("content-type", "application/x-amz-json-1.1"),
             ("x-amz-target", call.target()),
@@ -79,7 +80,8 @@ impl Client {
             },
             credentials,
             time,
-        )?;
+        )
+        .map_err(io::Error::other)?;
 
         let request = headers.into_iter().chain(signed.headers());
         let request = request.fold(self.agent.post(&self.url), |request, (name, value)| {

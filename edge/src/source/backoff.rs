@@ -43,7 +43,6 @@ pub struct Backoff {
     /// Where it is remembered.
     fact: &'static str,
     counts: Counts,
-    persons: u32,
 }
 
 /// What is remembered: five numbers with spaces between.
@@ -52,6 +51,8 @@ struct Counts {
     network: u32,
     server: u32,
     limited: u32,
+    /// Not written: see [`Failure::Person`].
+    person: u32,
     /// Until when the last pause lasts, in ms since 1970 by the board's clock, and how long it was.
     until_ms: u64,
     pause_ms: u64,
@@ -63,7 +64,6 @@ impl Backoff {
         Self {
             fact,
             counts: Counts::default(),
-            persons: 0,
         }
     }
 
@@ -79,32 +79,54 @@ impl Backoff {
         feed.sleep(left)
     }
 
-    /// Counts a failure: how long to wait now, at least `at_least`.
-    pub fn failed(&mut self, feed: &Feed, failure: Failure, at_least: Duration) -> Duration {
-        let count = match failure {
-            Failure::Network => &mut self.counts.network,
-            Failure::Server => &mut self.counts.server,
-            Failure::Limited => &mut self.counts.limited,
-            Failure::Person => &mut self.persons,
-        };
-        *count = count.saturating_add(1);
-        let pause = failure.pause(*count).max(at_least);
+    /// A connection is about to be made. Until it does well or ends as it should, a crash of the program counts as its failure.
+    pub fn attempt(&self, feed: &Feed) {
+        let mut counts = self.counts;
+        counts.count(Failure::Network);
+        counts.begin(Failure::Network.pause(counts.network), feed);
+        feed.state.set(self.fact, counts);
+    }
+
+    /// The connection was ended by this program itself.
+    pub fn ended(&self, feed: &Feed) {
+        feed.state.set(self.fact, self.counts);
+    }
+
+    /// Counts a failure: how long to wait now, on its schedule unless the server `asked` for something else.
+    pub fn failed(&mut self, feed: &Feed, failure: Failure, asked: Option<Duration>) -> Duration {
+        let nth = self.counts.count(failure);
+        let pause = asked.unwrap_or_else(|| failure.pause(nth));
         if failure != Failure::Person {
-            self.counts.pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-            self.counts.until_ms = wall_ms(feed).saturating_add(self.counts.pause_ms);
-            feed.state.set(self.fact, self.counts);
+            self.counts.begin(pause, feed);
         }
+        feed.state.set(self.fact, self.counts);
         pause
     }
 
     /// The connection does well: the next failure is the first again.
     pub fn healthy(&mut self, feed: &Feed) {
         feed.well();
-        self.persons = 0;
-        if self.counts != Counts::default() {
-            self.counts = Counts::default();
-            feed.state.set(self.fact, self.counts);
-        }
+        self.counts = Counts::default();
+        feed.state.set(self.fact, self.counts);
+    }
+}
+
+impl Counts {
+    /// Counts one more: which in a row it is.
+    fn count(&mut self, failure: Failure) -> u32 {
+        let count = match failure {
+            Failure::Network => &mut self.network,
+            Failure::Server => &mut self.server,
+            Failure::Limited => &mut self.limited,
+            Failure::Person => &mut self.person,
+        };
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    fn begin(&mut self, pause: Duration, feed: &Feed) {
+        self.pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.until_ms = wall_ms(feed).saturating_add(self.pause_ms);
     }
 }
 
@@ -121,6 +143,7 @@ impl std::fmt::Display for Counts {
             limited,
             until_ms,
             pause_ms,
+            person: _,
         } = self;
         write!(f, "{network} {server} {limited} {until_ms} {pause_ms}")
     }
@@ -137,6 +160,7 @@ impl FromStr for Counts {
             network: small(next()?)?,
             server: small(next()?)?,
             limited: small(next()?)?,
+            person: 0,
             until_ms: next()?,
             pause_ms: next()?,
         })

@@ -23,7 +23,7 @@ use super::report::Unusable;
 use super::wire::{self, Watch};
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
-use crate::http::{Endpoint, Roots, USER_AGENT};
+use crate::http::{self, Endpoint, Roots, USER_AGENT};
 use crate::record::{MAX_RECORD_BYTES, Record};
 
 /// The server pings every 30 s.
@@ -96,6 +96,8 @@ struct Reader<'a> {
     feed: &'a Feed,
     backoff: Backoff,
     unusable: Unusable,
+    /// Whether a connection was open before.
+    was_open: bool,
     /// Which of the servers is used.
     host: usize,
     /// The time of the last event seen; 0 before the first one ever.
@@ -119,6 +121,7 @@ impl<'a> Reader<'a> {
             feed,
             backoff: Backoff::new("jetstream.backoff"),
             unusable: Unusable::default(),
+            was_open: false,
             host: 0,
             cursor: in_spool.max(remembered).unwrap_or(0),
             remembered: feed.clock.elapsed(),
@@ -131,21 +134,22 @@ impl<'a> Reader<'a> {
         self.backoff.resume(self.feed)?;
         loop {
             self.is_proven = false;
+            self.backoff.attempt(self.feed);
             let Err(ended) = self.session();
             self.remember();
             let (failure, what) = match ended {
                 Ended::Trouble(trouble) if !self.feed.stop.asked() => trouble,
-                _ => return Err(Stopped),
+                _ => {
+                    self.backoff.ended(self.feed);
+                    return Err(Stopped);
+                }
             };
-            self.feed.counters.reconnects.add(1);
             if !self.is_proven {
                 self.host = (self.host + 1) % self.settings.endpoints.len();
             }
-            let pause = self.backoff.failed(self.feed, failure, Duration::ZERO);
-            self.feed.trouble(
-                Level::Warn,
-                &format!("{what}; connecting again in {pause:.1?}"),
-            );
+            let pause = self.backoff.failed(self.feed, failure, None);
+            let text = format!("connecting again in {pause:.1?}: {what}");
+            self.feed.trouble(Level::Warn, &text);
             self.feed.sleep(pause)?;
         }
     }
@@ -154,6 +158,9 @@ impl<'a> Reader<'a> {
     fn session(&mut self) -> Result<Infallible, Ended> {
         let endpoint = &self.settings.endpoints[self.host];
         let mut socket = self.open(endpoint)?;
+        if std::mem::replace(&mut self.was_open, true) {
+            self.feed.counters.reconnects.add(1);
+        }
         info!(
             "reading posts about {} from {}",
             self.settings.filter.keyword(),
@@ -174,7 +181,7 @@ impl<'a> Reader<'a> {
             &Watch::new(self.feed, SILENCE),
             endpoint,
         )
-        .map_err(|error| (Failure::Network, wire::explain(&error, host)))?;
+        .map_err(|error| (Failure::Network, http::explain(&error, host)))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
@@ -315,7 +322,7 @@ fn trouble(error: tungstenite::Error, host: &str) -> Trouble {
     match error {
         tungstenite::Error::Io(error) => (
             Failure::Network,
-            wire::explain(&ureq::Error::from(error), host),
+            http::explain(&ureq::Error::from(error), host),
         ),
         tungstenite::Error::Http(answer) => {
             let failure = match answer.status() {

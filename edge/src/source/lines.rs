@@ -1,31 +1,27 @@
 //! Lines of standard input or a file: sensors, logs, anything that prints. Each becomes one record, in an [`envelope`] that says
 //! when and where it was read.
+//!
+//! A file is followed as it grows, is rotated or cut short ([`tail`]), and every line of it has a [`place`] to come back to, from which
+//! its id is made. Standard input, a pipe or a serial port is read as it comes ([`pipe`]).
 
 mod envelope;
 mod id;
+mod pipe;
+mod place;
 mod pointer;
+mod tail;
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
-
-use anyhow::Context;
-use log::info;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::envelope::Envelope;
-use self::id::Run;
-pub use self::pointer::Pointer;
+use self::id::Ulid;
+pub use self::pointer::{NoPointer, Pointer};
 use super::report::Unusable;
-use super::split::{self, Next};
+use super::split::Next;
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
-use crate::record::{MAX_RECORD_BYTES, Record};
-
-/// How long a stop may go unseen while no line comes.
-const SLICE: Duration = Duration::from_millis(250);
+use crate::record::{Record, Unfit};
 
 /// Which lines are read, and what becomes of them.
 #[derive(Clone, Debug)]
@@ -45,7 +41,7 @@ pub struct Settings {
 pub enum Input {
     /// Standard input: its end ends the source.
     Stdin,
-    /// A file, followed as it grows, is rotated, cut short or made anew.
+    /// A file, followed as it grows, is rotated, cut short or made anew; or a named pipe or serial port. It may appear later.
     File(PathBuf),
 }
 
@@ -64,145 +60,78 @@ impl Lines {
 
 impl Source for Lines {
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()> {
+        let mut maker = Maker::new(&self.settings, feed);
         match &self.settings.input {
-            Input::Stdin => {
-                let stdin = io::stdin().as_fd().try_clone_to_owned();
-                let stdin = File::from(stdin.context("standard input cannot be read")?);
-                self.read_to_end(stdin, feed)
-            }
-            Input::File(path) => {
-                let file = File::open(path)
-                    .with_context(|| format!("{} cannot be read", path.display()))?;
-                self.read_to_end(file, feed)
-            }
+            Input::Stdin => pipe::read_stdin(&mut maker),
+            Input::File(path) if is_special(path) => pipe::read_device(path, &mut maker),
+            Input::File(path) => tail::follow(path, &mut maker),
         }
     }
 }
 
-impl Lines {
-    /// Reads what has a beginning and an end but no places to come back to.
-    fn read_to_end(&self, file: File, feed: &Feed) -> anyhow::Result<()> {
-        let mut reader = Patient { file, feed };
-        let mut run = Run::new()?;
-        let mut maker = Maker::new(&self.settings);
-        let mut lines = split::Lines::new(MAX_RECORD_BYTES);
-        loop {
-            let next = match lines.next(&mut reader) {
-                Ok(next) => next,
-                Err(_) if feed.stop.asked() => return Ok(()),
-                Err(error) => return Err(error).context("standard input cannot be read"),
-            };
-            let (next, is_last) = match next {
-                // A last line may lack its newline.
-                Next::End => match lines.rest() {
-                    Some(rest) => (rest, true),
-                    None => return Ok(()),
-                },
-                next => (next, false),
-            };
-            let id = run.next(feed.clock.wall());
-            if maker.put(feed, &next, id, b"").is_err() {
-                return Ok(());
-            }
-            if is_last {
-                info!("the input has ended");
-                return Ok(());
-            }
-        }
-    }
+/// Whether `path` names a pipe or device, which has no places to come back to.
+fn is_special(path: &std::path::Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 /// Makes records of lines, in memory that is used again.
 #[derive(Debug)]
 struct Maker<'a> {
+    feed: &'a Feed,
     settings: &'a Settings,
     envelope: Envelope,
     unusable: Unusable,
 }
 
 impl<'a> Maker<'a> {
-    fn new(settings: &'a Settings) -> Self {
+    fn new(settings: &'a Settings, feed: &'a Feed) -> Self {
         Self {
+            feed,
             settings,
             envelope: Envelope::new(&settings.host),
             unusable: Unusable::default(),
         }
     }
 
-    /// Hands over a line, or counts it as not wanted or not usable.
-    fn put(
-        &mut self,
-        feed: &Feed,
-        next: &Next<'_>,
-        id: id::Ulid,
-        position: &[u8],
-    ) -> Result<(), Stopped> {
-        let line = match next {
-            Next::Line { line, .. } => *line,
+    /// Hands over what was read, or counts it as not wanted or not usable.
+    fn put(&mut self, next: &Next<'_>, id: Ulid, position: &[u8]) -> Result<(), Stopped> {
+        match next {
+            Next::Line { line, .. } => match plain(line) {
+                Ok(line) => self.put_line(line, id, position)?,
+                Err(why) => self.unusable.count(self.feed, "a line", why),
+            },
             Next::TooLong(bytes) => {
-                let why = format_args!("{bytes} bytes; a record holds {MAX_RECORD_BYTES}");
-                self.unusable.count(feed, "a line", why);
-                return Ok(());
+                let why = Unfit::TooLarge(*bytes as usize);
+                self.unusable.count(self.feed, "a line", why);
             }
-            Next::End => return Ok(()),
-        };
-        if memchr::memchr(0, line).is_some() {
-            self.unusable.count(feed, "a line", "it holds a NUL byte");
+            Next::End => {}
+        }
+        Ok(())
+    }
+
+    fn put_line(&mut self, line: &str, id: Ulid, position: &[u8]) -> Result<(), Stopped> {
+        let filter = self.settings.filter.as_ref();
+        if !filter.is_none_or(|filter| filter.matches(line)) {
+            self.feed.counters.filtered.add(1);
             return Ok(());
         }
-        let Ok(line) = std::str::from_utf8(line) else {
-            self.unusable.count(feed, "a line", "it is not UTF-8");
-            return Ok(());
-        };
-        if !self
-            .settings
-            .filter
-            .as_ref()
-            .is_none_or(|filter| filter.matches(line))
-        {
-            feed.counters.filtered.add(1);
-            return Ok(());
-        }
-        let sealed = self.envelope.seal(line, id, feed.clock.wall());
-        let pointed = self
-            .settings
-            .partition_key
-            .as_ref()
-            .and_then(|pointer| pointer.text_in(line));
-        let key = pointed.as_deref().unwrap_or(sealed.id);
-        match Record::new(key, sealed.data) {
-            Ok(record) => feed.put(record, position, line),
+        let sealed = self.envelope.seal(line, id, self.feed.clock.wall());
+        let pointer = self.settings.partition_key.as_ref();
+        let pointed = pointer.and_then(|pointer| pointer.text_in(line));
+        match Record::new(pointed.as_deref().unwrap_or(sealed.id), sealed.data) {
+            Ok(record) => self.feed.put(record, position, line),
             Err(unfit) => {
-                self.unusable.count(feed, "a line", unfit);
+                self.unusable.count(self.feed, "a line", unfit);
                 Ok(())
             }
         }
     }
 }
 
-/// A file that is waited for in slices, so that a stop is seen.
-struct Patient<'a> {
-    file: File,
-    feed: &'a Feed,
-}
-
-impl Read for Patient<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let slice = Timespec {
-            tv_sec: 0,
-            tv_nsec: SLICE.subsec_nanos().into(),
-        };
-        loop {
-            self.feed.alive();
-            if self.feed.stop.asked() {
-                return Err(io::Error::other("the program is ending"));
-            }
-            let mut waits = [PollFd::new(&self.file, PollFlags::IN)];
-            match poll(&mut waits, Some(&slice)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return self.file.read(buffer),
-                Err(error) => return Err(error.into()),
-            }
-        }
+/// The line as text, or why it is none.
+fn plain(line: &[u8]) -> Result<&str, &'static str> {
+    if memchr::memchr(0, line).is_some() {
+        return Err("it holds a NUL byte");
     }
+    std::str::from_utf8(line).map_err(|_| "it is not UTF-8")
 }

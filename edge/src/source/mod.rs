@@ -67,7 +67,7 @@ impl Feed {
                 self.counters.last_read.set(self.clock.elapsed());
                 if self.echo {
                     // A terminal that went away is no reason to stop reading.
-                    let _ = writeln!(std::io::stdout().lock(), "{text}");
+                    let _ = show(text);
                 }
                 Ok(())
             }
@@ -107,6 +107,16 @@ impl Feed {
             Ok(())
         }
     }
+}
+
+/// Prints a text on one line, without what would steer the terminal: anyone can write a post.
+fn show(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (index, piece) in text.split(char::is_control).enumerate() {
+        let gap = if index > 0 { " " } else { "" };
+        write!(out, "{gap}{piece}")?;
+    }
+    writeln!(out)
 }
 
 /// Whether texts are shown as they are read: standard output is a terminal.

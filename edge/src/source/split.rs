@@ -36,6 +36,16 @@ pub enum Next<'a> {
     End,
 }
 
+impl Next<'_> {
+    /// How many bytes of the stream it took.
+    pub fn taken(&self) -> u64 {
+        match self {
+            Self::Line { taken, .. } | Self::TooLong(taken) => *taken,
+            Self::End => 0,
+        }
+    }
+}
+
 impl Lines {
     /// Takes lines of up to `max` bytes, their ending counted.
     pub fn new(max: usize) -> Self {

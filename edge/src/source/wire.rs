@@ -135,22 +135,6 @@ fn open(
     }
 }
 
-/// What went wrong with the connection to `host`, for a person: one line.
-pub fn explain(error: &Error, host: &str) -> String {
-    match error {
-        Error::HostNotFound => format!("the name {host} cannot be resolved; is the network up?"),
-        Error::Timeout(Timeout::PerRead) => format!("{host} went silent"),
-        Error::Timeout(Timeout::Connect) => format!("{host} does not answer; is the network up?"),
-        Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            format!("{host} refuses the connection; is the address right?")
-        }
-        Error::Io(error) if error.to_string().contains("failed to lookup address") => {
-            format!("the name {host} cannot be resolved; is the network up?")
-        }
-        other => format!("the connection to {host} failed: {other}"),
-    }
-}
-
 impl<In: Transport> Connector<In> for Watch {
     type Out = Watched<In>;
 

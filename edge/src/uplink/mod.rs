@@ -5,13 +5,14 @@
 
 mod backoff;
 mod dead_letter;
+mod explain;
 mod order;
-mod trouble;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_credential_types::Credentials;
 use log::Level;
 
 use crate::aws::clock::ServerClock;
@@ -26,8 +27,8 @@ use crate::time::{Clock, Stop};
 
 use backoff::Backoff;
 pub use dead_letter::DeadLetters;
+pub use explain::Place;
 use order::Order;
-pub use trouble::Place;
 
 /// How far the board's clock is off, kept across restarts.
 const OFFSET: &str = "clock.offset_ms";
@@ -168,16 +169,10 @@ impl Uplink {
                     code: "NoCredentials".into(),
                     message: format!("{error:#}"),
                 };
-                return self.hold(problem);
+                return self.hold(Class::Hold, problem);
             }
         };
-        let expiry = credentials
-            .expiry()
-            .and_then(|expiry| expiry.duration_since(UNIX_EPOCH).ok());
-        let expiry_s = expiry.map_or(0, |expiry| {
-            i64::try_from(expiry.as_secs()).unwrap_or(i64::MAX)
-        });
-        self.counters.credentials_expiry_s.set(expiry_s);
+        self.tell_expiry(&credentials);
         let count = flight.limit.min(flight.batch.entries().len());
         let (call, body) = flight.batch.body(count, flight.order.after());
         self.counters.calls.add(1);
@@ -194,7 +189,7 @@ impl Uplink {
             }
             Err(error) => {
                 self.client.reconnect();
-                let text = trouble::of_network(&error, &self.place, sent);
+                let text = explain::of_network(&error, &self.place, sent);
                 (Outcome::Failed(Class::Retry, text), false)
             }
         };
@@ -216,10 +211,10 @@ impl Uplink {
                     flight.mended = mended_before + 1;
                     return Next::Go;
                 }
-                self.hold(problem)
+                self.hold(Class::Renew(Renew::Credentials), problem)
             }
-            Outcome::Failed(Class::Hold | Class::Renew(Renew::Clock), problem) => {
-                self.hold(problem)
+            Outcome::Failed(class @ (Class::Hold | Class::Renew(Renew::Clock)), problem) => {
+                self.hold(class, problem)
             }
             // A failure of the class "delivered" does not exist; were there one, sending again is the safe reading.
             Outcome::Failed(Class::Retry | Class::Delivered, problem) => {
@@ -232,9 +227,8 @@ impl Uplink {
 
     fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Next {
         self.count_delivered(count);
-        self.counters
-            .uplink
-            .well("posts arrive", self.clock.elapsed());
+        let now = self.clock.elapsed();
+        self.counters.uplink.well("posts arrive", now);
         self.spool.ack(flight.batch.drop_first(count));
         flight.order.arrived(number);
         flight.limit = (flight.limit * 2).min(MAX_RECORDS);
@@ -287,25 +281,22 @@ impl Uplink {
         Next::Go
     }
 
-    fn hold(&self, problem: Problem) -> Next {
-        self.say(Class::Hold, &problem);
+    fn hold(&self, class: Class, problem: Problem) -> Next {
+        self.say(class, &problem);
         Next::Pause(Pace::Slow)
     }
 
     fn say(&self, class: Class, problem: &Problem) {
-        let level = match class {
-            Class::Retry => Level::Warn,
-            _ => Level::Error,
+        let level = if class == Class::Retry {
+            Level::Warn
+        } else {
+            Level::Error
         };
-        let text = trouble::explain(problem, &self.place, &self.keychain);
+        let text = explain::explain(class, problem, &self.place, self.keychain.provider());
+        // It may heal before long; the user should hear of it even so.
+        let is_news = problem.code == explain::UNREACHABLE;
         let now = self.clock.elapsed();
-        let is_news = trouble::is_news(problem);
         self.counters.uplink.trouble(level, is_news, &text, now);
-    }
-
-    fn alive(&self, at_most: Duration) {
-        let now = self.clock.elapsed();
-        self.counters.uplink.alive(now, at_most);
     }
 
     fn count_delivered(&self, count: usize) {
@@ -315,13 +306,27 @@ impl Uplink {
         }
     }
 
+    fn tell_expiry(&self, credentials: &Credentials) {
+        let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
+        let expiry = credentials.expiry().and_then(since_1970);
+        let expiry_s = expiry.and_then(|expiry| i64::try_from(expiry.as_secs()).ok());
+        self.counters
+            .credentials_expiry_s
+            .set(expiry_s.unwrap_or_default());
+    }
+
+    fn alive(&self, at_most: Duration) {
+        let now = self.clock.elapsed();
+        self.counters.uplink.alive(now, at_most);
+    }
+
     /// True when the answer's `date` changed what is known of the server's time.
     fn learn_time(&self, flight: &mut Flight, sent: SystemTime, date: Option<SystemTime>) -> bool {
         let changed = date.is_some_and(|date| flight.time.observe(sent, self.clock.wall(), date));
         if changed {
             self.state.set(OFFSET, flight.time.offset_ms());
             self.counters.clock_offset_ms.set(flight.time.offset_ms());
-            log::warn!("{}", trouble::of_clock(flight.time));
+            log::warn!("{}", explain::of_clock(flight.time));
         }
         changed
     }

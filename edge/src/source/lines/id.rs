@@ -19,7 +19,8 @@ impl Ulid {
     /// How many characters it is written with.
     pub const CHARS: usize = 26;
 
-    fn new(unix_ms: u64, rest: u128) -> Self {
+    /// The id for a time in milliseconds since 1970, and the low 80 bits of `rest`.
+    pub fn new(unix_ms: u64, rest: u128) -> Self {
         Self(u128::from(unix_ms) << 80 | rest & LOW_80)
     }
 

@@ -77,16 +77,16 @@ impl Budget {
         Ok(())
     }
 
-    /// Counts one post. True when it was the last of the day.
+    /// Counts one post. True when the day is full.
     pub fn spend(&mut self, feed: &Feed) -> bool {
         let Some(max) = self.max else { return false };
-        let is_full = self.is_full(feed);
+        self.turn_page(feed);
         self.today.posts += 1;
         // Remembered a hundred times a day at most: a crash forgets one percent.
         if self.today.posts.is_multiple_of((max.get() / 100).max(1)) {
             self.save(feed);
         }
-        is_full || self.today.posts >= max.get()
+        self.today.posts >= max.get()
     }
 
     /// Remembers the count.
@@ -97,12 +97,23 @@ impl Budget {
     }
 
     fn is_full(&mut self, feed: &Feed) -> bool {
-        let day = wall_secs(feed) / DAY_SECS;
-        // A clock that was set back over midnight opens no new day. One that was a day or more ahead was wrong.
-        if day != self.today.day && day + 1 != self.today.day {
-            self.today = Today { day, posts: 0 };
-        }
+        self.turn_page(feed);
         self.max.is_some_and(|max| self.today.posts >= max.get())
+    }
+
+    fn turn_page(&mut self, feed: &Feed) {
+        self.today = self.today.on(wall_secs(feed) / DAY_SECS);
+    }
+}
+
+impl Today {
+    /// The count on this `day`. A clock that was set back over midnight opens no new day; one that was more than a day ahead was wrong.
+    fn on(self, day: u64) -> Self {
+        if day == self.day || day + 1 == self.day {
+            self
+        } else {
+            Self { day, posts: 0 }
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub enum Trouble {
     Person(String),
 }
 
-/// How long until X counts anew, from `x-rate-limit-reset`.
+/// How long until X counts anew, from `x-rate-limit-reset`; `None` where it does not say, or that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait(Option<Duration>);
 
@@ -42,12 +42,10 @@ impl Wait {
         let now = header("date")
             .and_then(|date| httpdate::parse_http_date(date).ok())
             .unwrap_or(now);
-        Self(reset.map(|reset: u64| {
-            let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-            // One second more: both times are whole seconds.
-            let wait = Duration::from_secs(reset.saturating_add(1)).saturating_sub(now);
-            wait.min(MAX_WAIT)
-        }))
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wait = reset.and_then(|reset| Duration::from_secs(reset).checked_sub(now));
+        // One second more: both times are whole seconds.
+        Self(wait.map(|wait| (wait + Duration::from_secs(1)).min(MAX_WAIT)))
     }
 }
 

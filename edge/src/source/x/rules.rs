@@ -6,10 +6,9 @@ use serde::Deserialize;
 use serde_json::json;
 use ureq::http::Method;
 
+use super::client::Client;
 use super::outcome::Trouble;
-use super::{Client, text};
 use crate::filter::{Filter, TAG_PREFIX};
-use crate::source::Feed;
 
 const PATH: &str = "/2/tweets/search/stream/rules";
 
@@ -23,14 +22,14 @@ struct Rule {
 }
 
 /// What X holds and what it should hold, compared.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Change {
     delete: Vec<String>,
     add: bool,
 }
 
 /// Makes `client`'s keyword the one rule of this program.
-pub fn reconcile(client: &Client<'_>, _feed: &Feed) -> Result<(), Trouble> {
+pub fn reconcile(client: &Client<'_>) -> Result<(), Trouble> {
     let filter = &client.settings.filter;
     let change = compare(list(client)?, filter);
     if !change.delete.is_empty() {
@@ -39,12 +38,12 @@ pub fn reconcile(client: &Client<'_>, _feed: &Feed) -> Result<(), Trouble> {
             change.delete.len()
         );
         let body = json!({"delete": {"ids": change.delete}});
-        client.call(Method::POST, PATH, Some(body.to_string()))?;
+        client.ask(Method::POST, PATH, Some(body.to_string()))?;
     }
     if change.add {
         add(client, filter)?;
         info!(
-            "X has the rule {}; a change takes it about 20 s",
+            "X has the rule {}; it takes about 20 s to follow it",
             filter.rule()
         );
     }
@@ -57,9 +56,7 @@ fn list(client: &Client<'_>) -> Result<Vec<Rule>, Trouble> {
         #[serde(default)]
         data: Option<Vec<Rule>>,
     }
-    let answer = client.call(Method::GET, PATH, None)?;
-    let body = text(answer.into_body())
-        .map_err(|error| Trouble::Network(format!("the rules could not be read: {error}")))?;
+    let body = client.ask(Method::GET, PATH, None)?;
     let listed: Listed = serde_json::from_str(&body)
         .map_err(|error| Trouble::Server(format!("X answered no list of rules: {error}")))?;
     Ok(listed.data.unwrap_or_default())
@@ -68,12 +65,12 @@ fn list(client: &Client<'_>) -> Result<Vec<Rule>, Trouble> {
 fn compare(rules: Vec<Rule>, filter: &Filter) -> Change {
     let (value, tag) = (filter.rule(), filter.tag());
     let mut change = Change {
+        delete: Vec::new(),
         add: true,
-        ..Change::default()
     };
     for rule in rules {
         let has = rule.tag.as_deref().unwrap_or_default();
-        if has == tag && rule.value == value && change.add {
+        if has == tag && rule.value == value {
             change.add = false;
         } else if has.starts_with(TAG_PREFIX) {
             change.delete.push(rule.id);
@@ -97,30 +94,19 @@ fn add(client: &Client<'_>, filter: &Filter) -> Result<(), Trouble> {
         details: Vec<String>,
     }
     let body = json!({"add": [{"value": filter.rule(), "tag": filter.tag()}]});
-    let answer = client.call(Method::POST, PATH, Some(body.to_string()))?;
-    let added: Added = text(answer.into_body())
-        .ok()
-        .and_then(|body| serde_json::from_str(&body).ok())
-        .unwrap_or_default();
-    match added
-        .errors
-        .into_iter()
-        .find(|refusal| refusal.title != "DuplicateRule")
-    {
+    let body = client.ask(Method::POST, PATH, Some(body.to_string()))?;
+    let added: Added = serde_json::from_str(&body).unwrap_or_default();
+    let is_serious = |refusal: &Refusal| refusal.title != "DuplicateRule";
+    match added.errors.into_iter().find(is_serious) {
         None => Ok(()),
         Some(refusal) => {
-            let why = refusal
-                .details
-                .into_iter()
-                .next()
-                .unwrap_or(if refusal.detail.is_empty() {
-                    refusal.title
-                } else {
-                    refusal.detail
-                });
+            let mut said = refusal.details;
+            said.extend([refusal.detail, refusal.title]);
+            let why = said.into_iter().find(|words| !words.is_empty());
             Err(Trouble::Person(format!(
-                "X does not accept the keyword '{}' as a rule: {why}; start headwater with another",
-                filter.keyword()
+                "X does not accept the keyword '{}' as a rule ({}): start headwater with another",
+                filter.keyword(),
+                why.unwrap_or_default()
             )))
         }
     }

@@ -7,8 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use ureq::http::Request;
 
+use super::client::Client;
 use super::outcome::Trouble;
-use super::{Client, text};
 
 /// Asks for the token. X gives the same one until somebody invalidates it.
 pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, Trouble> {
@@ -33,11 +33,9 @@ pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, Troub
     struct Token {
         access_token: String,
     }
-    text(answer.into_body())
-        .ok()
-        .and_then(|body| serde_json::from_str::<Token>(&body).ok())
+    serde_json::from_str::<Token>(&client.text(answer)?)
         .map(|token| token.access_token)
-        .ok_or_else(|| Trouble::Server("X answered without a token".to_owned()))
+        .map_err(|_| Trouble::Server("X answered without a token".to_owned()))
 }
 
 /// As RFC 3986 has it: letters, digits and `-._~` stand for themselves.
