@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     report::start();
     let ended = match command {
         Command::Run(config) => run::run(*config),
-        Command::Check(config, file) => check::check(*config, file.as_deref()),
+        Command::Check(config, file) => check::check(*config, file.as_deref()).map_err(Into::into),
         Command::Status(options) => show::show(&options).map_err(Into::into),
         Command::Spool(_) => todo!(),
         Command::Print(text) => {

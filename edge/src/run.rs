@@ -160,7 +160,8 @@ fn until_the_end(
     }
 }
 
-fn source(wanted: cli::Source) -> Box<dyn Source> {
+/// The source that was asked for.
+pub fn source(wanted: cli::Source) -> Box<dyn Source> {
     match wanted {
         cli::Source::X(settings) => Box::new(X::new(settings)),
         cli::Source::Jetstream(settings) => Box::new(Jetstream::new(settings)),

@@ -58,7 +58,8 @@ fn folders() -> impl Iterator<Item = PathBuf> {
         .chain([PathBuf::from("/dev/shm")])
 }
 
-fn is_tmpfs(folder: &Path) -> bool {
+/// Whether `folder` is in RAM, and this program may write to it.
+pub fn is_tmpfs(folder: &Path) -> bool {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
     let writable = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
     writable

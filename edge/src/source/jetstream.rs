@@ -83,6 +83,21 @@ impl Source for Jetstream {
         let Err(Stopped) = Reader::new(&self.settings, feed).keep_reading();
         Ok(())
     }
+
+    fn check(&self) -> anyhow::Result<String> {
+        let Settings {
+            endpoints, roots, ..
+        } = &self.settings;
+        let mut why = "no Jetstream server is named: set JETSTREAM_URL".to_owned();
+        for endpoint in endpoints {
+            let host = endpoint.authority();
+            match wire::connect(roots, &Watch::alone(SILENCE), endpoint) {
+                Ok(_) => return Ok(format!("{host} can be reached")),
+                Err(error) => why = http::explain(&error, host),
+            }
+        }
+        anyhow::bail!(why)
+    }
 }
 
 type Socket = WebSocket<TransportAdapter>;

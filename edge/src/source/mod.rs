@@ -27,6 +27,9 @@ pub trait Source: Send {
     /// Reads until the stream ends or `feed` is stopped. Trouble that heals, and trouble that a person must mend while the board waits, is
     /// logged and retried in here: an error means that this source can never go on, and says why and what to do.
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()>;
+
+    /// Tries whether a run could begin, and says so as a person would read it. Reads no post, changes nothing.
+    fn check(&self) -> anyhow::Result<String>;
 }
 
 /// What a source works with: the way into the spool, the time, and what it remembers across a restart.

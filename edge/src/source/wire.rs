@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -20,7 +20,7 @@ use ureq::{Agent, Error, Timeout};
 use super::Feed;
 use crate::http::{self, CONNECT_TIMEOUT, Endpoint, Roots};
 use crate::status::Counters;
-use crate::time::{Clock, Stop};
+use crate::time::{Clock, Stop, SystemClock};
 
 /// How long a stop, or the end of the program's patience, may go unseen.
 const SLICE: Duration = Duration::from_millis(250);
@@ -49,6 +49,21 @@ impl Watch {
             counters: feed.counters.clone(),
             silence,
         }
+    }
+
+    /// Ends a wait after `silence` alone, where nothing runs yet.
+    pub fn alone(silence: Duration) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            stop: Arc::default(),
+            counters: Arc::default(),
+            silence,
+        }
+    }
+
+    /// The board's own time.
+    pub fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 }
 

@@ -27,6 +27,7 @@ use self::outcome::Trouble;
 use super::backoff::{Backoff, Failure};
 use super::report::Unusable;
 use super::split::{Lines, Next};
+use super::wire::Watch;
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
 use crate::http::{Endpoint, Roots};
@@ -100,6 +101,17 @@ impl Source for X {
         let Err(Stopped) = Reader::new(&self.settings, feed).keep_reading();
         Ok(())
     }
+
+    fn check(&self) -> anyhow::Result<String> {
+        let mut client = Client::new(&self.settings, Watch::alone(SILENCE));
+        let fits = client.authorize().and_then(|()| rules::fit(&client));
+        let rule = match fits {
+            Ok(true) => "has the keyword's rule",
+            Ok(false) => "will be told the keyword's rule at the start",
+            Err(trouble) => anyhow::bail!(client.in_words(trouble)),
+        };
+        Ok(format!("X takes the keys and {rule}"))
+    }
 }
 
 /// The stream while it is read.
@@ -131,7 +143,7 @@ impl<'a> Reader<'a> {
     fn new(settings: &'a Settings, feed: &'a Feed) -> Self {
         Self {
             feed,
-            client: Client::new(settings, feed),
+            client: Client::new(settings, Watch::new(feed, SILENCE)),
             // A post's key and line must fit a record together, so a longer line is of no use.
             lines: Lines::new(MAX_RECORD_BYTES),
             backoff: Backoff::new("x.backoff"),

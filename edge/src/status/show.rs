@@ -48,7 +48,7 @@ pub fn show(options: &Options) -> io::Result<ExitCode> {
 }
 
 /// The newest snapshots that can be read here, running ones first.
-fn find(spool: Option<&Path>) -> Vec<Snapshot> {
+pub fn find(spool: Option<&Path>) -> Vec<Snapshot> {
     let mut found: Vec<Snapshot> = runtime::files("status", spool)
         .filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
         .collect();

@@ -4,9 +4,8 @@ use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::outcome::{self, Trouble, Wait};
-use super::{Auth, SILENCE, Settings, token};
+use super::{Auth, Settings, token};
 use crate::report;
-use crate::source::Feed;
 use crate::source::wire::{self, Watch};
 
 /// The most of an answer other than the stream that is read.
@@ -16,7 +15,7 @@ const MAX_ANSWER_BYTES: u64 = 256 << 10;
 pub struct Client<'a> {
     /// What it was set up with.
     pub settings: &'a Settings,
-    feed: &'a Feed,
+    watch: Watch,
     agent: Agent,
     token: Option<String>,
     /// Whether the token was given up since X last took one.
@@ -25,11 +24,11 @@ pub struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// One without a token yet.
-    pub fn new(settings: &'a Settings, feed: &'a Feed) -> Self {
+    pub fn new(settings: &'a Settings, watch: Watch) -> Self {
         Self {
             settings,
-            feed,
-            agent: wire::agent(&settings.roots, &Watch::new(feed, SILENCE)),
+            agent: wire::agent(&settings.roots, &watch),
+            watch,
             token: None,
             gave_up_token: false,
         }
@@ -74,6 +73,16 @@ impl<'a> Client<'a> {
         )
     }
 
+    /// What to tell a person who asked whether X can be read.
+    pub fn in_words(&self, trouble: Trouble) -> String {
+        match trouble {
+            Trouble::Network(what) | Trouble::Server(what) | Trouble::Person(what) => what,
+            Trouble::Unauthorized => self.refusal(),
+            Trouble::Limited { .. } => "X wants fewer requests: try again in 15 minutes".to_owned(),
+            Trouble::NoRules | Trouble::Occupied => "X refuses the stream".to_owned(),
+        }
+    }
+
     /// Asks for an answer that ends.
     pub fn ask(&self, method: Method, path: &str, json: Option<String>) -> Result<String, Trouble> {
         let mut request = self.request(method, path);
@@ -116,7 +125,7 @@ impl<'a> Client<'a> {
             return Ok(answer);
         }
         let (head, body) = answer.into_parts();
-        let wait = Wait::of(&head.headers, self.feed.clock.wall());
+        let wait = Wait::of(&head.headers, self.watch.wall());
         let body = text(body).unwrap_or_default();
         Err(outcome::of_answer(head.status.as_u16(), wait, &body))
     }
