@@ -54,7 +54,8 @@ struct Inner<T> {
 }
 
 pub fn zeros(blocks: usize) -> Image {
-    vec![Arc::new([0; BLOCK]); blocks]
+    let page = Arc::new([0; BLOCK]);
+    std::iter::repeat_n(page, blocks).collect()
 }
 
 impl<T> SimDisk<T> {
