@@ -60,6 +60,8 @@ pub struct Batch {
     stream: Vec<u8>,
     /// Bytes kept free in front of the first entry: enough for either head.
     head_room: usize,
+    /// Below it, every record was taken: it is in the batch, or was delivered.
+    taken_below: Seq,
 }
 
 /// One record of the batch.
@@ -85,6 +87,7 @@ impl Batch {
             bytes: 0,
             stream: named,
             head_room,
+            taken_below: 0,
         }
     }
 
@@ -114,6 +117,7 @@ impl Batch {
         };
         self.buffer.extend_from_slice(BETWEEN);
         self.bytes += bytes;
+        self.taken_below = seq + 1;
         // Cannot fail: whether it is full was asked above.
         let _ = self.entries.push(entry);
         true
@@ -180,17 +184,14 @@ impl Batch {
     /// Lets go of the first `count` records. Says the number below which none is left in the batch or
     /// before it.
     pub fn drop_first(&mut self, count: usize) -> Seq {
-        let last = self
-            .entries
-            .get(count.saturating_sub(1))
-            .or(self.entries.last());
-        let after = last.map_or(0, |entry| entry.seq + 1);
         if count >= self.entries.len() {
             self.clear();
         } else {
             self.keep_undelivered(&[Class::Delivered; MAX_RECORDS][..count]);
         }
-        self.entries.first().map_or(after, |entry| entry.seq)
+        // Those taken behind the last one left were delivered before it.
+        let left = self.entries.first();
+        left.map_or(self.taken_below, |entry| entry.seq)
     }
 
     /// The first record's key and data as they stand in the body, JSON escapes and base64 included.

@@ -3,5 +3,9 @@
 
 pub mod http;
 pub mod kinesis;
+pub mod lines;
 pub mod program;
+pub mod proxy;
+pub mod source;
 pub mod tls;
+pub mod x;
