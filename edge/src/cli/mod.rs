@@ -47,7 +47,8 @@ pub fn parse(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<
         [first, rest @ ..] if first == "status" => status(rest, env),
         [first, rest @ ..] if first == "check" => {
             let service = service::Settings::read(env)?;
-            let config = config(rest, &|name| env(name).or_else(|| service.get(name)))?;
+            let set = |name: &str| env(name).filter(|value| !value.is_empty());
+            let config = config(rest, &|name| set(name).or_else(|| service.get(name)))?;
             Ok(config.map_or_else(Command::Print, |config| {
                 Command::Check(Box::new(config), service.file)
             }))
