@@ -3,12 +3,12 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 use support::kinesis::{Kinesis, Reply};
+use support::proxy::proxy;
 use support::tls::Authority;
 
 /// `headwater --source lines` with an environment of its own and a spool in `folder`.
@@ -80,34 +80,6 @@ fn lines_in(server: &Kinesis) -> Vec<String> {
         serde_json::from_str::<serde_json::Value>(data).unwrap()["line"].to_string()
     };
     server.data().iter().map(line).collect()
-}
-
-/// A proxy that connects anyone to anywhere on this machine, and notes where to.
-fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
-    let targets = Arc::new(Mutex::new(Vec::new()));
-    let noted = targets.clone();
-    std::thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            let mut request = BufReader::new(client.try_clone().unwrap());
-            let mut first = String::new();
-            request.read_line(&mut first).unwrap();
-            let mut line = String::new();
-            while request.read_line(&mut line).unwrap() > 2 {}
-            let target = first.split(' ').nth(1).unwrap().to_owned();
-            let server = TcpStream::connect(target.replace("localhost", "127.0.0.1")).unwrap();
-            noted.lock().unwrap().push(target);
-            (&client)
-                .write_all(b"HTTP/1.1 200 Connected\r\n\r\n")
-                .unwrap();
-            let (mut up, mut down) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut request, &mut up));
-            let mut server = server;
-            std::thread::spawn(move || std::io::copy(&mut server, &mut down));
-        }
-    });
-    (url, targets)
 }
 
 #[test]

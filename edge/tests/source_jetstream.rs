@@ -1,9 +1,10 @@
 //! Bluesky's Jetstream, read over real sockets from a WebSocket server that pings, disconnects and knows cursors.
 
-mod source_support;
+mod support;
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use headwater::http::{Endpoint, Roots};
 use headwater::source::Feed;
 use headwater::source::jetstream::{Jetstream, Settings};
 use headwater::state::State;
-use source_support::*;
+use support::kinesis::Kinesis;
+use support::proxy::proxy;
+use support::source::*;
+use support::tls::Authority;
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::{Message, WebSocket};
 
@@ -296,4 +300,60 @@ fn a_host_that_fails_gives_way_to_the_next() {
     // Then the second was asked 5 s after the first refused
     assert_eq!(refuses.requests().len(), 1);
     assert_eq!(clock.sleeps(), [Duration::from_secs(5)]);
+}
+
+#[test]
+fn the_stream_is_encrypted_and_goes_by_way_of_the_proxy() {
+    // Given a server behind TLS, and a proxy
+    let authority = Authority::new();
+    let config = authority.server(None);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let encrypted = rustls::StreamOwned::new(connection, stream);
+            let mut socket = tungstenite::accept(encrypted).unwrap();
+            socket
+                .send(Message::text(event(FIRST_US, "pizza")))
+                .unwrap();
+            while socket.read().is_ok() {}
+        }
+    });
+    let (proxy, targets) = proxy();
+    let kinesis = Kinesis::scripted([]);
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    std::fs::write(&bundle, authority.pem()).unwrap();
+
+    // When the real program reads it
+    let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
+        .env_clear()
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .env("AWS_ACCESS_KEY_ID", "AK")
+        .env("AWS_SECRET_KEY", "SK")
+        .env("AWS_REGION", "eu-west-1")
+        .env("AWS_STREAM_NAME", "posts")
+        .env("AWS_CA_BUNDLE", &bundle)
+        .env("HTTPS_PROXY", &proxy)
+        .env("NO_PROXY", "127.0.0.1")
+        .env("JETSTREAM_URL", format!("wss://localhost:{port}"))
+        .args([
+            "pizza",
+            "--source",
+            "jetstream",
+            "--endpoint",
+            &kinesis.url(),
+        ])
+        .args(["--spool-size", "1MiB", "--spool"])
+        .arg(folder.path().join("spool"))
+        .spawn()
+        .unwrap();
+    wait_until("the post is in Kinesis", || !kinesis.data().is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    // Then it came through the proxy
+    assert_eq!(kinesis.data(), [event(FIRST_US, "pizza")]);
+    assert_eq!(*targets.lock().unwrap(), [format!("localhost:{port}")]);
 }

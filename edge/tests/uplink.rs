@@ -80,6 +80,10 @@ impl Board {
             durable_within: Duration::from_secs(1),
         };
         let spool = Arc::new(Spool::open(options, clock.clone()).unwrap());
+        std::thread::spawn({
+            let spool = spool.clone();
+            move || spool.run_committer()
+        });
         for text in records {
             spool.append(
                 Record {

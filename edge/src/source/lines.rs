@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use self::envelope::Envelope;
 use self::id::Ulid;
 pub use self::pointer::{NoPointer, Pointer};
+use super::lenient;
 use super::report::Unusable;
 use super::split::Next;
 use super::{Feed, Source, Stopped};
@@ -115,9 +116,11 @@ impl<'a> Maker<'a> {
             self.feed.counters.filtered.add(1);
             return Ok(());
         }
-        let sealed = self.envelope.seal(line, id, self.feed.clock.wall());
+        let json = lenient::json(line);
         let pointer = self.settings.partition_key.as_ref();
-        let pointed = pointer.and_then(|pointer| pointer.text_in(line));
+        let pointed = pointer.and_then(|pointer| pointer.text_in(json?));
+        let now = self.feed.clock.wall();
+        let sealed = self.envelope.seal(line, json, id, now);
         match Record::new(pointed.as_deref().unwrap_or(sealed.id), sealed.data) {
             Ok(record) => self.feed.put(record, position, line),
             Err(unfit) => {

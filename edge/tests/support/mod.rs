@@ -2,4 +2,8 @@
 #![allow(dead_code)]
 
 pub mod kinesis;
+pub mod lines;
+pub mod proxy;
+pub mod source;
 pub mod tls;
+pub mod x;

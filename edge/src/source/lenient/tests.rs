@@ -51,7 +51,39 @@ fn an_escape_that_means_nothing_becomes_a_replacement_character() {
     }
 }
 
+#[test]
+fn a_line_is_json_or_it_is_not() {
+    for json in [
+        "7", "-7.5e3", " {} ", "[1]", "\"a\"", "true", "false", "null", "0",
+    ] {
+        assert_eq!(super::json(json).map(RawValue::get), Some(json.trim()));
+    }
+    for other in [
+        "",
+        " ",
+        "{",
+        "{]",
+        "true love",
+        "tree",
+        "nil",
+        "007",
+        "2026-01-15",
+        "\"",
+        "7 8",
+        "-",
+        "NaN",
+    ] {
+        assert!(super::json(other).is_none(), "{other}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn no_line_of_json_is_taken_for_text(line in r#"[ \t]?[-{}\[\]"0-9a-z.,:]{0,6}[ \t]?"#) {
+        let expected: Option<&RawValue> = serde_json::from_str(&line).ok();
+        prop_assert_eq!(json(&line).map(RawValue::get), expected.map(RawValue::get));
+    }
+
     #[test]
     fn any_text_is_read_as_serde_json_reads_it(text in any::<String>(), ascii in any::<bool>()) {
         let mut raw = serde_json::to_string(&text).unwrap();

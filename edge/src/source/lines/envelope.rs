@@ -36,8 +36,14 @@ impl Envelope {
         }
     }
 
-    /// Puts `line`, read at `now`, into an envelope.
-    pub fn seal(&mut self, line: &str, id: Ulid, now: SystemTime) -> Sealed<'_> {
+    /// Puts `line`, which is this `json` if it is any, into an envelope.
+    pub fn seal(
+        &mut self,
+        line: &str,
+        json: Option<&RawValue>,
+        id: Ulid,
+        now: SystemTime,
+    ) -> Sealed<'_> {
         self.id = id.chars();
         // Its characters are ASCII.
         let id = std::str::from_utf8(&self.id).unwrap_or_default();
@@ -48,9 +54,9 @@ impl Envelope {
             self.data,
             r#"{{"headwater":1,"id":"{id}","at":"{at}","from":{host},"line":"#
         );
-        match serde_json::from_str::<&RawValue>(line) {
-            Ok(json) => self.data.extend_from_slice(json.get().as_bytes()),
-            Err(_) => {
+        match json {
+            Some(json) => self.data.extend_from_slice(json.get().as_bytes()),
+            None => {
                 let _ = serde_json::to_writer(&mut self.data, line);
             }
         }

@@ -41,9 +41,9 @@ impl fmt::Display for NoPointer {
 impl std::error::Error for NoPointer {}
 
 impl Pointer {
-    /// The text, number or truth value it points to in `line`; `None` if there is none, or it is empty.
-    pub fn text_in<'a>(&self, line: &'a str) -> Option<Cow<'a, str>> {
-        let mut value: &RawValue = serde_json::from_str(line).ok()?;
+    /// The text, number or truth value it points to in `json`; `None` if there is none, or it is empty.
+    pub fn text_in<'a>(&self, json: &'a RawValue) -> Option<Cow<'a, str>> {
+        let mut value = json;
         for step in &self.0 {
             value = Step(step).deserialize(value).ok()??;
         }

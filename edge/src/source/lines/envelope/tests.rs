@@ -1,4 +1,5 @@
 use super::*;
+use crate::source::lenient::json;
 
 #[test]
 fn times_are_written_by_the_calendar() {
@@ -33,7 +34,7 @@ fn an_envelope_is_json_whatever_the_line_and_the_host() {
     ];
     let mut envelope = Envelope::new("a \"board\"");
     for line in lines {
-        let sealed = envelope.seal(line, Ulid::new(7, 7), std::time::UNIX_EPOCH);
+        let sealed = envelope.seal(line, json(line), Ulid::new(7, 7), std::time::UNIX_EPOCH);
         let value: serde_json::Value = serde_json::from_slice(sealed.data).unwrap();
         assert_eq!(value["from"], "a \"board\"");
         assert_eq!(value["id"], sealed.id);
@@ -42,14 +43,20 @@ fn an_envelope_is_json_whatever_the_line_and_the_host() {
         assert_eq!(value["line"], expected, "{line}");
     }
     let nested = "[".repeat(100_000);
-    let sealed = envelope.seal(&nested, Ulid::new(7, 7), std::time::UNIX_EPOCH);
+    let sealed = envelope.seal(
+        &nested,
+        json(&nested),
+        Ulid::new(7, 7),
+        std::time::UNIX_EPOCH,
+    );
     assert!(serde_json::from_slice::<serde_json::Value>(sealed.data).is_ok());
 }
 
 #[test]
 fn json_is_taken_as_it_stands_and_a_number_keeps_its_digits() {
     let mut envelope = Envelope::new("b");
-    let sealed = envelope.seal(" {\"t\": 1.10} ", Ulid::new(0, 0), std::time::UNIX_EPOCH);
+    let line = " {\"t\": 1.10} ";
+    let sealed = envelope.seal(line, json(line), Ulid::new(0, 0), std::time::UNIX_EPOCH);
     let data = std::str::from_utf8(sealed.data).unwrap();
     assert!(
         data.ends_with(r#","from":"b","line":{"t": 1.10}}"#),

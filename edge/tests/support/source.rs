@@ -1,7 +1,5 @@
 //! What the tests of sources have in common: a clock of their own, a spool to look into, and a server on a port of its own.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -63,10 +61,12 @@ impl Clock for TestClock {
 
 /// A feed into memory, with state in the folder if there is one.
 pub fn feed(clock: Arc<TestClock>, folder: Option<&Path>) -> Feed {
+    // The spool's file goes with its folder, and stays open until the test ends.
+    let unnamed = tempfile::tempdir().unwrap();
     let options = Options {
-        card: "unused".into(),
+        card: unnamed.path().join("spool"),
         stage: None,
-        size_bytes: 1 << 30,
+        size_bytes: 32 << 20,
         when_full: WhenFull::Block,
         durable_within: Duration::from_secs(1),
     };

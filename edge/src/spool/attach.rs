@@ -1,0 +1,219 @@
+//! Having a card to write to: its file made, given up when it fails, opened again.
+
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::card::{Card, locate};
+use super::pack::Stamp;
+use super::recover::{self, Found};
+use super::ring::{NotARing, Ring};
+use super::schedule::Known;
+use super::storage::{OpenError, Slot};
+use super::superblock::Super;
+use super::walk::Walk;
+use super::{CardView, Place, Seq, Spool};
+
+/// The first pause before a card that failed is tried again; it doubles each time.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
+const MAX_RETRY: Duration = Duration::from_secs(320);
+
+/// How long the making of a card's file may hold up the end of the program.
+const MAKING_AT_END: Duration = Duration::from_secs(5);
+
+/// Who writes to the card holds this.
+#[derive(Debug)]
+pub struct Committer {
+    pub(super) slot: Box<dyn Slot>,
+    pub(super) card: Disk,
+    /// Reads the stage.
+    pub(super) walk: Walk,
+    /// This opening, for every block.
+    pub(super) stamp: Stamp,
+    /// Pause before the next try, where the card failed.
+    pub(super) pause: Duration,
+}
+
+/// What there is to write to.
+#[derive(Debug)]
+pub enum Disk {
+    /// The card.
+    Ready(Box<Card>),
+    /// Its file is to be made: what its superblock shall say, and whether what lies in its place is kept beside.
+    Make(Super, bool),
+    /// It failed; it is to be opened again.
+    Reopen,
+    /// Not for this program.
+    Never,
+}
+
+impl Spool {
+    /// The card failed twice: on without it, until it can be opened again.
+    pub(super) fn give_up(&self, committer: &mut Committer, error: &io::Error) {
+        let path = self.options.card.display();
+        warn!(
+            "{path} cannot be written ({error}): records are kept in memory, where a power cut loses them; trying again in {} s",
+            committer.pause.as_secs()
+        );
+        committer.card = Disk::Reopen;
+        let mut state = self.lock();
+        state.place = Place::Memory(format!("{path} cannot be written: {error}"));
+        state.schedule.not_before = self.clock.elapsed() + committer.pause;
+        committer.pause = (committer.pause * 2).min(MAX_RETRY);
+    }
+
+    /// Whether there is a card to write to, made or opened now if it is time.
+    pub(super) fn ready(&self, committer: &mut Committer, asked: bool) -> bool {
+        if matches!(committer.card, Disk::Ready(_)) {
+            return true;
+        }
+        let early = self.clock.elapsed() < self.lock().schedule.not_before;
+        if matches!(committer.card, Disk::Never) || (early && !asked) {
+            return false;
+        }
+        let result = match &committer.card {
+            Disk::Make(spec, set_aside) => self.make_card(committer, *spec, *set_aside),
+            _ => self.reopen_card(committer),
+        };
+        match result {
+            Ok(()) => {
+                committer.pause = RETRY;
+                let mut state = self.lock();
+                state.place = Place::Card;
+                self.wake_sleepers(&mut state);
+                info!("{} is in use", self.options.card.display());
+                true
+            }
+            Err(error) => {
+                let making = matches!(committer.card, Disk::Make(..));
+                let kept = std::mem::replace(&mut committer.card, Disk::Reopen);
+                self.give_up(committer, &error);
+                if making {
+                    committer.card = kept;
+                }
+                false
+            }
+        }
+    }
+
+    /// Makes the card's file and begins to use it.
+    fn make_card(&self, committer: &mut Committer, spec: Super, set_aside: bool) -> io::Result<()> {
+        let len = Ring::len_bytes(spec.blocks);
+        info!(
+            "making {} of {} MiB: until it is done, what is not delivered is in RAM alone",
+            self.options.card.display(),
+            len >> 20
+        );
+        self.lock().place = Place::Making;
+        let go_on = || {
+            let state = self.lock();
+            let unsaved = state.ledger.unsaved() < state.ledger.next;
+            state
+                .closed
+                .is_none_or(|at| unsaved && self.clock.elapsed() < at + MAKING_AT_END)
+        };
+        let storage = committer.slot.create(len, &go_on).map_err(io_error)?;
+        let ring = Ring::format(storage.clone(), spec)?;
+        let mut card = Card::new(ring, committer.stamp, 0, 0);
+        let known = {
+            let state = self.lock();
+            let mut cursor = state.ledger.cursor.clone();
+            if state.ledger.unsaved() < state.ledger.next {
+                cursor.position = state.schedule.known.cursor.position.clone();
+            }
+            cursor.card_next = state.ledger.unsaved();
+            Known {
+                head: state.ledger.head,
+                cursor,
+                oldest: 1,
+                at: self.clock.elapsed(),
+            }
+        };
+        card.begin(known.head, known.cursor.card_next);
+        card.commit(&known.cursor)?;
+        committer.slot.publish(&*storage, set_aside)?;
+        self.install(committer, card, 1, known, 0..0);
+        Ok(())
+    }
+
+    /// Opens the card again after it failed.
+    fn reopen_card(&self, committer: &mut Committer) -> io::Result<()> {
+        let storage = committer.slot.open().map_err(io_error)?;
+        let ring = Ring::open(storage).map_err(|not| match not {
+            NotARing::Unreadable(error) => error,
+            _ => io::Error::other("it is not the same file any more"),
+        })?;
+        let before = self.lock().card.as_ref().map(|card| card.ring.spec());
+        if before.is_some_and(|before| before != ring.spec()) {
+            return Err(io::Error::other("it is not the same file any more"));
+        }
+        let found =
+            recover::find(&ring).ok_or_else(|| io::Error::other("there is not one whole block"))?;
+        committer.stamp.epoch = committer.stamp.epoch.max(found.epoch + 1);
+        let stamp = Stamp {
+            durable_vblk: found.durable_vblk,
+            ..committer.stamp
+        };
+        let (head, card_next, mut known) = {
+            let state = self.lock();
+            let ledger = &state.ledger;
+            (
+                ledger.head,
+                ledger.cursor.card_next,
+                state.schedule.known.clone(),
+            )
+        };
+        let oldest = oldest_needed(&ring, &found, head, card_next);
+        known.oldest = known.oldest.min(oldest);
+        let floor = floor_of(&ring, found.tail, oldest);
+        let card = Card::new(ring, stamp, found.tail, floor);
+        let unsynced = found.durable_vblk..found.tail;
+        self.install(committer, card, oldest, known, unsynced);
+        Ok(())
+    }
+
+    fn install(
+        &self,
+        committer: &mut Committer,
+        mut card: Card,
+        oldest: u64,
+        known: Known,
+        unsynced: Range<u64>,
+    ) {
+        let mut state = self.lock();
+        card.written_bytes = state.written.flash_bytes;
+        let generation = state.card.as_ref().map_or(0, |card| card.generation) + 1;
+        state.card = Some(CardView {
+            ring: card.ring.clone(),
+            generation,
+            oldest,
+            tail: card.tail,
+            unsynced,
+        });
+        state.schedule.known = known;
+        committer.card = Disk::Ready(Box::new(card));
+    }
+}
+
+fn io_error(error: OpenError) -> io::Error {
+    match error {
+        OpenError::Locked(locked) => io::Error::other(locked.to_string()),
+        OpenError::Io(error) => error,
+    }
+}
+
+/// The block below which no record starts that waits.
+pub(super) fn oldest_needed(ring: &Ring, found: &Found, head: Seq, card_next: Seq) -> u64 {
+    if head >= card_next {
+        return found.tail;
+    }
+    let window = found.tail.saturating_sub(ring.blocks());
+    locate(ring, window, found.tail, head)
+}
+
+/// Which blocks a synced CURSOR allows to overwrite is not known any more: none, then, on a ring that was once around.
+pub(super) fn floor_of(ring: &Ring, tail: u64, oldest: u64) -> u64 {
+    (tail + 1).saturating_sub(ring.blocks()).min(oldest)
+}

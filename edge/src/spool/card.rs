@@ -1,0 +1,156 @@
+//! The card as it is written: batches of records, each ended by a CURSOR and made safe by one sync.
+//!
+//! - A batch begins with a new block and its last block is padded: what is synced is never written again.
+//! - A block is overwritten only when a *synced* CURSOR says that nothing in it is needed ([`Card::floor`]). So whatever a power
+//!   cut does to the blocks being written, it hurts nothing that waits. One block is always left for that CURSOR.
+//! - After an error nobody knows which blocks of the batch are on the medium. Their numbers are used up; the batch is written again
+//!   in the blocks after them, under a `durable vblk` that still does not vouch for them.
+
+use std::io;
+
+use super::Seq;
+use super::block::{BLOCK, Cursor, Vblk};
+use super::pack::{Builder, Encoded, RecordCrc, Stamp};
+use super::recover::UNSYNCED;
+use super::ring::Ring;
+
+/// Most blocks of one batch: two attempts stay within what recovery expects unsynced.
+pub const MAX_BATCH: u64 = UNSYNCED / 2;
+
+/// Blocks written in one call.
+const WRITE: usize = 16;
+
+/// The writer of a card.
+#[derive(Debug)]
+pub struct Card {
+    /// The file.
+    pub ring: Ring,
+    /// The block to be written next.
+    pub tail: Vblk,
+    /// The synced CURSOR needs nothing below this block.
+    pub floor: Vblk,
+    /// Bytes written since it was opened.
+    pub written_bytes: u64,
+    stamp: Stamp,
+    builder: Builder,
+    batch: Vec<u8>,
+}
+
+impl Card {
+    /// Goes on at block `tail` of `ring`. What is synced needs nothing below `floor`.
+    pub fn new(ring: Ring, stamp: Stamp, tail: Vblk, floor: Vblk) -> Self {
+        Self {
+            stamp: Stamp {
+                salt: ring.spec().salt,
+                ..stamp
+            },
+            ring,
+            tail,
+            floor,
+            written_bytes: 0,
+            builder: Builder::new(tail, 0),
+            batch: Vec::with_capacity(WRITE * BLOCK),
+        }
+    }
+
+    /// Blocks that can be written now, if nothing below `floor` is needed any more; the one for a CURSOR alone is not counted.
+    pub fn room(&self, floor: Vblk) -> u64 {
+        (floor + self.ring.blocks() - 1).saturating_sub(self.tail)
+    }
+
+    /// Begins a batch whose first record is `seq`. All below `ack_seq` is let go.
+    pub fn begin(&mut self, ack_seq: Seq, seq: Seq) {
+        self.stamp.ack_seq = ack_seq;
+        self.batch.clear();
+        self.builder.begin(self.tail, seq);
+    }
+
+    /// Adds a record to the batch.
+    pub fn put(&mut self, seq: Seq, record: &Encoded<'_>) -> io::Result<()> {
+        let crc = RecordCrc::of(seq, record);
+        let mut done = 0;
+        loop {
+            done = self.builder.push(seq, record, crc, done, 0);
+            if done == record.len() {
+                return Ok(());
+            }
+            self.close_block(None, seq)?;
+        }
+    }
+
+    /// Ends the batch with `cursor`, and makes it safe.
+    pub fn commit(&mut self, cursor: &Cursor) -> io::Result<()> {
+        if !self.builder.has_room_for(cursor) {
+            self.close_block(None, cursor.card_next)?;
+        }
+        self.close_block(Some(cursor), cursor.card_next)?;
+        self.flush()?;
+        self.ring.sync()?;
+        let from = self
+            .stamp
+            .durable_vblk
+            .max(self.tail - MAX_BATCH.min(self.tail));
+        self.ring.forget(from, self.tail - from);
+        self.stamp.durable_vblk = self.tail;
+        Ok(())
+    }
+
+    fn close_block(&mut self, cursor: Option<&Cursor>, next: Seq) -> io::Result<()> {
+        let bytes = self.builder.seal(&self.stamp, cursor);
+        self.batch.extend_from_slice(bytes);
+        self.tail += 1;
+        self.builder.begin(self.tail, next);
+        if self.batch.len() == WRITE * BLOCK {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let count = (self.batch.len() / BLOCK) as u64;
+        self.written_bytes += self.batch.len() as u64;
+        let result = self.ring.write(self.tail - count, &self.batch);
+        self.batch.clear();
+        result
+    }
+}
+
+/// The lowest block from `from` on, below `tail`, that is live, and its first record; `None` if none is.
+pub fn first_live(ring: &Ring, from: Vblk, tail: Vblk) -> Option<(Vblk, Seq)> {
+    let mut bytes = [0; BLOCK];
+    (from..tail).find_map(|vblk| {
+        ring.load(vblk, &mut bytes)
+            .map(|block| (vblk, block.header.first_seq))
+    })
+}
+
+/// A block between `from` and `tail` from which reading on meets record `seq`, and not long before.
+pub fn locate(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Vblk {
+    let (mut low, mut high) = (from, tail);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        match first_live(ring, middle, high) {
+            Some((vblk, first)) if first <= seq => low = vblk,
+            // what cannot be read does not tell: it is passed over in reading
+            _ => high = middle,
+        }
+    }
+    low
+}
+
+/// How many numbers from `head` up to `to` were skipped when the blocks from `from` to `end` were written: a gap between two whole
+/// blocks that follow each other.
+pub fn skipped_between(ring: &Ring, from: Vblk, end: Vblk, head: Seq, to: Seq) -> u64 {
+    let mut bytes = [0; BLOCK];
+    let mut expected = None;
+    let mut skipped = 0;
+    for vblk in from..=end {
+        let block = ring.load(vblk, &mut bytes);
+        if let (Some(expected), Some(block)) = (expected, &block) {
+            let gap_end: Seq = block.header.first_seq.min(to);
+            skipped += gap_end.saturating_sub(head.max(expected));
+        }
+        expected = block.map(|block| block.after_starts());
+    }
+    skipped
+}

@@ -1,0 +1,382 @@
+//! Opening a spool: what card and stage hold, and which of the two is right.
+//!
+//! - Reading comes first, and reading alone: a crash in here leaves both files as they were. The first change is the stage's file,
+//!   made anew with what is still needed and renamed into place; the card's file is first written to by the first commit.
+//! - A stage belongs to the card if it carries its salt and was written by the card's last writer, or after it. Then it knows best:
+//!   numbers, counters, position, and what is on the card.
+//! - A stage of another card, or one left from before the card's last writer, knows nothing of this card. What waits in it alone is
+//!   appended as new.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::attach::{Committer, Disk, RETRY, floor_of, oldest_needed};
+use super::block::BLOCK;
+use super::card::Card;
+use super::ledger::Ledger;
+use super::pack::{Encoded, Stamp};
+use super::peek::Reader;
+use super::recover::{self, Found};
+use super::ring::{NotARing, Ring};
+use super::schedule::{Known, Schedule};
+use super::stage::{Stage, warn_in_memory};
+use super::storage::{Locked, Memory, OpenError, Slot};
+use super::superblock::Super;
+use super::walk::{self, Walk};
+use super::{CardView, Options, Place, Seq, Spool, State, Written};
+use crate::time::Clock;
+
+/// Blocks of the stage read at once.
+const STAGE_READ: usize = 16;
+/// What lies in the card's place.
+enum OldCard {
+    Good(Ring, Box<Found>),
+    /// Nothing, or (`set_aside`) nothing that can be read.
+    Missing {
+        set_aside: bool,
+    },
+    /// Something that is not to be touched, or not now (`retry`).
+    Unusable {
+        why: String,
+        retry: bool,
+    },
+}
+
+type OldStage = Option<(Ring, Found)>;
+
+impl Spool {
+    /// Opens the spool in these slots, with a stage of `stage_bytes`.
+    pub(super) fn open_in(
+        card_slot: Box<dyn Slot>,
+        stage_slot: Box<dyn Slot>,
+        stage_bytes: u64,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Locked> {
+        let old_card = read_card(&*card_slot)?;
+        let old_stage = read_stage(&*stage_slot)?;
+        let (mut ledger, ours) = decide(&old_card, &old_stage);
+        let random = RandomState::new().hash_one(0);
+        let epochs = [
+            old_card.found().map(|found| found.epoch),
+            old_stage.as_ref().map(|(_, found)| found.epoch),
+        ];
+        let stamp = Stamp {
+            epoch: epochs.into_iter().flatten().max().unwrap_or(0) + 1,
+            run: random as u16,
+            ..Stamp::default()
+        };
+        let known = known(&old_card, &ledger);
+        let (disk, place, view) = plan(old_card, &ledger, &options, stamp, random);
+        let card_salt = match (&disk, &view, &old_stage) {
+            (Disk::Make(spec, _), ..) => spec.salt,
+            (_, Some(view), _) => view.ring.spec().salt,
+            (.., Some((ring, _))) => ring.spec().card_salt,
+            _ => random,
+        };
+        let spec = Super {
+            blocks: Ring::blocks_in(stage_bytes),
+            salt: random.rotate_left(32),
+            card_salt,
+        };
+        let stage = make_stage(&*stage_slot, spec, stamp, &mut ledger, &old_stage, ours)?;
+        let found = words(&ledger, view.as_ref());
+        info!("{}: {found}", options.card.display());
+        let mut state = State {
+            schedule: Schedule {
+                not_before: match disk {
+                    Disk::Never => Duration::MAX,
+                    Disk::Reopen => clock.elapsed() + RETRY,
+                    _ => Duration::ZERO,
+                },
+                known,
+                ..Schedule::default()
+            },
+            ledger,
+            stage,
+            card: view,
+            place,
+            marks: heapless::Deque::new(),
+            oldest: (Seq::MAX, 0),
+            shown_end: (0, 0),
+            sleepers: 0,
+            closed: None,
+            written: Written::default(),
+            found,
+        };
+        if state.ledger.unsaved() < state.ledger.next {
+            // They waited before: as far as anyone knows, past their deadline.
+            let _ = state
+                .marks
+                .push_back((state.ledger.unsaved(), Duration::ZERO));
+        }
+        let committer = Committer {
+            slot: card_slot,
+            card: disk,
+            walk: Walk::new(state.stage.ring().clone(), STAGE_READ),
+            stamp,
+            pause: RETRY,
+        };
+        Ok(Self {
+            options,
+            clock,
+            turn: Mutex::new(()),
+            committer: Mutex::new(committer),
+            reader: Mutex::new(Reader::new(&state)),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            due: Condvar::new(),
+        })
+    }
+}
+
+impl OldCard {
+    fn found(&self) -> Option<&Found> {
+        match self {
+            Self::Good(_, found) => Some(&**found),
+            _ => None,
+        }
+    }
+}
+
+fn read_card(slot: &dyn Slot) -> Result<OldCard, Locked> {
+    let unusable = |why: String, retry| Ok(OldCard::Unusable { why, retry });
+    let storage = match slot.open() {
+        Ok(storage) => storage,
+        Err(OpenError::Locked(locked)) => return Err(locked),
+        Err(OpenError::Io(error)) if error.kind() == ErrorKind::NotFound => {
+            return Ok(OldCard::Missing { set_aside: false });
+        }
+        Err(OpenError::Io(error)) => {
+            return unusable(format!("it cannot be opened: {error}"), true);
+        }
+    };
+    match Ring::open(storage) {
+        Ok(ring) => Ok(match recover::find(&ring) {
+            Some(found) => OldCard::Good(ring, Box::new(found)),
+            None => OldCard::Missing { set_aside: true },
+        }),
+        Err(NotARing::Newer(major)) => unusable(
+            format!(
+                "a newer headwater made it (format {major}), and it is left as it is: use that version, or another --spool FILE"
+            ),
+            false,
+        ),
+        Err(NotARing::Nothing) => Ok(OldCard::Missing { set_aside: true }),
+        Err(NotARing::Unreadable(error)) => unusable(format!("it cannot be read: {error}"), true),
+    }
+}
+
+/// The stage there was. One that cannot be read is none.
+fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
+    let storage = match slot.open() {
+        Ok(storage) => storage,
+        Err(OpenError::Locked(locked)) => return Err(locked),
+        Err(OpenError::Io(_)) => return Ok(None),
+    };
+    let ring = Ring::open(storage).ok();
+    Ok(ring.and_then(|ring| recover::find(&ring).map(|found| (ring, found))))
+}
+
+/// Where the spool goes on, and whether the stage belongs to the card.
+fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, bool) {
+    let go_on = |found: &Found| Ledger::new(found.head, found.next, found.cursor.clone());
+    match (card, stage) {
+        (OldCard::Good(ring, found), Some((stage_ring, stage))) => {
+            let same = stage_ring.spec().card_salt == ring.spec().salt;
+            let newest =
+                found.epoch < stage.epoch || (found.epoch, found.run) == (stage.epoch, stage.run);
+            if !(same && newest) {
+                return (from_card(found), false);
+            }
+            let mut ledger = go_on(stage);
+            if found.next > stage.next {
+                // a large record, saved past the stage just before the end
+                ledger.next = found.next;
+                ledger.cursor.card_next = found.next;
+                ledger.cursor.position = found.cursor.position.clone();
+            }
+            (ledger, true)
+        }
+        (_, Some((_, stage))) => (go_on(stage), true),
+        (OldCard::Good(_, found), None) => (from_card(found), false),
+        (_, None) => (Ledger::default(), false),
+    }
+}
+
+/// The card alone: all that waits is on it.
+fn from_card(found: &Found) -> Ledger {
+    let mut ledger = Ledger::new(found.head, found.next, found.cursor.clone());
+    ledger.cursor.card_next = ledger.next;
+    ledger
+}
+
+/// What the card knows by itself.
+fn known(card: &OldCard, ledger: &Ledger) -> Known {
+    let Some(found) = card.found() else {
+        return Known::default();
+    };
+    let mut cursor = found.cursor.clone();
+    cursor.card_next = found.next.min(ledger.next);
+    Known {
+        head: found.head,
+        cursor,
+        oldest: 0,
+        at: Duration::ZERO,
+    }
+}
+
+/// What to write to, what to say of it, and what can be read.
+fn plan(
+    card: OldCard,
+    ledger: &Ledger,
+    options: &Options,
+    stamp: Stamp,
+    salt: u64,
+) -> (Disk, Place, Option<CardView>) {
+    let path = options.card.display();
+    let make = Super {
+        blocks: Ring::blocks_in(options.size_bytes),
+        salt,
+        card_salt: salt,
+    };
+    let (ring, found) = match card {
+        OldCard::Good(ring, found) => (ring, found),
+        OldCard::Missing { set_aside } => {
+            if set_aside {
+                warn!(
+                    "{path} holds nothing that can be read: it is kept as {path}.damaged, and a new one is made"
+                );
+            }
+            return (Disk::Make(make, set_aside), Place::Making, None);
+        }
+        OldCard::Unusable { why, retry } => {
+            warn!(
+                "{path}: {why}. Until then records are kept in memory, where a power cut loses them"
+            );
+            let disk = if retry { Disk::Reopen } else { Disk::Never };
+            return (disk, Place::Memory(format!("{path}: {why}")), None);
+        }
+    };
+    let blocks = ring.blocks();
+    let fits = blocks == make.blocks && ring.has_right_length();
+    if !fits && ledger.head >= ledger.cursor.card_next {
+        return (Disk::Make(make, false), Place::Making, None);
+    }
+    if !fits {
+        warn!(
+            "{path} keeps its size of {} MiB until it is empty at a start",
+            Ring::len_bytes(blocks) >> 20
+        );
+    }
+    let oldest = oldest_needed(&ring, &found, ledger.head, ledger.cursor.card_next);
+    let stamp = Stamp {
+        durable_vblk: found.durable_vblk,
+        ..stamp
+    };
+    let card = Card::new(
+        ring.clone(),
+        stamp,
+        found.tail,
+        floor_of(&ring, found.tail, oldest),
+    );
+    let view = CardView {
+        ring,
+        generation: 0,
+        oldest,
+        tail: found.tail,
+        unsynced: found.durable_vblk..found.tail,
+    };
+    (Disk::Ready(Box::new(card)), Place::Card, Some(view))
+}
+
+/// A new stage with what waited in the old one alone, in the old one's place.
+fn make_stage(
+    slot: &dyn Slot,
+    spec: Super,
+    stamp: Stamp,
+    ledger: &mut Ledger,
+    old: &OldStage,
+    ours: bool,
+) -> Result<Stage, Locked> {
+    let len = Ring::len_bytes(spec.blocks);
+    let storage = match slot.create(len, &|| true) {
+        Ok(storage) => storage,
+        Err(OpenError::Locked(locked)) => return Err(locked),
+        Err(OpenError::Io(error)) => {
+            warn_in_memory(&error);
+            Arc::new(Memory::new(len))
+        }
+    };
+    let from = match (ours, old) {
+        (true, _) => ledger.unsaved(),
+        (false, Some((_, found))) => found.head.max(found.cursor.card_next),
+        (false, None) => Seq::MAX,
+    };
+    let kept = old.as_ref().map_or(0, |(ring, found)| {
+        let mut kept = 0;
+        for_each(ring, found, from, |_| kept += 1);
+        kept
+    });
+    if !ours {
+        ledger.next += kept;
+    }
+    let first = ledger.next - kept.min(ledger.next - ledger.unsaved());
+    ledger.lose_before(first);
+    let mut stage = Stage::create(storage.clone(), spec, stamp, first);
+    if let Some((ring, found)) = old {
+        for_each(ring, found, from, |record| {
+            if stage.next() < ledger.next {
+                stage.append(&record, &ledger.cursor, &ledger.cursor);
+            }
+        });
+    }
+    stage.note(ledger.head, &ledger.cursor);
+    if let Err(error) = slot.publish(&*storage, false) {
+        warn_in_memory(&error);
+    }
+    Ok(stage)
+}
+
+/// The records of a stage from number `from` on.
+fn for_each(ring: &Ring, found: &Found, from: Seq, mut visit: impl FnMut(Encoded<'_>)) {
+    let mut walk = Walk::new(ring.clone(), STAGE_READ);
+    walk.seek(walk::Place::start_of(
+        found.tail.saturating_sub(ring.blocks()),
+    ));
+    let mut load = |vblk, to: &mut [u8]| {
+        let left = found.tail.saturating_sub(vblk);
+        let len = to.len().min(left as usize * BLOCK);
+        match len {
+            0 => Ok(0),
+            _ => ring
+                .read(vblk, &mut to[..len])
+                .map_err(|_| walk::Unreadable),
+        }
+    };
+    let mut expected = from;
+    while let Some(record) = walk.next(&mut load) {
+        if record.seq >= expected {
+            expected = record.seq + 1;
+            visit(Encoded::new(record.record, record.when));
+        }
+    }
+}
+
+fn words(ledger: &Ledger, card: Option<&CardView>) -> String {
+    let waiting = ledger.waiting();
+    let on_card = ledger
+        .cursor
+        .card_next
+        .saturating_sub(ledger.head)
+        .min(waiting);
+    match (waiting, card) {
+        (0, None) => "new, or without its file".to_owned(),
+        (0, Some(_)) => "nothing waits".to_owned(),
+        _ => format!("{waiting} records wait, {on_card} of them on the card"),
+    }
+}

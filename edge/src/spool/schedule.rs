@@ -1,0 +1,223 @@
+//! When the committer has something to do.
+//!
+//! - A staged record is on the card `durable_within` after it came: a save begins earlier, by what saves have lately taken.
+//! - When half the stage waits, at once.
+//! - Where the card takes for waiting what is acknowledged, every [`CURSOR_EVERY`], or after 1/[`CURSOR_PART`] of the card.
+//! - Otherwise never: a healthy run writes nothing.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::block::{Cursor, Vblk};
+use super::{Place, Seq, Spool, State};
+
+/// While only acknowledgements come, the card learns of them this often.
+const CURSOR_EVERY: Duration = Duration::from_secs(5);
+/// And at the latest after this part of its capacity.
+const CURSOR_PART: u64 = 16;
+/// How long after [`Spool::close`] a record may wait in the stage alone.
+pub(super) const CLOSING: Duration = Duration::from_secs(1);
+/// When the committer has something to do.
+#[derive(Debug, Default)]
+pub struct Schedule {
+    /// How long the committer sleeps; `None` while it is at work.
+    pub(super) asleep: Option<Asleep>,
+    /// Not before this time.
+    pub(super) not_before: Duration,
+    /// A save begins this long before the deadline, by what saves have taken.
+    pub(super) lead: Duration,
+    /// What the newest synced CURSOR says.
+    pub(super) known: Known,
+    /// The head when the card was found full.
+    pub(super) full_at: Option<Seq>,
+}
+
+/// What the card knows.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    pub(super) head: Seq,
+    pub(super) cursor: Cursor,
+    pub(super) oldest: Vblk,
+    pub(super) at: Duration,
+}
+
+/// How a committer sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asleep {
+    /// Until something comes.
+    Forever,
+    /// Until a time, or half the stage waits.
+    Until(Duration),
+}
+
+/// What is to be done now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Save,
+    Sleep(Asleep),
+    End,
+}
+
+impl Spool {
+    /// Copies records to the card as they reach their deadline, until the spool is closed and nothing waits in the stage alone.
+    pub fn run_committer(&self) {
+        loop {
+            let mut state = self.lock();
+            let now = self.clock.elapsed();
+            let time = match state.due(now, self.options.durable_within) {
+                Due::End => return,
+                Due::Save => {
+                    drop(state);
+                    self.save(false);
+                    continue;
+                }
+                Due::Sleep(asleep) => {
+                    state.schedule.asleep = Some(asleep);
+                    match asleep {
+                        Asleep::Forever => None,
+                        Asleep::Until(time) => Some(time.saturating_sub(now)),
+                    }
+                }
+            };
+            let mut state = match time {
+                None => self.due.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(time) => {
+                    let woken = self.due.wait_timeout(state, time);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            state.schedule.asleep = None;
+        }
+    }
+
+    /// Tells the threads that wait of the record `seq` just appended.
+    pub(super) fn announce(&self, state: &mut State, seq: Seq) {
+        state.mark(seq, self.clock.elapsed(), self.options.durable_within);
+        self.wake_sleepers(state);
+        let wake = match state.schedule.asleep {
+            None => false,
+            Some(Asleep::Forever) => true,
+            Some(Asleep::Until(_)) => state.half_full(),
+        };
+        if wake {
+            self.wake_committer(state);
+        }
+    }
+
+    pub(super) fn wake_committer_for_acks(&self, state: &mut State) {
+        let wake = state.schedule.full_at.is_some()
+            || (state.schedule.asleep == Some(Asleep::Forever) && state.cursor_owed());
+        if wake && state.schedule.asleep.is_some() {
+            self.wake_committer(state);
+        }
+    }
+
+    fn wake_committer(&self, state: &mut State) {
+        state.schedule.asleep = None;
+        self.due.notify_all();
+    }
+}
+
+impl State {
+    /// What the committer has to do at `now`.
+    pub(super) fn due(&self, now: Duration, within: Duration) -> Due {
+        let unsaved = self.ledger.unsaved() < self.ledger.next;
+        if self.place != Place::Card {
+            return match self.place {
+                _ if self.closed.is_some() && now < self.schedule.not_before => Due::End,
+                _ if now >= self.schedule.not_before => Due::Save,
+                _ if self.schedule.not_before == Duration::MAX => Due::Sleep(Asleep::Forever),
+                _ => Due::Sleep(Asleep::Until(self.schedule.not_before)),
+            };
+        }
+        if self.closed.is_some() && !unsaved {
+            return Due::End;
+        }
+        let mut times: heapless::Vec<Duration, 3> = heapless::Vec::new();
+        if let (true, Some((_, came))) = (unsaved, self.marks.front()) {
+            let lead = self.schedule.lead.clamp(within / 64, within / 2);
+            let deadline = *came + within - lead;
+            let closing = self.closed.map_or(Duration::MAX, |at| at + CLOSING);
+            let time = if self.half_full() {
+                now
+            } else {
+                deadline.min(closing)
+            };
+            let _ = times.push(time);
+        }
+        if self.cursor_owed() {
+            let time = if self.cursor_wanted(false, now) {
+                now
+            } else {
+                self.schedule.known.at + CURSOR_EVERY
+            };
+            let _ = times.push(time);
+        }
+        let Some(time) = times.iter().min() else {
+            return Due::Sleep(Asleep::Forever);
+        };
+        let full = self.schedule.full_at == Some(self.ledger.head);
+        let time = if full {
+            (*time).max(self.schedule.not_before)
+        } else {
+            *time
+        };
+        if time <= now {
+            Due::Save
+        } else {
+            Due::Sleep(Asleep::Until(time))
+        }
+    }
+
+    fn half_full(&self) -> bool {
+        self.stage.blocks_from(self.ledger.unsaved()) >= self.stage.ring().blocks() / 2
+    }
+
+    /// Whether the card takes for waiting what is acknowledged.
+    fn cursor_owed(&self) -> bool {
+        let known = &self.schedule.known;
+        known.head < self.ledger.head && known.head < known.cursor.card_next
+    }
+
+    pub(super) fn cursor_wanted(&self, asked: bool, now: Duration) -> bool {
+        let known = &self.schedule.known;
+        if asked {
+            let current = Cursor {
+                card_next: known.cursor.card_next,
+                ..self.ledger.cursor.clone()
+            };
+            return known.head < self.ledger.head || known.cursor != current;
+        }
+        let part = self.card.as_ref().is_some_and(|card| {
+            card.oldest.saturating_sub(known.oldest) >= card.ring.blocks() / CURSOR_PART
+        });
+        self.cursor_owed() && (part || now >= known.at + CURSOR_EVERY)
+    }
+
+    /// Notes when record `seq` came, if the last note is old enough.
+    fn mark(&mut self, seq: Seq, now: Duration, within: Duration) {
+        let fresh = self
+            .marks
+            .back()
+            .is_some_and(|(_, at)| now < *at + within / 16);
+        if !fresh && !self.marks.is_full() {
+            let _ = self.marks.push_back((seq, now));
+        }
+    }
+
+    /// Forgets the notes of records that no longer wait here.
+    pub(super) fn unmark(&mut self) {
+        let unsaved = self.ledger.unsaved();
+        if unsaved == self.ledger.next {
+            self.marks.clear();
+        }
+        while self
+            .marks
+            .iter()
+            .nth(1)
+            .is_some_and(|(seq, _)| *seq <= unsaved)
+        {
+            self.marks.pop_front();
+        }
+    }
+}

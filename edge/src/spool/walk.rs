@@ -1,0 +1,288 @@
+//! Reading records block after block, over whatever lies there.
+//!
+//! - What comes out was put in: block and record CRC agree, and the record's number is part of its CRC.
+//! - Numbers may jump ahead where blocks are damaged or records were skipped, and may come again where a batch was written twice:
+//!   what that means is the caller's to judge, with [`Walk::damage`].
+//! - The buffer is the walk's own: what happens to the ring meanwhile cannot change a record once it is read.
+
+use super::Seq;
+use super::block::{BLOCK, Cursor, Fragment, HEADER, Header, Kind, Vblk, decode_record, is_record};
+use super::ring::Ring;
+use crate::record::Record;
+
+/// Between two records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The block.
+    pub vblk: Vblk,
+    /// Where in it; 0 for its first fragment.
+    offset: usize,
+    seq: Seq,
+}
+
+impl Place {
+    /// The beginning of block `vblk`.
+    pub fn start_of(vblk: Vblk) -> Self {
+        Self {
+            vblk,
+            ..Self::default()
+        }
+    }
+}
+
+/// A record as it was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// Its number.
+    pub seq: Seq,
+    /// When it was read, in unix seconds by the board's clock.
+    pub when: u32,
+    /// The record.
+    pub record: Record<'a>,
+}
+
+/// Blocks that are not whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Damage {
+    /// The first of them.
+    pub vblk: Vblk,
+    /// Up to where blocks were synced when the first whole one after them was written, if there is one.
+    pub durable_vblk: Option<Vblk>,
+}
+
+/// Fills a buffer with the raw blocks from a block on, and returns how many: zero past the last, `Err` if they cannot be read.
+pub trait Load: FnMut(Vblk, &mut [u8]) -> Result<u64, Unreadable> {}
+impl<F: FnMut(Vblk, &mut [u8]) -> Result<u64, Unreadable>> Load for F {}
+
+/// The medium gave an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Unreadable;
+
+/// A reader of records.
+#[derive(Debug)]
+pub struct Walk {
+    ring: Ring,
+    buffer: Box<[u8]>,
+    /// Block number of the buffer's first block, and how many there are.
+    first: Vblk,
+    count: u64,
+    place: Place,
+    /// The block at `place`, once it was seen to be live.
+    header: Option<Header>,
+    epoch: u32,
+    damage: Option<Damage>,
+    /// Errors in a row.
+    unreadable: u64,
+    /// A record that goes on in the next block: its CRC. Its bytes so far are in `joined`.
+    open: Option<u32>,
+    joined: Vec<u8>,
+    cursor: Option<(Seq, Cursor)>,
+}
+
+enum Bytes {
+    /// In the buffer, in the current block.
+    Here(usize, usize),
+    Joined,
+}
+
+impl Walk {
+    /// A reader of `ring` that reads `blocks` blocks at a time.
+    pub fn new(ring: Ring, blocks: usize) -> Self {
+        Self {
+            ring,
+            buffer: vec![0; blocks * BLOCK].into(),
+            first: 0,
+            count: 0,
+            place: Place::default(),
+            header: None,
+            epoch: 0,
+            damage: None,
+            unreadable: 0,
+            open: None,
+            joined: Vec::new(),
+            cursor: None,
+        }
+    }
+
+    /// Reads `ring` from now on.
+    pub fn switch(&mut self, ring: &Ring) {
+        self.ring = ring.clone();
+        self.count = 0;
+    }
+
+    /// Goes on at `place`, with a fresh look at what is there.
+    pub fn seek(&mut self, place: Place) {
+        self.place = place;
+        self.header = None;
+        self.epoch = 0;
+        self.damage = None;
+        self.unreadable = 0;
+        self.open = None;
+        self.cursor = None;
+    }
+
+    /// Where it stands: after the last record it returned.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// What was not whole since the last call.
+    pub fn damage(&mut self) -> Option<Damage> {
+        self.damage.take()
+    }
+
+    /// How many blocks in a row could not be read at all.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// The newest CURSOR passed, and the number of the record after it.
+    pub fn cursor(&self) -> Option<&(Seq, Cursor)> {
+        self.cursor.as_ref()
+    }
+
+    /// The next record; `None` at the end of what there is.
+    pub fn next(&mut self, load: &mut impl Load) -> Option<Found<'_>> {
+        let (seq, bytes) = self.advance(load)?;
+        let bytes = match bytes {
+            Bytes::Here(from, to) => &self.buffer[from..to],
+            Bytes::Joined => &self.joined[..],
+        };
+        decode_record(bytes).map(|(when, record)| Found { seq, when, record })
+    }
+
+    fn advance(&mut self, load: &mut impl Load) -> Option<(Seq, Bytes)> {
+        loop {
+            let Some(header) = self.header else {
+                self.enter(load)?;
+                continue;
+            };
+            let at = (self.place.vblk - self.first) as usize * BLOCK;
+            let block: &[u8; BLOCK] = self.buffer.get(at..)?.first_chunk()?;
+            let Some(fragment) = Fragment::decode(block, header.used, self.place.offset) else {
+                self.leave();
+                continue;
+            };
+            if self.place.offset == header.first_start {
+                self.place.seq = header.first_seq;
+            }
+            self.place.offset = fragment.end;
+            let seq = self.place.seq;
+            match fragment.kind {
+                Kind::Full => {
+                    self.open = None;
+                    self.place.seq += 1;
+                    if is_record(fragment.payload, seq, fragment.crc) {
+                        let end = at + fragment.end;
+                        return Some((seq, Bytes::Here(end - fragment.payload.len(), end)));
+                    }
+                    self.damaged(self.place.vblk);
+                }
+                Kind::First => {
+                    self.open = Some(fragment.crc);
+                    self.joined.clear();
+                    self.joined.extend_from_slice(fragment.payload);
+                }
+                Kind::Middle | Kind::Last if self.open == Some(fragment.crc) => {
+                    self.joined.extend_from_slice(fragment.payload);
+                    if fragment.kind == Kind::Last {
+                        self.open = None;
+                        self.place.seq += 1;
+                        if is_record(&self.joined, seq, fragment.crc) {
+                            return Some((seq, Bytes::Joined));
+                        }
+                        self.damaged(self.place.vblk);
+                    }
+                }
+                // the rest of a record whose beginning is gone
+                Kind::Middle | Kind::Last => {}
+                Kind::Cursor => {
+                    let cursor = Cursor::decode(fragment.payload);
+                    self.cursor = cursor.map(|cursor| (seq, cursor)).or(self.cursor.take());
+                }
+            }
+        }
+    }
+
+    /// Makes the block at `place` the current one, or passes over it if it is not live. `None` past the last.
+    fn enter(&mut self, load: &mut impl Load) -> Option<()> {
+        let vblk = self.place.vblk;
+        let buffered = (self.first..self.first + self.count).contains(&vblk);
+        let header = match buffered {
+            true => self.inspect(vblk),
+            false => None,
+        };
+        // A block that is not live is read once more by itself: it may have been written while it was read.
+        let header = match header {
+            Some(header) => Some(header),
+            None => {
+                let len = if buffered { BLOCK } else { self.buffer.len() };
+                match load(vblk, &mut self.buffer[..len]) {
+                    Ok(0) => return None,
+                    Ok(count) => {
+                        (self.first, self.count) = (vblk, count);
+                        self.unreadable = 0;
+                        self.inspect(vblk)
+                    }
+                    Err(Unreadable) if len > BLOCK => self.load_one(vblk, load),
+                    Err(Unreadable) => {
+                        self.unreadable += 1;
+                        None
+                    }
+                }
+            }
+        };
+        match header {
+            Some(header) => {
+                self.epoch = header.epoch;
+                if let Some(damage) = &mut self.damage {
+                    damage.durable_vblk.get_or_insert(header.durable_vblk);
+                }
+                self.place.offset = self.place.offset.max(HEADER);
+                self.header = Some(header);
+            }
+            None => {
+                self.damaged(vblk);
+                self.open = None;
+                self.leave();
+            }
+        }
+        Some(())
+    }
+
+    fn load_one(&mut self, vblk: Vblk, load: &mut impl Load) -> Option<Header> {
+        self.count = 0;
+        match load(vblk, &mut self.buffer[..BLOCK]) {
+            Ok(count) if count > 0 => {
+                (self.first, self.count) = (vblk, 1);
+                self.unreadable = 0;
+                self.inspect(vblk)
+            }
+            _ => {
+                self.unreadable += 1;
+                None
+            }
+        }
+    }
+
+    /// The header of the buffered block `vblk`, if it is live. Epochs never fall along a ring: one that does is from before.
+    fn inspect(&self, vblk: Vblk) -> Option<Header> {
+        let at = (vblk - self.first) as usize * BLOCK;
+        let bytes = self.buffer.get(at..)?.first_chunk()?;
+        let block = self.ring.live(vblk, bytes)?;
+        (block.header.epoch >= self.epoch).then_some(block.header)
+    }
+
+    fn damaged(&mut self, vblk: Vblk) {
+        self.damage.get_or_insert(Damage {
+            vblk,
+            durable_vblk: None,
+        });
+    }
+
+    fn leave(&mut self) {
+        self.header = None;
+        self.place.vblk += 1;
+        self.place.offset = 0;
+    }
+}
