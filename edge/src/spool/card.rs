@@ -148,6 +148,15 @@ pub fn locate(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Vblk {
     low
 }
 
+/// A block from `from` on where a batch begins that was written again, and holds record `seq`: to look for where it was lost first.
+pub fn second_copy(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Option<Vblk> {
+    let mut bytes = [0; BLOCK];
+    (from..tail.min(from + UNSYNCED)).find(|vblk| {
+        ring.load(*vblk, &mut bytes)
+            .is_some_and(|block| block.header.first_seq <= seq)
+    })
+}
+
 /// How many numbers from `head` up to `to` were skipped when the blocks from `from` to `end` were written: a gap between two whole
 /// blocks that follow each other.
 pub fn skipped_between(ring: &Ring, from: Vblk, end: Vblk, head: Seq, to: Seq) -> u64 {

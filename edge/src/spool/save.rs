@@ -388,6 +388,7 @@ impl State {
     /// All blocks below `tail` are synced.
     fn settle_card(&mut self, tail: Vblk) {
         let drained = self.ledger.head >= self.ledger.cursor.card_next;
+        self.ledger.cursor.card_tail = tail;
         if let Some(card) = &mut self.card {
             card.tail = tail;
             if drained {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
-use super::sim::{Event, Page, Wrap, torn};
+use super::sim::{Event, Faults, Page, Wrap, torn};
 use super::*;
 
 const ALL_TORN: usize = 7;
@@ -30,21 +30,22 @@ impl Model {
         match told {
             Told::Kept(seq, id) => drop(self.kept.insert(*seq, *id)),
             Told::Acked(below) => self.acked = *below,
-            Told::Committed(noted) => {
-                self.committed = self.kept.last_key_value().map_or(0, |(seq, _)| seq + 1);
-                self.noted = *noted;
-            }
+            Told::Committed(below, noted) => (self.committed, self.noted) = (*below, *noted),
             Told::Head(seq) => self.head = *seq,
             Told::Dropped(from, to) => self.dropped.extend(*from..*to),
         }
     }
 }
 
-/// One run of the program: some appending, acknowledging, committing.
-fn work(rig: &Rig, dice: &mut Dice, next_id: &mut u64, steps: u64) {
+/// One run of the program: some appending, acknowledging, committing; if `faulty`, with syncs that fail now and then.
+fn work(rig: &Rig, dice: &mut Dice, next_id: &mut u64, steps: u64, faulty: bool) {
     rig.spool.commit();
     let disk = rig.disk();
-    disk.tell(Told::Committed(rig.noted()));
+    let committed = || {
+        let (below, noted) = rig.committed();
+        Told::Committed(below, noted)
+    };
+    disk.tell(committed());
     for _ in 0..steps {
         match dice.roll(8) {
             0..4 => {
@@ -68,13 +69,18 @@ fn work(rig: &Rig, dice: &mut Dice, next_id: &mut u64, steps: u64) {
                 disk.tell(Told::Head(rig.head()));
             }
             5 => {
+                let failing_syncs = u32::from(faulty && dice.roll(2) == 0);
+                disk.set_faults(Faults {
+                    failing_syncs,
+                    ..Faults::default()
+                });
                 rig.tick(Duration::from_millis(500 + dice.roll(5000)));
                 disk.tell(Told::Head(rig.head()));
             }
             _ => {
                 rig.spool.commit();
                 disk.tell(Told::Head(rig.head()));
-                disk.tell(Told::Committed(rig.noted()));
+                disk.tell(committed());
             }
         }
         rig.check_sum();
@@ -95,7 +101,7 @@ fn each_crash(
         match event {
             Event::Write(place, page) => pending.push((*place, page.clone())),
             Event::Told(told) => model.hear(told),
-            Event::Synced => {
+            Event::Synced | Event::Failed(_) => {
                 let ahead = log[i..].iter().find_map(|event| match event {
                     Event::Told(Told::Head(head)) => Some(*head),
                     _ => None,
@@ -103,8 +109,14 @@ fn each_crash(
                 let mut cut = model.clone();
                 cut.head = cut.head.max(ahead.unwrap_or(0));
                 each_subset(&safe, &pending, dice, |image| visit(image, &cut));
-                for (place, page) in pending.drain(..) {
-                    safe[place] = page;
+                let reached = |i| match event {
+                    Event::Failed(reached) => reached[i],
+                    _ => true,
+                };
+                for (i, (place, page)) in pending.drain(..).enumerate() {
+                    if reached(i) {
+                        safe[place] = page;
+                    }
                 }
             }
         }
@@ -233,7 +245,13 @@ fn check(
 }
 
 /// Runs the program `runs` times, each cut at some moment and gone on from what that left. Returns how many states were tried.
-fn campaign(size: Size, seed: u64, runs: u64, steps: u64, wrap: Wrap<Told>) -> Result<u64, String> {
+pub fn campaign(
+    size: Size,
+    seed: u64,
+    runs: u64,
+    steps: u64,
+    wrap: Wrap<Told>,
+) -> Result<u64, String> {
     let mut dice = Dice::new(seed);
     let mut next_id = 1;
     let mut tried = 0;
@@ -245,7 +263,7 @@ fn campaign(size: Size, seed: u64, runs: u64, steps: u64, wrap: Wrap<Told>) -> R
             SimSlot::wrapped(image.clone(), wrap),
             SimSlot::new(None),
         );
-        work(&rig, &mut dice, &mut next_id, steps);
+        work(&rig, &mut dice, &mut next_id, steps, seed % 2 == 1);
         let log = rig.disk().log();
         // a card that was just made counts from when it is found under its name
         let made = image.is_none();

@@ -2,6 +2,8 @@
 
 mod basics;
 mod crash;
+mod faults;
+mod model;
 mod sim;
 
 use std::ops::ControlFlow;
@@ -10,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use self::sim::{Image, SimDisk, SimSlot};
 use super::schedule::Due;
-use super::{Appended, Options, Seq, Spool, WhenFull};
+use super::{Appended, Options, Seq, Spool, Stats, WhenFull};
 use crate::record::Record;
 use crate::time::{Clock, Stop};
 
@@ -44,8 +46,8 @@ impl Clock for ManualClock {
 pub enum Told {
     Kept(Seq, u64),
     Acked(Seq),
-    /// All is on the card, and that everything below this number is delivered.
-    Committed(Seq),
+    /// All below the first number is on the card, and that all below the second is delivered.
+    Committed(Seq, Seq),
     /// The oldest record that may still be shown.
     Head(Seq),
     /// The stage was full, and these went.
@@ -177,9 +179,10 @@ impl Rig {
         }
     }
 
-    /// Up to where the card knows of acknowledgements.
-    pub fn noted(&self) -> Seq {
-        self.spool.lock().schedule.known.head
+    /// Up to where records are on the card, and up to where the card knows of acknowledgements.
+    pub fn committed(&self) -> (Seq, Seq) {
+        let state = self.spool.lock();
+        (state.ledger.unsaved(), state.schedule.known.head)
     }
 
     /// The oldest number not let go.
