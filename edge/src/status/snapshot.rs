@@ -226,30 +226,37 @@ fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {
 }
 
 /// The pace of the last minute.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rates {
     /// When, and how many had been read and delivered by then; one a second.
     samples: HistoryBuf<(Duration, u64, u64), 61>,
 }
 
+impl Default for Rates {
+    fn default() -> Self {
+        let mut samples = HistoryBuf::new();
+        samples.write((Duration::ZERO, 0, 0));
+        Self { samples }
+    }
+}
+
 impl Rates {
-    /// Records read and delivered a second over the last minute.
+    /// Records read and delivered a second over the last minute, or since the start.
     pub fn of(&mut self, now: Duration, read: u64, delivered: u64) -> (f64, f64) {
-        if self
-            .samples
-            .recent()
-            .is_none_or(|(at, ..)| now.saturating_sub(*at) >= Duration::from_secs(1))
-        {
+        let newest = self.samples.recent().map_or(Duration::ZERO, |(at, ..)| *at);
+        if now.saturating_sub(newest) >= Duration::from_secs(1) {
             self.samples.write((now, read, delivered));
         }
         let oldest = self.samples.oldest_ordered().next();
-        let (since, read_then, delivered_then) = *oldest.unwrap_or(&(now, read, delivered));
+        let (since, read_then, delivered_then) = *oldest.unwrap_or(&(Duration::ZERO, 0, 0));
         let seconds = now.saturating_sub(since).as_secs_f64().max(1.0);
-        let per_second =
-            |count: u64| tenths(f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds);
+        let per_second = |now: u64, then: u64| {
+            let count = u32::try_from(now.saturating_sub(then)).unwrap_or(u32::MAX);
+            tenths(f64::from(count) / seconds)
+        };
         (
-            per_second(read.saturating_sub(read_then)),
-            per_second(delivered.saturating_sub(delivered_then)),
+            per_second(read, read_then),
+            per_second(delivered, delivered_then),
         )
     }
 }
@@ -274,9 +281,9 @@ mod tests {
     #[test]
     fn the_pace_is_that_of_the_last_minute() {
         let mut rates = Rates::default();
-        assert_eq!(rates.of(Duration::ZERO, 0, 0), (0.0, 0.0));
+        assert_eq!(rates.of(SECOND, 10, 0), (10.0, 0.0));
         // Given a minute of ten a second in and none out, and two of none in and five a second out
-        for second in 1..=60u32 {
+        for second in 2..=60u32 {
             rates.of(second * SECOND, u64::from(second) * 10, 0);
         }
         assert_eq!(rates.of(60 * SECOND, 600, 0), (10.0, 0.0));

@@ -48,9 +48,12 @@ class Server(http.server.BaseHTTPRequestHandler):
                 "matching_rules": [{"id": "1", "tag": tag}],
             }
             self.wfile.write(json.dumps(post).encode() + b"\r\n")
-        while True:
-            self.wfile.write(b"\r\n")
-            time.sleep(5)
+        try:
+            while True:
+                self.wfile.write(b"\r\n")
+                time.sleep(5)
+        except ConnectionError:
+            pass
 
     def do_POST(self):
         global tag
