@@ -139,10 +139,15 @@ fn sign_calls(calls: usize, records: usize) {
         "bench",
     );
     let endpoint = Endpoint::parse("https://kinesis.eu-west-1.amazonaws.com", false);
-    let mut signer = Signer::new(&endpoint.expect("an endpoint"), "eu-west-1", "kinesis");
+    let mut signer = Signer::new(
+        &endpoint.expect("an endpoint"),
+        "eu-west-1",
+        "kinesis",
+        "application/x-amz-json-1.1",
+    );
     for second in 0..calls {
         let time = UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second as u64 % 3600);
-        let signature = signer.sign(call.target(), black_box(body), &credentials, time);
+        let signature = signer.sign(Some(call.target()), black_box(body), &credentials, time);
         black_box(signature.expect("a signature"));
     }
 }
