@@ -4,7 +4,6 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -327,26 +326,13 @@ fn the_stream_is_encrypted_and_goes_by_way_of_the_proxy() {
     std::fs::write(&bundle, authority.pem()).unwrap();
 
     // When the real program reads it
-    let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
-        .env_clear()
-        .env("XDG_RUNTIME_DIR", folder.path())
-        .env("AWS_ACCESS_KEY_ID", "AK")
-        .env("AWS_SECRET_KEY", "SK")
-        .env("AWS_REGION", "eu-west-1")
-        .env("AWS_STREAM_NAME", "posts")
+    let runtime = runtime_folder();
+    let mut child = headwater(folder.path(), runtime.path(), &kinesis)
         .env("AWS_CA_BUNDLE", &bundle)
         .env("HTTPS_PROXY", &proxy)
         .env("NO_PROXY", "127.0.0.1")
         .env("JETSTREAM_URL", format!("wss://localhost:{port}"))
-        .args([
-            "pizza",
-            "--source",
-            "jetstream",
-            "--endpoint",
-            &kinesis.url(),
-        ])
-        .args(["--spool-size", "1MiB", "--spool"])
-        .arg(folder.path().join("spool"))
+        .args(["pizza", "--source", "jetstream"])
         .spawn()
         .unwrap();
     wait_until("the post is in Kinesis", || !kinesis.data().is_empty());
