@@ -1,4 +1,5 @@
-//! Bluesky's Jetstream, read over real sockets from a WebSocket server that pings, disconnects and knows cursors.
+//! Bluesky's Jetstream, read over real sockets from a WebSocket server that pings, disconnects and
+//! knows cursors.
 
 mod support;
 
@@ -136,7 +137,8 @@ fn only_wanted_posts_arrive_as_they_were_sent() {
 
 #[test]
 fn twenty_disconnects_lose_none_of_ten_thousand_events() {
-    // Given a server that cuts each of twenty connections, one way or another, and goes on from the cursor
+    // Given a server that cuts each of twenty connections, one way or another, and goes on from the
+    // cursor
     const EVENTS: u64 = 10_000;
     // 50 ms between events: the rewind of a few seconds takes back some hundred of them.
     let time_of = |index: u64| FIRST_US + index * 50_000;

@@ -1,4 +1,5 @@
-//! What the tests of sources have in common: a clock of their own, a spool to look into, and a server on a port of its own.
+//! What the tests of sources have in common: a clock of their own, a spool to look into, and a
+//! server on a port of its own.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -92,7 +93,8 @@ pub fn feed(clock: Arc<TestClock>, folder: Option<&Path>) -> Feed {
     }
 }
 
-/// The real program with its spool in `folder` and files of its runtime in `runtime`, which sends to `kinesis`.
+/// The real program with its spool in `folder` and files of its runtime in `runtime`, which sends
+/// to `kinesis`.
 pub fn headwater(folder: &Path, runtime: &Path, kinesis: &Kinesis) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
     command
@@ -176,7 +178,8 @@ pub struct Request {
     pub body: String,
 }
 
-/// What the server does with each request. Returns whether it takes another one on the same connection.
+/// What the server does with each request. Returns whether it takes another one on the same
+/// connection.
 type Handler = dyn Fn(&Request, &mut TcpStream) -> bool + Send + Sync;
 
 /// An HTTP server on this machine.
