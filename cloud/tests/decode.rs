@@ -47,10 +47,10 @@ fn every_event_of_the_corpus_becomes_what_stands_beside_it() {
         name,
         data,
         expected,
-    } in corpus::events()
+    } in EVENTS.iter()
     {
-        let outcome = outcome(&data);
-        if outcome != expected {
+        let outcome = outcome(data);
+        if outcome != *expected {
             wrong.push(format!("{name}\nbecame   {outcome}\nexpected {expected}"));
         }
     }

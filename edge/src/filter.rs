@@ -9,6 +9,8 @@
 
 use std::fmt;
 
+use memchr::memchr2_iter;
+
 /// The longest rule X takes, in characters.
 const MAX_RULE_CHARS: usize = 1024;
 
@@ -98,22 +100,32 @@ impl Term {
     }
 
     fn is_in(&self, text: &str) -> bool {
+        let Some(&first) = self.folded.first() else {
+            return true;
+        };
+        match first {
+            // These have further forms beyond ASCII: ı, ſ and the Kelvin sign.
+            'i' | 's' | 'k' | '\u{80}'.. => text
+                .char_indices()
+                .any(|(at, char)| fold(char) == first && self.is_at(text, at)),
+            _ => {
+                let (small, capital) = (first as u8, first.to_ascii_uppercase() as u8);
+                memchr2_iter(small, capital, text.as_bytes()).any(|at| self.is_at(text, at))
+            }
+        }
+    }
+
+    /// Whether this term stands at that place of the text, as a word of its own.
+    fn is_at(&self, text: &str, at: usize) -> bool {
         let (Some(&first), Some(&last)) = (self.folded.first(), self.folded.last()) else {
             return true;
         };
-        let mut before = None;
-        let mut rest = text.chars();
-        while let Some(char) = rest.clone().next() {
-            let fits_here = fold(char) == first && !before.is_some_and(|char| joined(char, first));
-            if fits_here
-                && let Some(after) = self.end_of_match(rest.clone())
-                && !after.is_some_and(|char| joined(last, char))
-            {
-                return true;
-            }
-            before = rest.next();
-        }
-        false
+        let (before, rest) = text.split_at(at);
+        let before = before.chars().next_back();
+        !before.is_some_and(|char| joined(char, first))
+            && self
+                .end_of_match(rest.chars())
+                .is_some_and(|after| !after.is_some_and(|char| joined(last, char)))
     }
 
     /// When `text` begins with this term: the character after it, or `None` inside at the end of the text.

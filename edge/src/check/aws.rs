@@ -14,7 +14,7 @@ use super::Verdict::{self, Bad, Doubtful, Good, Untested};
 use super::network::Offset;
 use crate::aws::clock::ServerClock;
 use crate::aws::credentials::{Keychain, Provider};
-use crate::aws::sign::{self, Scope};
+use crate::aws::sign::Signer;
 use crate::cli::Config;
 use crate::http::{self, Endpoint, Roots};
 use crate::kinesis::client::Client;
@@ -78,23 +78,17 @@ impl Asker {
         let host = sts.authority();
         let url = format!("{sts}/");
         let body = "Action=GetCallerIdentity&Version=2011-06-15";
-        let headers = [("content-type", "application/x-www-form-urlencoded")];
-        let request = sign::Request {
-            method: "POST",
-            url: &url,
-            headers: &headers,
-            body: body.as_bytes(),
-        };
-        let scope = Scope {
-            region: &self.region,
-            service: "sts",
-        };
-        let signed = sign::sign(request, scope, credentials, self.now())?;
-        let agent = http::agent(&self.roots, SILENCE);
-        let request = headers.into_iter().chain(signed.headers());
-        let request = request.fold(agent.post(&url), |request, (name, value)| {
-            request.header(name, value)
-        });
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let mut signer = Signer::new(sts, &self.region, "sts", FORM);
+        let signature = signer.sign(None, body.as_bytes(), credentials, self.now())?;
+        let mut request = http::agent(&self.roots, SILENCE)
+            .post(&url)
+            .header("content-type", FORM)
+            .header("x-amz-date", &signature.date)
+            .header("authorization", signature.authorization);
+        if let Some(token) = signature.token {
+            request = request.header("x-amz-security-token", token);
+        }
         let mut answer = request
             .send(body)
             .map_err(|error| anyhow::anyhow!(http::explain(&error, host)))?;

@@ -113,6 +113,16 @@ fn a_keyword_that_cannot_be_used_is_refused_with_the_reason() {
     assert!(Filter::parse(&long[2..]).is_ok());
 }
 
+#[test]
+fn letters_beyond_ascii_fold_to_no_ascii_but_i_s_and_k() {
+    let ascii: Vec<char> = ('\u{80}'..=char::MAX)
+        .map(fold)
+        .filter(char::is_ascii)
+        .collect();
+    assert!(!ascii.is_empty());
+    assert!(ascii.iter().all(|char| "isk".contains(*char)), "{ascii:?}");
+}
+
 proptest! {
     #[test]
     fn a_word_is_found_in_any_case_between_any_others(

@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use ureq::Agent;
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use ureq::http::{HeaderValue, Request};
 
 use super::request::Call;
-use crate::aws::sign::{self, Scope};
+use crate::aws::sign::Signer;
 use crate::http::{self, Endpoint, Roots};
 
 /// The longest silence of a server that still counts as an answer to come.
@@ -16,13 +18,18 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// An answer to 500 records takes about 80 KiB; more than this is not Kinesis's.
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
 
+/// The `Content-Type` of the AWS JSON protocol.
+const CONTENT: &str = "application/x-amz-json-1.1";
+
 /// The way to one stream's endpoint.
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
     roots: Roots,
     url: String,
-    region: String,
+    /// As in the `Host` header.
+    host: String,
+    signer: Signer,
     /// Used again for every answer.
     answer: Vec<u8>,
 }
@@ -48,7 +55,8 @@ impl Client {
             agent,
             roots,
             url: format!("{endpoint}/"),
-            region: region.to_owned(),
+            host: endpoint.authority().to_owned(),
+            signer: Signer::new(endpoint, region, "kinesis", CONTENT),
             answer: Vec::new(),
         }
     }
@@ -62,32 +70,21 @@ impl Client {
         credentials: &Credentials,
         time: SystemTime,
     ) -> Result<Answer<'_>, ureq::Error> {
-        let headers = [
-            ("content-type", "application/x-amz-json-1.1"),
-            ("x-amz-target", call.target()),
-        ];
-        let request = sign::Request {
-            method: "POST",
-            url: &self.url,
-            headers: &headers,
-            body,
+        let signature = self
+            .signer
+            .sign(Some(call.target()), body, credentials, time)
+            .map_err(io::Error::other)?;
+        let request = Request::post(&self.url)
+            .header(HOST, &self.host)
+            .header(CONTENT_TYPE, HeaderValue::from_static(CONTENT))
+            .header("x-amz-target", HeaderValue::from_static(call.target()))
+            .header("x-amz-date", &signature.date)
+            .header(AUTHORIZATION, signature.authorization);
+        let request = match signature.token {
+            Some(token) => request.header("x-amz-security-token", token),
+            None => request,
         };
-        let signed = sign::sign(
-            request,
-            Scope {
-                region: &self.region,
-                service: "kinesis",
-            },
-            credentials,
-            time,
-        )
-        .map_err(io::Error::other)?;
-
-        let request = headers.into_iter().chain(signed.headers());
-        let request = request.fold(self.agent.post(&self.url), |request, (name, value)| {
-            request.header(name, value)
-        });
-        let mut response = request.send(body)?;
+        let mut response = self.agent.run(request.body(body)?)?;
 
         let header = |name: &str| {
             response
