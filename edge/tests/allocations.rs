@@ -3,7 +3,6 @@
 //! What a call costs however many records it carries (the headers of HTTP, the signature) is bounded, not zero: it is made by `ureq` and
 //! `aws-sigv4`.
 
-mod source_support;
 mod support;
 
 use std::fs;
@@ -22,12 +21,13 @@ use headwater::kinesis::outcome::{self, Outcome};
 use headwater::kinesis::request::{Batch, MAX_RECORDS};
 use headwater::record::Record;
 use headwater::source::lines::{self, Input, Lines};
-use headwater::source::x::{self, Auth, X};
+use headwater::source::x::X;
 use headwater::source::{Feed, Source};
 use headwater::spool::{Appended, Options, Spool, WhenFull};
 use headwater::time::SystemClock;
-use source_support::{Server, answer, begin_stream, chunk, wait_for_close, wait_until};
 use support::kinesis::{Kinesis, Reply};
+use support::source::{self, begin_stream, chunk, wait_for_close, wait_until};
+use support::x::{post, settings, x_server};
 
 /// What `ureq` and `aws-sigv4` may allocate for one call.
 const MAX_PER_CALL: u64 = 400;
@@ -149,7 +149,7 @@ fn feed(folder: &Path) -> Feed {
     Feed {
         spool: Arc::new(spool(folder)),
         clock,
-        ..source_support::feed(Arc::default(), None)
+        ..source::feed(Arc::default(), None)
     }
 }
 
@@ -173,33 +173,18 @@ fn a_thousand_lines_are_read_with_the_allocations_of_ten() {
 
 #[test]
 fn a_thousand_posts_of_x_are_read_with_the_allocations_of_ten() {
-    const POST: &str = concat!(
-        r#"{"data":{"id":"1","text":"pizza \"margherita\"","author_id":"98"},"#,
-        r#""includes":{"users":[{"id":"98","username":"catperson"}]},"#,
-        r#""matching_rules":[{"id":"1","tag":"headwater:pizza"}]}"#
-    );
-    const OUR_RULE: &str = r#"{"data":[{"id":"1","value":"pizza","tag":"headwater:pizza"}]}"#;
     let allocated = [10, 1010].map(|posts| {
-        let server = Server::start(move |request, connection| {
-            if request.target.ends_with("/rules") {
-                return answer(connection, 200, "", OUR_RULE);
-            }
+        let server = x_server(move |_, connection| {
             begin_stream(connection);
             for _ in 0..posts {
-                chunk(connection, format!("{POST}\r\n").as_bytes());
+                chunk(connection, format!("{}\r\n", post(1)).as_bytes());
             }
             wait_for_close(connection);
             false
         });
-        let settings = x::Settings {
-            endpoint: server.endpoint(),
-            auth: Auth::Bearer("AAAA".to_owned()),
-            filter: Filter::parse("pizza").unwrap(),
-            max_per_day: None,
-            roots: Roots::default(),
-        };
         let folder = tempfile::tempdir().unwrap();
-        allocated_by_source(X::new(settings), &feed(folder.path()), posts)
+        let source = X::new(settings(server.endpoint()));
+        allocated_by_source(source, &feed(folder.path()), posts)
     });
     assert_eq!(allocated[0], allocated[1]);
 }
