@@ -1,5 +1,6 @@
 //! The Lambda function's process: Lambda's runtime API around [`cloud::Function`].
 
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::kinesis::KinesisEvent;
@@ -12,10 +13,23 @@ use cloud::Function;
 use cloud::config::Config;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
     let config = Config::read(|name| std::env::var(name).ok())?;
     let function = &config.function();
-    lambda_runtime::run(service_fn(move |event| handle(function, event))).await
+    let service = service_fn(move |event| handle(function, event));
+    lambda_runtime::run(service)
+        .await
+        .map_err(anyhow::Error::from_boxed)
 }
 
 /// One batch. The answer names the first record that must come again. If that is the batch's

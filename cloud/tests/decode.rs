@@ -1,14 +1,20 @@
 //! What each record becomes: a corpus of events with their items, and properties of all bytes.
 
+#[path = "support/corpus.rs"]
+mod corpus;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use cloud::decode::decode;
 use cloud::item::{Item, MAX_ITEM_BYTES, Write};
+use corpus::Event;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(corpus::events);
 
 fn arrived_at() -> DateTime<Utc> {
     "2026-01-15T12:00:00Z".parse().unwrap()
@@ -34,42 +40,18 @@ fn strings(
         .collect()
 }
 
-/// The corpus's events, by name.
-fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut paths: Vec<_> = folder
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "event")
-    });
-    paths.sort();
-    assert!(
-        paths.len() > 80,
-        "the corpus is not complete: {} events",
-        paths.len()
-    );
-    paths
-        .into_iter()
-        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
-        .collect()
-}
-
 #[test]
 fn every_event_of_the_corpus_becomes_what_stands_beside_it() {
     let mut wrong = Vec::new();
-    for (path, event) in corpus() {
-        let expected = std::fs::read(path.with_extension("expected.json")).unwrap();
-        let expected: Value = serde_json::from_slice(&expected).unwrap();
-        let outcome = outcome(&event);
-        if outcome != expected {
-            wrong.push(format!(
-                "{}\nbecame   {outcome}\nexpected {expected}",
-                path.display()
-            ));
+    for Event {
+        name,
+        data,
+        expected,
+    } in EVENTS.iter()
+    {
+        let outcome = outcome(data);
+        if outcome != *expected {
+            wrong.push(format!("{name}\nbecame   {outcome}\nexpected {expected}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -78,9 +60,9 @@ fn every_event_of_the_corpus_becomes_what_stands_beside_it() {
 #[test]
 fn a_repeated_delivery_has_the_same_key() {
     let later = arrived_at() + chrono::TimeDelta::hours(5);
-    for (path, event) in corpus() {
-        let key = |at| Some(decode(&event, at).ok()??.key().clone());
-        assert_eq!(key(arrived_at()), key(later), "{}", path.display());
+    for Event { name, data, .. } in EVENTS.iter() {
+        let key = |at| Some(decode(data, at).ok()??.key().clone());
+        assert_eq!(key(arrived_at()), key(later), "{name}");
     }
 }
 
@@ -175,8 +157,8 @@ fn a_wrong_type_in_any_field_leaves_a_sound_item_or_a_reason() {
         json!({"id": {"id": []}}),
     ];
     let mut tried = 0;
-    for (_, event) in corpus() {
-        let Ok(event) = serde_json::from_slice::<Value>(&event) else {
+    for event in EVENTS.iter() {
+        let Ok(event) = serde_json::from_slice::<Value>(&event.data) else {
             continue;
         };
         let mut everywhere = Vec::new();
@@ -220,8 +202,7 @@ proptest! {
         cut in 0..20_usize,
         put: Vec<u8>,
     ) {
-        let corpus = corpus();
-        let mut event = which.get(&corpus).1.clone();
+        let mut event = which.get(&EVENTS).data.clone();
         let at = at.index(event.len() + 1);
         event.splice(at..event.len().min(at + cut), put);
         if let Ok(Some(write)) = decode(&event, arrived_at()) {

@@ -4,7 +4,6 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,12 +12,16 @@ use base64::prelude::BASE64_STANDARD;
 use cloud::report::Report;
 use serde_json::Value;
 
-use support::{ARRIVAL, Aws, Call, Fault, at_once, post, records, soon};
+use support::{ARRIVAL, Aws, Call, Fault, at_once, corpus, post, records, soon};
 
 const GARBAGE: &[u8] = b"no post {";
 
 fn posts(ids: std::ops::Range<usize>) -> Vec<Vec<u8>> {
     ids.map(|id| post(id, "pizza")).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
 }
 
 /// Faults for the table only.
@@ -98,11 +101,16 @@ async fn of_several_posts_with_one_key_the_last_is_stored() {
 #[tokio::test]
 async fn a_deleted_post_is_gone_and_deleting_it_again_is_no_error() {
     let aws = Aws::start(|_| Fault::None).await;
-    let event = |name: &str| std::fs::read(corpus().join(name)).unwrap();
-    let (create, delete) = (
-        event("jetstream-create.event"),
-        event("jetstream-delete.event"),
-    );
+    let events = corpus::events();
+    let event = |name| {
+        events
+            .iter()
+            .find(|event| event.name == name)
+            .unwrap()
+            .data
+            .clone()
+    };
+    let (create, delete) = (event("jetstream-create"), event("jetstream-delete"));
 
     aws.function()
         .process(&records(std::slice::from_ref(&create)), soon())
@@ -362,64 +370,40 @@ async fn garbage_that_the_queue_does_not_take_comes_again() {
     }
 }
 
-fn corpus() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")
-}
-
 #[tokio::test]
 async fn the_whole_corpus_in_one_batch_ends_in_the_table_or_in_the_queue() {
-    // Given every event of the corpus, in the order of the names,
-    let mut paths: Vec<_> = corpus()
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "event")
-    });
-    paths.sort();
-    let data: Vec<_> = paths
-        .iter()
-        .map(|path| std::fs::read(path).unwrap())
-        .collect();
-    // and what is expected of each,
+    // Given every event of the corpus, and what is expected of each,
+    let events = corpus::events();
     let mut items = BTreeMap::new();
     let mut reasons = BTreeMap::new();
-    for (n, path) in paths.iter().enumerate() {
-        let expected = std::fs::read(path.with_extension("expected.json")).unwrap();
-        let expected: Value = serde_json::from_slice(&expected).unwrap();
-        let key = |item: &Value| (item["Username"].to_string(), item["Id"].to_string());
-        if let Some(item) = expected.get("put") {
-            items.insert(key(item), item["Message"].clone());
-        } else if let Some(item) = expected.get("delete") {
+    for (n, event) in events.iter().enumerate() {
+        let key = |item: &Value| (text(&item["Username"]), text(&item["Id"]));
+        if let Some(item) = event.expected.get("put") {
+            items.insert(key(item), text(&item["Message"]));
+        } else if let Some(item) = event.expected.get("delete") {
             items.remove(&key(item));
-        } else if let Some(reason) = expected.get("reason") {
-            reasons.insert(n.to_string(), reason.clone());
+        } else if let Some(reason) = event.expected.get("reason") {
+            reasons.insert(n.to_string(), text(reason));
         }
     }
 
     // when they come as one batch,
     let aws = Aws::start(|_| Fault::None).await;
+    let data: Vec<_> = events.into_iter().map(|event| event.data).collect();
     let outcome = aws.function().process(&records(&data), soon()).await;
 
     // then all of it is done: in the table, or in the queue with its reason.
     assert_eq!(outcome.again_from, None);
-    let stored = aws.items().await.into_iter().map(|((username, id), item)| {
-        let json = |text: String| Value::from(text).to_string();
-        (
-            (json(username), json(id)),
-            Value::from(item["Message"].clone()),
-        )
-    });
+    let stored = aws
+        .items()
+        .await
+        .into_iter()
+        .map(|(key, item)| (key, item["Message"].clone()));
     assert_eq!(stored.collect::<BTreeMap<_, _>>(), items);
     let messages = aws.messages();
-    let told = messages.iter().map(|message| {
-        (
-            message["sequenceNumber"].as_str().unwrap().to_owned(),
-            message["reason"].clone(),
-        )
-    });
+    let told = messages
+        .iter()
+        .map(|message| (text(&message["sequenceNumber"]), text(&message["reason"])));
     assert_eq!(told.collect::<BTreeMap<_, _>>(), reasons);
     assert_eq!(messages.len(), reasons.len());
 }

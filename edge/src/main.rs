@@ -5,7 +5,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use headwater::cli::{self, Command};
-use headwater::{report, run};
+use headwater::status::show;
+use headwater::{check, report, run};
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -19,6 +20,8 @@ fn main() -> ExitCode {
     report::start();
     let ended = match command {
         Command::Run(config) => run::run(*config),
+        Command::Check(config, file) => check::check(*config, file.as_deref()).map_err(Into::into),
+        Command::Status(options) => show::show(&options).map_err(Into::into),
         Command::Spool(_) => todo!(),
         Command::Print(text) => {
             // Nobody is left to tell that standard output is closed.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
-use std::{fs, thread};
+use std::{env, fs, thread};
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -18,6 +18,7 @@ use signal_hook::iterator::Signals;
 use crate::aws::credentials::Keychain;
 use crate::cli::{self, Config};
 use crate::kinesis::client::Client;
+use crate::monitor::{self, Monitor};
 use crate::runtime;
 use crate::source::jetstream::Jetstream;
 use crate::source::lines::Lines;
@@ -25,15 +26,13 @@ use crate::source::x::X;
 use crate::source::{self, Feed, Source};
 use crate::spool::Spool;
 use crate::state::State;
-use crate::status::{Counters, Snapshot};
+use crate::status::{About, Counters, Rates};
+use crate::systemd::Systemd;
 use crate::time::{Clock, Stop, SystemClock};
 use crate::uplink::{DeadLetters, Place, Uplink};
 
 /// How long delivery may go on after a signal.
 const ENDING: Duration = Duration::from_secs(4);
-
-/// How often the metrics file is written anew.
-const METRICS_EVERY: Duration = Duration::from_secs(1);
 
 /// What the threads tell the main one.
 enum Event {
@@ -44,6 +43,7 @@ enum Event {
 
 /// Reads and delivers until the source ends or a signal comes.
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let about = about(&config);
     let mut source = source(config.source);
     if let Some(folder) = config.spool.card.parent() {
         // A folder that cannot be made leaves a spool that runs from memory, and says why.
@@ -82,6 +82,17 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         abort: abort.clone(),
     };
 
+    let mut monitor = Monitor {
+        about,
+        counters: feed.counters.clone(),
+        spool: spool.clone(),
+        clock: feed.clock.clone(),
+        status_file: runtime::file_beside(&card, "status"),
+        metrics_file: config.metrics_file,
+        systemd: Systemd::from_env(&|name| env::var(name).ok()),
+        rates: Rates::default(),
+    };
+
     let (tell, events) = sync_channel(8);
     watch_signals(tell.clone())?;
     // Whoever ends after the main thread has nobody to tell.
@@ -97,17 +108,14 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         let spool = spool.clone();
         move || spool.run_committer()
     })?;
+    monitor.systemd.ready();
 
-    let metrics = || {
-        if let Some(path) = &config.metrics_file {
-            Snapshot::take(&feed.counters, &spool.stats()).write_metrics(path);
-        }
-    };
-    let ended = until_the_end(&events, &feed, &abort, &metrics);
+    let ended = until_the_end(&events, &feed, &abort, &mut monitor);
+    monitor.systemd.stopping();
     spool.close();
     spool.commit();
     feed.state.save();
-    metrics();
+    monitor.end();
     let waiting = spool.stats().waiting_records;
     let counters = &feed.counters;
     log::info!(
@@ -123,16 +131,17 @@ fn until_the_end(
     events: &Receiver<Event>,
     feed: &Feed,
     abort: &Stop,
-    metrics: &dyn Fn(),
+    monitor: &mut Monitor,
 ) -> anyhow::Result<()> {
     let mut source_result = Ok(());
     let mut deadline = None;
     loop {
         let left = deadline.map(|deadline: Duration| deadline.saturating_sub(feed.clock.elapsed()));
-        match events.recv_timeout(left.unwrap_or(METRICS_EVERY).min(METRICS_EVERY)) {
+        match events.recv_timeout(left.unwrap_or(monitor::EVERY).min(monitor::EVERY)) {
             Ok(Event::UplinkEnded) => return source_result,
             Ok(Event::SourceEnded(result)) => {
                 source_result = result;
+                feed.counters.source.waits();
                 feed.spool.close();
             }
             Ok(Event::Signal) if feed.stop.asked() => return Ok(()),
@@ -145,17 +154,31 @@ fn until_the_end(
                 abort.ask();
                 return source_result;
             }
-            Err(RecvTimeoutError::Timeout) => metrics(),
+            Err(RecvTimeoutError::Timeout) => monitor.tick(),
             Err(RecvTimeoutError::Disconnected) => return source_result,
         }
     }
 }
 
-fn source(wanted: cli::Source) -> Box<dyn Source> {
+/// The source that was asked for.
+pub fn source(wanted: cli::Source) -> Box<dyn Source> {
     match wanted {
         cli::Source::X(settings) => Box::new(X::new(settings)),
         cli::Source::Jetstream(settings) => Box::new(Jetstream::new(settings)),
         cli::Source::Lines(settings) => Box::new(Lines::new(settings)),
+    }
+}
+
+fn about(config: &Config) -> About {
+    About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        source: config.source.to_string(),
+        stream: config.stream.clone(),
+        region: config.region.clone(),
+        host: config.endpoint.authority().to_owned(),
+        credentials: config.provider.to_string(),
+        spool: config.spool.card.clone(),
     }
 }
 

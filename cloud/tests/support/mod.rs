@@ -3,6 +3,8 @@
 //! The table is a map in memory. With DYNAMODB_URL set, it is a table there (dynalite, say), and
 //! this server stands between: it makes the faults and passes on the rest.
 
+pub mod corpus;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! Signature version 4 of the board's one kind of request: a POST of JSON in the AWS JSON protocol.
+//! Signature version 4 of the board's one kind of request: a POST to a service itself.
 //!
 //! The signing key, which holds for a day, and the signature are made by `aws-sigv4`. What is signed is written here, into memory that is used
 //! again: the general way of that crate derives the key anew and allocates some sixty times for every call. Hashes are `ring`'s: on a board
@@ -16,9 +16,6 @@ use ring::digest;
 
 use crate::http::Endpoint;
 
-/// The `Content-Type` of every request.
-pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
-
 /// Signs requests to one service.
 #[derive(Debug)]
 pub struct Signer {
@@ -29,6 +26,8 @@ pub struct Signer {
     region: String,
     /// The service's signing name, such as `kinesis`.
     service: &'static str,
+    /// The value of the `Content-Type` header.
+    content_type: &'static str,
     key: Option<Key>,
     /// What is hashed and signed. Used again for every request, as is the header made of it.
     text: String,
@@ -42,7 +41,7 @@ struct Key {
     bytes: Box<[u8]>,
 }
 
-/// The headers that make a request one that is signed, beside `Host`, `Content-Type` and `X-Amz-Target`.
+/// The headers that make a request one that is signed, beside `Host`, `Content-Type` and, where there is one, `X-Amz-Target`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature<'a> {
     /// `X-Amz-Date`
@@ -55,24 +54,30 @@ pub struct Signature<'a> {
 
 impl Signer {
     /// A signer of requests to `endpoint`, whose path (mostly none) has no characters that would have to be escaped.
-    pub fn new(endpoint: &Endpoint, region: &str, service: &'static str) -> Self {
+    pub fn new(
+        endpoint: &Endpoint,
+        region: &str,
+        service: &'static str,
+        content_type: &'static str,
+    ) -> Self {
         let path = endpoint.as_str().splitn(4, '/').nth(3);
         Self {
             host: endpoint.authority().to_owned(),
             path: path.map_or("/".to_owned(), |path| format!("/{path}/")),
             region: region.to_owned(),
             service,
+            content_type,
             key: None,
             text: String::new(),
             authorization: String::new(),
         }
     }
 
-    /// Signs a request with this `target` (as in `X-Amz-Target`) and `body` at `time`; the server accepts it for five minutes around its own
-    /// time.
+    /// Signs a request with this `target` (as in `X-Amz-Target`, if the protocol has one) and `body` at `time`; the server accepts it for five
+    /// minutes around its own time.
     pub fn sign<'a>(
         &'a mut self,
-        target: &str,
+        target: Option<&str>,
         body: &[u8],
         credentials: &'a Credentials,
         time: SystemTime,
@@ -80,9 +85,11 @@ impl Signer {
         let date = basic_format(time)?;
         let day = &date[..8];
         let token = credentials.session_token();
-        let headers = match token {
-            None => "content-type;host;x-amz-date;x-amz-target",
-            Some(_) => "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
+        let headers = match (token, target) {
+            (None, None) => "content-type;host;x-amz-date",
+            (None, Some(_)) => "content-type;host;x-amz-date;x-amz-target",
+            (Some(_), None) => "content-type;host;x-amz-date;x-amz-security-token",
+            (Some(_), Some(_)) => "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
         };
 
         let Self {
@@ -90,6 +97,7 @@ impl Signer {
             path,
             region,
             service,
+            content_type,
             key,
             text,
             authorization,
@@ -98,16 +106,15 @@ impl Signer {
         // Writing to memory does not fail, here and below.
         let _ = write!(
             text,
-            "POST\n{path}\n\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-amz-date:{date}\n"
+            "POST\n{path}\n\ncontent-type:{content_type}\nhost:{host}\nx-amz-date:{date}\n"
         );
         if let Some(token) = token {
             let _ = writeln!(text, "x-amz-security-token:{token}");
         }
-        let _ = write!(
-            text,
-            "x-amz-target:{target}\n\n{headers}\n{}",
-            Hash::of(body)
-        );
+        if let Some(target) = target {
+            let _ = writeln!(text, "x-amz-target:{target}");
+        }
+        let _ = write!(text, "\n{headers}\n{}", Hash::of(body));
         let request = Hash::of(text.as_bytes());
 
         let scope = format_args!("{day}/{region}/{service}/aws4_request");
@@ -195,6 +202,8 @@ mod tests {
 
     use super::*;
 
+    const JSON: &str = "application/x-amz-json-1.1";
+
     fn endpoint(host: &str) -> Endpoint {
         Endpoint::parse(&format!("https://{host}"), false).unwrap()
     }
@@ -202,7 +211,7 @@ mod tests {
     /// What `aws-sigv4` itself makes of the same request.
     fn by_aws(
         host: &str,
-        target: &str,
+        target: Option<&str>,
         body: &[u8],
         credentials: &Credentials,
         time: SystemTime,
@@ -218,9 +227,10 @@ mod tests {
             .unwrap()
             .into();
         let url = format!("https://{host}/");
-        let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", target)];
+        let target = target.map(|target| ("x-amz-target", target));
+        let headers = [("content-type", JSON)].into_iter().chain(target);
         let body = SignableBody::Bytes(body);
-        let request = SignableRequest::new("POST", url, headers.into_iter(), body).unwrap();
+        let request = SignableRequest::new("POST", url, headers, body).unwrap();
         let signed = http_request::sign(request, &params).unwrap().into_parts().0;
         let mut headers: Vec<_> = signed
             .headers()
@@ -235,20 +245,20 @@ mod tests {
         fn a_signature_is_the_one_aws_makes(
             secrets in prop::collection::vec("[A-Za-z0-9+/]{40}", 1..3),
             token in prop::option::of("[A-Za-z0-9+/=]{1,900}"),
-            target in "Kinesis_20131202\\.PutRecords?",
+            target in prop::option::of("Kinesis_20131202\\.PutRecords?"),
             body in prop::collection::vec(any::<u8>(), 0..300),
             host in "[a-z]{1,9}(:8443)?(/[a-z]{1,9}){0,2}",
             hours in prop::collection::vec(0u32..500_000, 1..5),
         ) {
             // Given one signer, for several credentials and times
-            let mut signer = Signer::new(&endpoint(&host), "eu-west-1", "kinesis");
+            let mut signer = Signer::new(&endpoint(&host), "eu-west-1", "kinesis", JSON);
             for (secret, hour) in secrets.iter().flat_map(|secret| hours.iter().map(move |hour| (secret, *hour))) {
                 let credentials = Credentials::new("AKIDEXAMPLE", secret, token.clone(), None, "test");
                 let time = UNIX_EPOCH + Duration::from_secs(3600) * hour;
 
                 // When it signs
                 let Signature { date, authorization, token } =
-                    signer.sign(&target, &body, &credentials, time).unwrap();
+                    signer.sign(target.as_deref(), &body, &credentials, time).unwrap();
 
                 // Then the headers are those of aws-sigv4
                 let mut headers = vec![
@@ -256,16 +266,16 @@ mod tests {
                     ("x-amz-date".to_owned(), date),
                 ];
                 headers.extend(token.map(|token| ("x-amz-security-token".to_owned(), token.to_owned())));
-                prop_assert_eq!(headers, by_aws(&host, &target, &body, &credentials, time));
+                prop_assert_eq!(headers, by_aws(&host, target.as_deref(), &body, &credentials, time));
             }
         }
     }
 
     #[test]
     fn a_time_no_signature_can_name_is_an_error() {
-        let mut signer = Signer::new(&endpoint("host"), "eu-west-1", "kinesis");
+        let mut signer = Signer::new(&endpoint("host"), "eu-west-1", "kinesis", JSON);
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
         let time = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
-        assert!(signer.sign("t", b"", &credentials, time).is_err());
+        assert!(signer.sign(Some("t"), b"", &credentials, time).is_err());
     }
 }

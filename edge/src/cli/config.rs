@@ -1,6 +1,7 @@
 //! From raw settings to a [`Config`]: each read from the command line, else from the environment, else its default.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use aws_credential_types::Credentials;
@@ -12,6 +13,7 @@ use crate::aws::credentials::iot::{self, Iot};
 use crate::aws::credentials::profile::Profile;
 use crate::filter::Filter;
 use crate::http::{Endpoint, Roots};
+use crate::report;
 use crate::runtime;
 use crate::source::{jetstream, lines, x};
 use crate::spool::{self, WhenFull};
@@ -27,6 +29,8 @@ pub struct Config {
     pub region: String,
     /// The server that speaks Kinesis.
     pub endpoint: Endpoint,
+    /// The server that knows who that is, where one is known.
+    pub sts: Option<Endpoint>,
     /// Who the board is to AWS.
     pub provider: Provider,
     /// Whom it trusts.
@@ -50,6 +54,26 @@ pub enum Source {
     Jetstream(jetstream::Settings),
     /// Lines of text.
     Lines(lines::Settings),
+}
+
+fn aws_url(service: &str, region: &str) -> String {
+    let end = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("https://{service}.{region}.amazonaws.com{end}")
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::X(settings) => write!(f, "X, posts about {}", settings.filter.keyword()),
+            Self::Jetstream(settings) => {
+                write!(f, "Jetstream, posts about {}", settings.filter.keyword())
+            }
+            Self::Lines(settings) => match &settings.input {
+                lines::Input::Stdin => f.write_str("lines of standard input"),
+                lines::Input::File(path) => write!(f, "lines of {}", path.display()),
+            },
+        }
+    }
 }
 
 /// The X API.
@@ -99,7 +123,11 @@ impl<'a> Settings<'a> {
     /// The configuration, unless so much is missing that there is none; also then every setting was looked at.
     pub fn config(&mut self, keyword: &str) -> Option<Config> {
         let roots = self.valid(Roots::from_env(self.env));
-        let source = self.source(keyword, roots.clone());
+        let keyword = match keyword.trim() {
+            "" => self.variable("HEADWATER_KEYWORD").unwrap_or_default(),
+            words => words.to_owned(),
+        };
+        let source = self.source(&keyword, roots.clone());
         let profile = Profile::from_env(self.env);
         let stream = self.required(options::STREAM, "the Kinesis data stream to put posts into");
         let region = match profile.as_ref().and_then(Profile::region) {
@@ -108,6 +136,7 @@ impl<'a> Settings<'a> {
         };
         let provider = self.provider(profile, roots.clone());
         let endpoint = self.endpoint(region.as_deref());
+        let sts = self.sts(region.as_deref());
         let spool = self.spool();
         let ordered = self.switch(options::ORDERED);
         let quiet = self.switch(options::QUIET);
@@ -117,6 +146,7 @@ impl<'a> Settings<'a> {
             stream: stream?,
             region: region?,
             endpoint: endpoint?,
+            sts,
             provider: provider?,
             roots: roots?,
             spool: spool?,
@@ -127,7 +157,7 @@ impl<'a> Settings<'a> {
     }
 
     fn source(&mut self, keyword: &str, roots: Option<Roots>) -> Option<Source> {
-        let filter = match keyword.trim() {
+        let filter = match keyword {
             "" => None,
             keyword => Some(self.valid(Filter::parse(keyword).map_err(Into::into))?),
         };
@@ -148,7 +178,7 @@ impl<'a> Settings<'a> {
         let filter = self.keyword(filter);
         let url = self.variable("X_API_URL");
         let endpoint = self.valid(Endpoint::parse(url.as_deref().unwrap_or(X_URL), self.plain));
-        let auth = match self.variable("X_BEARER_TOKEN") {
+        let auth = match self.secret("X_BEARER_TOKEN") {
             Some(token) => Some(x::Auth::Bearer(token)),
             None => {
                 let key = self.required_variable(
@@ -156,6 +186,7 @@ impl<'a> Settings<'a> {
                     "the consumer key of your app at X",
                 );
                 let secret = self.required_variable("TWITTER_API_CONSUMER_SECRET", "its secret");
+                report::hide(secret.as_deref().unwrap_or_default());
                 key.zip(secret)
                     .map(|(key, secret)| x::Auth::Consumer { key, secret })
             }
@@ -226,11 +257,11 @@ impl<'a> Settings<'a> {
         }
         let id = self.variable("AWS_ACCESS_KEY_ID");
         let secret = self
-            .variable("AWS_SECRET_ACCESS_KEY")
-            .or_else(|| self.variable("AWS_SECRET_KEY"));
+            .secret("AWS_SECRET_ACCESS_KEY")
+            .or_else(|| self.secret("AWS_SECRET_KEY"));
         match (id, secret, profile) {
             (Some(id), Some(secret), _) => {
-                let token = self.variable("AWS_SESSION_TOKEN");
+                let token = self.secret("AWS_SESSION_TOKEN");
                 Some(Provider::Fixed(Credentials::new(
                     id,
                     secret,
@@ -285,14 +316,21 @@ impl<'a> Settings<'a> {
     }
 
     fn endpoint(&mut self, region: Option<&str>) -> Option<Endpoint> {
-        let url = match (self.get(options::ENDPOINT), region?) {
-            (Some(url), _) => url,
-            (None, region) if region.starts_with("cn-") => {
-                format!("https://kinesis.{region}.amazonaws.com.cn")
-            }
-            (None, region) => format!("https://kinesis.{region}.amazonaws.com"),
-        };
+        let own = self.get(options::ENDPOINT);
+        let url = own.or_else(|| Some(aws_url("kinesis", region?)))?;
         self.valid(Endpoint::parse(&url, self.plain))
+    }
+
+    /// None where Kinesis is another server and no STS is named with it: AWS does not know that server's keys.
+    fn sts(&mut self, region: Option<&str>) -> Option<Endpoint> {
+        let own = self
+            .variable("AWS_ENDPOINT_URL_STS")
+            .or_else(|| self.variable("AWS_ENDPOINT_URL"));
+        let url = match self.get(options::ENDPOINT) {
+            None => own.or_else(|| Some(aws_url("sts", region?))),
+            Some(_) => own,
+        };
+        self.valid(Endpoint::parse(&url?, self.plain))
     }
 
     fn spool(&mut self) -> Option<spool::Options> {
@@ -359,6 +397,13 @@ impl<'a> Settings<'a> {
 
     fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that no one may read in what the program says.
+    fn secret(&self, name: &str) -> Option<String> {
+        let secret = self.variable(name)?;
+        report::hide(&secret);
+        Some(secret)
     }
 
     fn required(&mut self, option: &'static Opt, what: &'static str) -> Option<String> {

@@ -2,22 +2,30 @@
 
 mod config;
 pub mod options;
+mod service;
 mod values;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 use lexopt::Arg;
 
 use config::Settings;
 pub use config::{Config, Source};
 
+use crate::status::show;
+
 /// What the user asked for.
 #[derive(Debug)]
 pub enum Command {
     /// Read, and deliver.
     Run(Box<Config>),
+    /// Try all that a run with this configuration needs; its settings came from the file, if there is one.
+    Check(Box<Config>, Option<PathBuf>),
+    /// Show what the running ones do.
+    Status(show::Options),
     /// Look into a spool: what stands after `spool`.
     Spool(Vec<OsString>),
     /// Print this and end.
@@ -34,22 +42,37 @@ pub struct Usage {
 
 /// Reads the arguments after the program's name, and what `env` knows.
 pub fn parse(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<Command, Usage> {
-    if let [first, rest @ ..] = args
-        && first == "spool"
-    {
-        return Ok(Command::Spool(rest.to_vec()));
+    match args {
+        [first, rest @ ..] if first == "spool" => Ok(Command::Spool(rest.to_vec())),
+        [first, rest @ ..] if first == "status" => status(rest, env),
+        [first, rest @ ..] if first == "check" => {
+            let service = service::Settings::read(env)?;
+            let set = |name: &str| env(name).filter(|value| !value.is_empty());
+            let config = config(rest, &|name| set(name).or_else(|| service.get(name)))?;
+            Ok(config.map_or_else(Command::Print, |config| {
+                Command::Check(Box::new(config), service.file)
+            }))
+        }
+        _ => {
+            let config = config(args, env)?;
+            Ok(config.map_or_else(Command::Print, |config| Command::Run(Box::new(config))))
+        }
     }
+}
+
+/// The configuration, or what is to be printed instead.
+fn config(
+    args: &[OsString],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Result<Config, String>, Usage> {
     let mut given = BTreeMap::new();
     let mut words = Vec::new();
     let mut parser = lexopt::Parser::from_args(args);
     while let Some(arg) = parser.next()? {
         match arg {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(options::help())),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Err(options::help())),
             Arg::Short('V') | Arg::Long("version") => {
-                return Ok(Command::Print(format!(
-                    "headwater {}\n",
-                    env!("CARGO_PKG_VERSION")
-                )));
+                return Ok(Err(format!("headwater {}\n", env!("CARGO_PKG_VERSION"))));
             }
             Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
             Arg::Long(name) => {
@@ -66,10 +89,28 @@ pub fn parse(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<
     let config = settings.config(&words.join(" "));
     match (config, settings.into_usage()) {
         (Some(config), usage) if usage.missing.is_empty() && usage.wrong.is_empty() => {
-            Ok(Command::Run(Box::new(config)))
+            Ok(Ok(config))
         }
         (_, usage) => Err(usage),
     }
+}
+
+fn status(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<Command, Usage> {
+    let mut options = show::Options {
+        spool: env(options::SPOOL.env[0]).map(PathBuf::from),
+        ..show::Options::default()
+    };
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(options::help())),
+            Arg::Long("json") => options.json = true,
+            Arg::Long("watch") => options.watch = true,
+            Arg::Long("spool") => options.spool = Some(parser.value()?.into()),
+            other => return Err(Usage::from(other.unexpected())),
+        }
+    }
+    Ok(Command::Status(options))
 }
 
 impl From<lexopt::Error> for Usage {

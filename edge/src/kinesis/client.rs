@@ -9,7 +9,7 @@ use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use ureq::http::{HeaderValue, Request};
 
 use super::request::Call;
-use crate::aws::sign::{self, Signer};
+use crate::aws::sign::Signer;
 use crate::http::{self, Endpoint, Roots};
 
 /// The longest silence of a server that still counts as an answer to come.
@@ -17,6 +17,9 @@ const SILENCE: Duration = Duration::from_secs(20);
 
 /// An answer to 500 records takes about 80 KiB; more than this is not Kinesis's.
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
+
+/// The `Content-Type` of the AWS JSON protocol.
+const CONTENT: &str = "application/x-amz-json-1.1";
 
 /// The way to one stream's endpoint.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Client {
             roots,
             url: format!("{endpoint}/"),
             host: endpoint.authority().to_owned(),
-            signer: Signer::new(endpoint, region, "kinesis"),
+            signer: Signer::new(endpoint, region, "kinesis", CONTENT),
             answer: Vec::new(),
         }
     }
@@ -69,11 +72,11 @@ impl Client {
     ) -> Result<Answer<'_>, ureq::Error> {
         let signature = self
             .signer
-            .sign(call.target(), body, credentials, time)
+            .sign(Some(call.target()), body, credentials, time)
             .map_err(io::Error::other)?;
         let request = Request::post(&self.url)
             .header(HOST, &self.host)
-            .header(CONTENT_TYPE, HeaderValue::from_static(sign::CONTENT_TYPE))
+            .header(CONTENT_TYPE, HeaderValue::from_static(CONTENT))
             .header("x-amz-target", HeaderValue::from_static(call.target()))
             .header("x-amz-date", &signature.date)
             .header(AUTHORIZATION, signature.authorization);

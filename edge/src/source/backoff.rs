@@ -105,6 +105,7 @@ impl Backoff {
 
     /// The connection does well: the next failure is the first again.
     pub fn healthy(&mut self, feed: &Feed) {
+        feed.well();
         self.counts = Counts::default();
         feed.state.set(self.fact, self.counts);
     }

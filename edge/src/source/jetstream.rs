@@ -9,7 +9,7 @@ mod event;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, warn};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::http::{HeaderValue, StatusCode, header};
@@ -19,7 +19,7 @@ use ureq::unversioned::transport::TransportAdapter;
 
 use self::event::Event;
 use super::backoff::{Backoff, Failure};
-use super::report::{Complaint, Unusable};
+use super::report::Unusable;
 use super::wire::{self, Watch};
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
@@ -83,6 +83,21 @@ impl Source for Jetstream {
         let Err(Stopped) = Reader::new(&self.settings, feed).keep_reading();
         Ok(())
     }
+
+    fn check(&self) -> anyhow::Result<String> {
+        let Settings {
+            endpoints, roots, ..
+        } = &self.settings;
+        let mut why = "no Jetstream server is named: set JETSTREAM_URL".to_owned();
+        for endpoint in endpoints {
+            let host = endpoint.authority();
+            match wire::connect(roots, &Watch::alone(SILENCE), endpoint) {
+                Ok(_) => return Ok(format!("{host} can be reached")),
+                Err(error) => why = http::explain(&error, host),
+            }
+        }
+        anyhow::bail!(why)
+    }
 }
 
 type Socket = WebSocket<TransportAdapter>;
@@ -96,7 +111,6 @@ struct Reader<'a> {
     feed: &'a Feed,
     backoff: Backoff,
     unusable: Unusable,
-    outages: Complaint,
     /// Whether a connection was open before.
     was_open: bool,
     /// Which of the servers is used.
@@ -122,7 +136,6 @@ impl<'a> Reader<'a> {
             feed,
             backoff: Backoff::new("jetstream.backoff"),
             unusable: Unusable::default(),
-            outages: Complaint::default(),
             was_open: false,
             host: 0,
             cursor: in_spool.max(remembered).unwrap_or(0),
@@ -150,9 +163,8 @@ impl<'a> Reader<'a> {
                 self.host = (self.host + 1) % self.settings.endpoints.len();
             }
             let pause = self.backoff.failed(self.feed, failure, None);
-            if failure != Failure::Network || self.outages.due(self.feed).is_some() {
-                warn!("connecting again in {pause:.1?}: {what}");
-            }
+            let text = format!("connecting again in {pause:.1?}: {what}");
+            self.feed.trouble(Level::Warn, &text);
             self.feed.sleep(pause)?;
         }
     }

@@ -14,6 +14,8 @@ mod tail;
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::Context;
+
 use self::envelope::Envelope;
 use self::id::Ulid;
 pub use self::pointer::{NoPointer, Pointer};
@@ -66,6 +68,21 @@ impl Source for Lines {
             Input::Stdin => pipe::read_stdin(&mut maker),
             Input::File(path) if is_special(path) => pipe::read_device(path, &mut maker),
             Input::File(path) => tail::follow(path, &mut maker),
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<String> {
+        match &self.settings.input {
+            Input::Stdin => Ok("standard input, until it ends".to_owned()),
+            Input::File(path) if !path.exists() => Ok(format!(
+                "{} does not exist yet and is waited for",
+                path.display()
+            )),
+            Input::File(path) => {
+                let cannot = || format!("{} cannot be read by this user", path.display());
+                fs::File::open(path).with_context(cannot)?;
+                Ok(format!("{} can be read", path.display()))
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
+
 use crate::record::Record;
 use crate::spool::{Appended, Spool};
 use crate::state::State;
@@ -25,6 +27,9 @@ pub trait Source: Send {
     /// Reads until the stream ends or `feed` is stopped. Trouble that heals, and trouble that a person must mend while the board waits, is
     /// logged and retried in here: an error means that this source can never go on, and says why and what to do.
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()>;
+
+    /// Tries whether a run could begin, and says so as a person would read it. Reads no post, changes nothing.
+    fn check(&self) -> anyhow::Result<String>;
 }
 
 /// What a source works with: the way into the spool, the time, and what it remembers across a restart.
@@ -55,9 +60,14 @@ impl Feed {
         if self.stop.asked() {
             return Err(Stopped);
         }
-        match self.spool.append(record, position) {
+        // A full spool may let the source wait for hours.
+        self.counters.source.waits();
+        let appended = self.spool.append(record, position);
+        self.alive();
+        match appended {
             Appended::Kept(_) | Appended::Dropped => {
                 self.counters.read.add(1);
+                self.counters.last_read.set(self.clock.elapsed());
                 if self.echo {
                     // A terminal that went away is no reason to stop reading.
                     let _ = show(text);
@@ -73,8 +83,27 @@ impl Feed {
         self.spool.position()
     }
 
+    /// A sign of life: the source moves, and gives the next one within two minutes.
+    pub fn alive(&self) {
+        let now = self.clock.elapsed();
+        self.counters.source.alive(now, Duration::ZERO);
+    }
+
+    /// There is trouble: a person must act ([`Level::Error`]), or it heals. The same again is told once and then summed up.
+    pub fn trouble(&self, level: Level, what: &str) {
+        let now = self.clock.elapsed();
+        self.counters.source.trouble(level, true, what, now);
+    }
+
+    /// The trouble, if there was any, is over.
+    pub fn well(&self) {
+        let now = self.clock.elapsed();
+        self.counters.source.well("posts are read", now);
+    }
+
     /// Waits before the next attempt.
     pub fn sleep(&self, pause: Duration) -> Result<(), Stopped> {
+        self.counters.source.alive(self.clock.elapsed(), pause);
         if self.clock.sleep(pause, &self.stop) {
             Err(Stopped)
         } else {

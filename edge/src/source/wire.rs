@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -19,7 +19,8 @@ use ureq::{Agent, Error, Timeout};
 
 use super::Feed;
 use crate::http::{self, CONNECT_TIMEOUT, Endpoint, Roots};
-use crate::time::{Clock, Stop};
+use crate::status::Counters;
+use crate::time::{Clock, Stop, SystemClock};
 
 /// How long a stop, or the end of the program's patience, may go unseen.
 const SLICE: Duration = Duration::from_millis(250);
@@ -35,6 +36,7 @@ const BUFFER_BYTES: usize = 16 << 10;
 pub struct Watch {
     clock: Arc<dyn Clock>,
     stop: Arc<Stop>,
+    counters: Arc<Counters>,
     silence: Duration,
 }
 
@@ -44,8 +46,24 @@ impl Watch {
         Self {
             clock: feed.clock.clone(),
             stop: feed.stop.clone(),
+            counters: feed.counters.clone(),
             silence,
         }
+    }
+
+    /// Ends a wait after `silence` alone, where nothing runs yet.
+    pub fn alone(silence: Duration) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            stop: Arc::default(),
+            counters: Arc::default(),
+            silence,
+        }
+    }
+
+    /// The board's own time.
+    pub fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 }
 
@@ -165,7 +183,9 @@ impl<T: Transport> Transport for Watched<T> {
             if self.watch.stop.asked() {
                 return Err(Error::Io(io::Error::other("the program is ending")));
             }
-            if self.watch.clock.elapsed().saturating_sub(self.heard) > self.watch.silence {
+            let now = self.watch.clock.elapsed();
+            self.watch.counters.source.alive(now, Duration::ZERO);
+            if now.saturating_sub(self.heard) > self.watch.silence {
                 return Err(Error::Timeout(Timeout::PerRead));
             }
             let left = limit.after.saturating_sub(start.elapsed());

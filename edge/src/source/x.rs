@@ -17,7 +17,7 @@ use std::io::Read;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{Level, debug, info};
 use ureq::http::Method;
 
 use self::budget::Budget;
@@ -25,8 +25,9 @@ use self::client::Client;
 use self::message::{Message, Post};
 use self::outcome::Trouble;
 use super::backoff::{Backoff, Failure};
-use super::report::{Complaint, Unusable};
+use super::report::Unusable;
 use super::split::{Lines, Next};
+use super::wire::Watch;
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
 use crate::http::{Endpoint, Roots};
@@ -100,6 +101,17 @@ impl Source for X {
         let Err(Stopped) = Reader::new(&self.settings, feed).keep_reading();
         Ok(())
     }
+
+    fn check(&self) -> anyhow::Result<String> {
+        let mut client = Client::new(&self.settings, Watch::alone(SILENCE));
+        let fits = client.authorize().and_then(|()| rules::fit(&client));
+        let rule = match fits {
+            Ok(true) => "has the keyword's rule",
+            Ok(false) => "will be told the keyword's rule at the start",
+            Err(trouble) => anyhow::bail!(client.in_words(trouble)),
+        };
+        Ok(format!("X takes the keys and {rule}"))
+    }
 }
 
 /// The stream while it is read.
@@ -111,7 +123,6 @@ struct Reader<'a> {
     budget: Budget,
     tag: String,
     unusable: Unusable,
-    outages: Complaint,
     /// Whether X is known to hold this keyword's rule and no older one.
     rules_fit: bool,
     /// Whether a connection was open before.
@@ -132,14 +143,13 @@ impl<'a> Reader<'a> {
     fn new(settings: &'a Settings, feed: &'a Feed) -> Self {
         Self {
             feed,
-            client: Client::new(settings, feed),
+            client: Client::new(settings, Watch::new(feed, SILENCE)),
             // A post's key and line must fit a record together, so a longer line is of no use.
             lines: Lines::new(MAX_RECORD_BYTES),
             backoff: Backoff::new("x.backoff"),
             budget: Budget::new(settings.max_per_day, feed),
             tag: settings.filter.tag(),
             unusable: Unusable::default(),
-            outages: Complaint::default(),
             rules_fit: false,
             was_open: false,
             evicted: false,
@@ -264,9 +274,12 @@ impl<'a> Reader<'a> {
         };
         let pause = self.backoff.failed(self.feed, failure, asked);
         if failure == Failure::Person {
-            error!("{what}; until then nothing is read, the next try is in {pause:.0?}");
-        } else if failure != Failure::Network || self.outages.due(self.feed).is_some() {
-            warn!("connecting again in {pause:.1?}: {what}");
+            let text =
+                format!("{what}; until then nothing is read, the next try is in {pause:.0?}");
+            self.feed.trouble(Level::Error, &text);
+        } else {
+            let text = format!("connecting again in {pause:.1?}: {what}");
+            self.feed.trouble(Level::Warn, &text);
         }
         self.feed.sleep(pause)
     }

@@ -11,7 +11,8 @@
 //!            60 fragments up to `bytes used`, then zeros
 //! fragment    0 kind u8            1 codec u8    2 length u16  4 record CRC u32   8 payload
 //! record      0 when u32 (unix s)  4 key length u16            6 key, then data
-//! cursor      0 card next u64      8 dropped  16 skipped  24 refused  32 media lost  40 unsynced lost  48 position
+//! cursor      0 card next u64      8 card tail u64    16 dropped  24 skipped  32 refused  40 media lost  48 unsynced lost
+//!            56 position
 //! ```
 //!
 //! - A record is one FULL fragment, or FIRST, any number of MIDDLE, and LAST in the blocks that follow. Each carries the CRC of the
@@ -38,7 +39,7 @@ pub const MAX_POSITION: usize = 255;
 /// Bytes of the longest CURSOR fragment.
 pub const MAX_CURSOR: usize = FRAGMENT + CURSOR + MAX_POSITION;
 pub(super) const RECORD_PREFIX: usize = 6;
-const CURSOR: usize = 48;
+const CURSOR: usize = 56;
 
 const MAGIC: &[u8; 4] = b"HWBK";
 const VERSION: u8 = 1;
@@ -258,6 +259,8 @@ pub struct Tally {
 pub struct Cursor {
     /// Of the records from `ack_seq` on, those below this are on the card.
     pub card_next: Seq,
+    /// The card's first block that was not synced then.
+    pub card_tail: Vblk,
     /// What was counted.
     pub tally: Tally,
     /// Where the source goes on after the records written so far.
@@ -281,6 +284,7 @@ impl Cursor {
         } = self.tally;
         let numbers = [
             self.card_next,
+            self.card_tail,
             dropped,
             skipped,
             refused,
@@ -299,12 +303,13 @@ impl Cursor {
         let number = |i: usize| u64_at(numbers, i * 8).min(MAX_NUMBER);
         Some(Self {
             card_next: number(0),
+            card_tail: number(1),
             tally: Tally {
-                dropped: number(1),
-                skipped: number(2),
-                refused: number(3),
-                media_lost: number(4),
-                unsynced_lost: number(5),
+                dropped: number(2),
+                skipped: number(3),
+                refused: number(4),
+                media_lost: number(5),
+                unsynced_lost: number(6),
             },
             position: Position::from_slice(position).ok()?,
         })
@@ -316,13 +321,19 @@ fn crc_of(bytes: &[u8; BLOCK]) -> u32 {
 }
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+    u16::from_le_bytes(array_at(bytes, at))
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
+    u32::from_le_bytes(array_at(bytes, at))
 }
 
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
+    u64::from_le_bytes(array_at(bytes, at))
+}
+
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[at..at + N]);
+    array
 }

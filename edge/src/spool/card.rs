@@ -58,6 +58,16 @@ impl Card {
         (floor + self.ring.blocks() - 1).saturating_sub(self.tail)
     }
 
+    /// Whether a CURSOR alone can be written, which lets go of all below block `oldest`: the last free block is for one that frees
+    /// others.
+    pub fn can_note(&self, oldest: Vblk) -> bool {
+        match (self.floor + self.ring.blocks()).saturating_sub(self.tail) {
+            0 => false,
+            1 => oldest > self.floor,
+            _ => true,
+        }
+    }
+
     /// Begins a batch whose first record is `seq`. All below `ack_seq` is let go.
     pub fn begin(&mut self, ack_seq: Seq, seq: Seq) {
         self.stamp.ack_seq = ack_seq;
@@ -127,7 +137,7 @@ pub fn first_live(ring: &Ring, from: Vblk, tail: Vblk) -> Option<(Vblk, Seq)> {
 /// A block between `from` and `tail` from which reading on meets record `seq`, and not long before.
 pub fn locate(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Vblk {
     let (mut low, mut high) = (from, tail);
-    while high - low > 1 {
+    while high > low + 1 {
         let middle = low + (high - low) / 2;
         match first_live(ring, middle, high) {
             Some((vblk, first)) if first <= seq => low = vblk,
@@ -136,6 +146,15 @@ pub fn locate(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Vblk {
         }
     }
     low
+}
+
+/// A block from `from` on where a batch begins that was written again, and holds record `seq`: to look for where it was lost first.
+pub fn second_copy(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Option<Vblk> {
+    let mut bytes = [0; BLOCK];
+    (from..tail.min(from + UNSYNCED)).find(|vblk| {
+        ring.load(*vblk, &mut bytes)
+            .is_some_and(|block| block.header.first_seq <= seq)
+    })
 }
 
 /// How many numbers from `head` up to `to` were skipped when the blocks from `from` to `end` were written: a gap between two whole

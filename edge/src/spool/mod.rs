@@ -263,6 +263,7 @@ impl Spool {
                 WhenFull::DropOldest => {
                     let (low, to) = (state.stage.low(), state.stage.low_after(blocks));
                     state.ledger.drop_staged(low, to);
+                    state.stage.make_room(blocks);
                     break;
                 }
                 WhenFull::DropNewest => {

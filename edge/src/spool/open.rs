@@ -2,9 +2,9 @@
 //!
 //! - Reading comes first, and reading alone: a crash in here leaves both files as they were. The first change is the stage's file,
 //!   made anew with what is still needed and renamed into place; the card's file is first written to by the first commit.
-//! - A stage belongs to the card if it carries its salt and was written by the card's last writer, or after it. Then it knows best:
-//!   numbers, counters, position, and what is on the card.
-//! - A stage of another card, or one left from before the card's last writer, knows nothing of this card. What waits in it alone is
+//! - A stage belongs to the card if it carries its salt, was written by the card's last writer or after it, and knows of every batch
+//!   the card has but the last. Then it knows best: numbers, counters, position, and what is on the card.
+//! - Any other stage was left behind: by another card, or by this one before it went on without it. What waits in it alone is
 //!   appended as new.
 
 use std::hash::{BuildHasher, RandomState};
@@ -48,6 +48,15 @@ enum OldCard {
 
 type OldStage = Option<(Ring, Found)>;
 
+/// Records of the old stage from a number on.
+#[derive(Clone, Copy)]
+enum Claim {
+    /// They keep their numbers.
+    Numbered(Seq),
+    /// They are appended as new.
+    New(Seq),
+}
+
 impl Spool {
     /// Opens the spool in these slots, with a stage of `stage_bytes`.
     pub(super) fn open_in(
@@ -59,7 +68,7 @@ impl Spool {
     ) -> Result<Self, Locked> {
         let old_card = read_card(&*card_slot)?;
         let old_stage = read_stage(&*stage_slot)?;
-        let (mut ledger, ours) = decide(&old_card, &old_stage);
+        let (mut ledger, claim) = decide(&old_card, &old_stage);
         let random = RandomState::new().hash_one(0);
         let epochs = [
             old_card.found().map(|found| found.epoch),
@@ -83,7 +92,7 @@ impl Spool {
             salt: random.rotate_left(32),
             card_salt,
         };
-        let stage = make_stage(&*stage_slot, spec, stamp, &mut ledger, &old_stage, ours)?;
+        let stage = make_stage(&*stage_slot, spec, stamp, &mut ledger, &old_stage, claim)?;
         let found = words(&ledger, view.as_ref());
         info!("{}: {found}", options.card.display());
         let mut state = State {
@@ -182,36 +191,48 @@ fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
     Ok(ring.and_then(|ring| recover::find(&ring).map(|found| (ring, found))))
 }
 
-/// Where the spool goes on, and whether the stage belongs to the card.
-fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, bool) {
+/// Where the spool goes on, and which records of the old stage are still to be kept.
+fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     let go_on = |found: &Found| Ledger::new(found.head, found.next, found.cursor.clone());
-    match (card, stage) {
-        (OldCard::Good(ring, found), Some((stage_ring, stage))) => {
-            let same = stage_ring.spec().card_salt == ring.spec().salt;
-            let newest =
-                found.epoch < stage.epoch || (found.epoch, found.run) == (stage.epoch, stage.run);
-            if !(same && newest) {
-                return (from_card(found), false);
-            }
-            let mut ledger = go_on(stage);
-            if found.next > stage.next {
-                // a large record, saved past the stage just before the end
-                ledger.next = found.next;
-                ledger.cursor.card_next = found.next;
-                ledger.cursor.position = found.cursor.position.clone();
-            }
-            (ledger, true)
+    let (ring, found) = match (card, stage) {
+        (OldCard::Good(ring, found), Some(_)) => (ring, found),
+        (OldCard::Good(_, found), None) => return (from_card(found), Claim::New(Seq::MAX)),
+        (_, Some((_, stage))) => {
+            let ledger = go_on(stage);
+            let unsaved = ledger.unsaved();
+            return (ledger, Claim::Numbered(unsaved));
         }
-        (_, Some((_, stage))) => (go_on(stage), true),
-        (OldCard::Good(_, found), None) => (from_card(found), false),
-        (_, None) => (Ledger::default(), false),
+        (_, None) => return (Ledger::default(), Claim::New(Seq::MAX)),
+    };
+    let Some((stage_ring, stage)) = stage else {
+        return (from_card(found), Claim::New(Seq::MAX));
+    };
+    let unsaved = stage.head.max(stage.cursor.card_next);
+    let same_card = stage_ring.spec().card_salt == ring.spec().salt;
+    let same_run = (found.epoch, found.run) == (stage.epoch, stage.run);
+    if !same_card || !(same_run || found.epoch < stage.epoch) {
+        return (from_card(found), Claim::New(unsaved));
     }
+    // Each batch is noted in the stage before the next one begins.
+    if same_run && found.durable_vblk > stage.cursor.card_tail {
+        return (from_card(found), Claim::New(unsaved.max(found.next)));
+    }
+    let mut ledger = go_on(stage);
+    if found.next > stage.next {
+        // a large record, saved past the stage just before the end
+        ledger.next = found.next;
+        ledger.cursor.card_next = found.next;
+        ledger.cursor.position = found.cursor.position.clone();
+    }
+    let unsaved = ledger.unsaved();
+    (ledger, Claim::Numbered(unsaved))
 }
 
 /// The card alone: all that waits is on it.
 fn from_card(found: &Found) -> Ledger {
     let mut ledger = Ledger::new(found.head, found.next, found.cursor.clone());
     ledger.cursor.card_next = ledger.next;
+    ledger.cursor.card_tail = found.tail;
     ledger
 }
 
@@ -301,7 +322,7 @@ fn make_stage(
     stamp: Stamp,
     ledger: &mut Ledger,
     old: &OldStage,
-    ours: bool,
+    claim: Claim,
 ) -> Result<Stage, Locked> {
     let len = Ring::len_bytes(spec.blocks);
     let storage = match slot.create(len, &|| true) {
@@ -312,17 +333,13 @@ fn make_stage(
             Arc::new(Memory::new(len))
         }
     };
-    let from = match (ours, old) {
-        (true, _) => ledger.unsaved(),
-        (false, Some((_, found))) => found.head.max(found.cursor.card_next),
-        (false, None) => Seq::MAX,
-    };
+    let (Claim::Numbered(from) | Claim::New(from)) = claim;
     let kept = old.as_ref().map_or(0, |(ring, found)| {
         let mut kept = 0;
         for_each(ring, found, from, |_| kept += 1);
         kept
     });
-    if !ours {
+    if matches!(claim, Claim::New(_)) {
         ledger.next += kept;
     }
     let first = ledger.next - kept.min(ledger.next - ledger.unsaved());

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use super::card::locate;
+use super::card::{locate, second_copy};
 use super::ledger::Gap;
 use super::walk::{Damage, Place, Unreadable, Walk};
 use super::{CardView, Seq, Spool, State};
@@ -140,6 +140,20 @@ impl Reader {
         self.turn(source, &card.ring, place);
     }
 
+    /// Where the card's blocks with `seq` are damaged: turns to where they were written again, if they were.
+    fn turn_to_copy(&mut self, spool: &Spool, seq: Seq) -> bool {
+        let card = spool.lock().card.clone();
+        let Some(card) = card.filter(|card| self.source == Source::Card(card.generation)) else {
+            return false;
+        };
+        let from = self.walk.place().vblk + 1;
+        let copy = second_copy(&card.ring, from, card.tail, seq);
+        if let Some(vblk) = copy {
+            self.walk.seek(Place::start_of(vblk));
+        }
+        copy.is_some()
+    }
+
     /// Shows records from where the walk stands. Breaks where the whole reading ends; otherwise it is to be planned anew.
     fn run(
         &mut self,
@@ -171,6 +185,9 @@ impl Reader {
                 }
                 let found = found.seq;
                 let damage = self.walk.damage();
+                if damage.is_some() && self.turn_to_copy(spool, *seq) {
+                    continue;
+                }
                 let mut state = spool.lock();
                 let gap = state.cause(damage);
                 state.pass(found, gap);

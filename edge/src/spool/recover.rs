@@ -163,8 +163,7 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Found {
         if let Some(cursor) = block.cursor() {
             found.next = found.next.max(cursor.card_next);
             if !counted {
-                found.cursor.card_next = cursor.card_next;
-                found.cursor.tally = cursor.tally;
+                found.cursor = cursor.clone();
                 counted = true;
             }
             position.get_or_insert(cursor.position);

@@ -110,13 +110,17 @@ impl Spool {
         let Disk::Ready(card) = &mut committer.card else {
             return Ok(Progress::Done);
         };
-        let (staged, wanted) = {
+        let (staged, wanted, oldest) = {
             let state = self.lock();
             let staged = state.stage.blocks_from(state.unsaved_here());
-            (staged, state.cursor_wanted(asked, self.clock.elapsed()))
+            let wanted = state.cursor_wanted(asked, self.clock.elapsed());
+            (staged, wanted, state.card_oldest(card.tail))
         };
         if staged == 0 && !wanted {
             return Ok(Progress::Done);
+        }
+        if staged == 0 && !card.can_note(oldest) && !card.can_note(self.find_oldest(card)) {
+            return Ok(Progress::Full);
         }
         let want = (staged + 2).min(MAX_BATCH).min(card.ring.blocks() / 2);
         if staged > 0 && !self.make_room(card, want)? {
@@ -232,8 +236,9 @@ impl Spool {
             return Ok(true);
         }
         // What was let go since may be overwritten once the card itself says so.
+        self.find_oldest(card);
         let mut snapshot = self.lock().snapshot();
-        if snapshot.oldest > card.floor {
+        if snapshot.oldest > card.floor && card.can_note(snapshot.oldest) {
             let known = self.lock().schedule.known.cursor.position.clone();
             snapshot.to = snapshot.from;
             snapshot.cursor.card_next = snapshot.from;
@@ -243,6 +248,21 @@ impl Spool {
             self.publish(card, &snapshot, None);
         }
         Ok(card.room(card.floor) >= 2)
+    }
+
+    /// Looks up the first block that is needed, which is only roughly known after acknowledgements amid what was shown.
+    fn find_oldest(&self, card: &Card) -> Vblk {
+        let (head, view) = {
+            let state = self.lock();
+            (state.ledger.head, state.card.clone())
+        };
+        let Some(view) = view else { return card.tail };
+        let oldest = card::locate(&card.ring, view.oldest, view.tail, head);
+        let mut state = self.lock();
+        if let Some(view) = &mut state.card {
+            view.oldest = view.oldest.max(oldest);
+        }
+        state.card_oldest(card.tail)
     }
 
     /// Drops the oldest records: all that start below block `target`.
@@ -368,6 +388,7 @@ impl State {
     /// All blocks below `tail` are synced.
     fn settle_card(&mut self, tail: Vblk) {
         let drained = self.ledger.head >= self.ledger.cursor.card_next;
+        self.ledger.cursor.card_tail = tail;
         if let Some(card) = &mut self.card {
             card.tail = tail;
             if drained {

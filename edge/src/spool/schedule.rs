@@ -184,6 +184,7 @@ impl State {
         if asked {
             let current = Cursor {
                 card_next: known.cursor.card_next,
+                card_tail: known.cursor.card_tail,
                 ..self.ledger.cursor.clone()
             };
             return known.head < self.ledger.head || known.cursor != current;

@@ -95,6 +95,12 @@ impl Stage {
         self.low_after(0)
     }
 
+    /// Lets go of what `blocks` more would overwrite, at most. [`Self::low`] is then what [`Self::low_after`] said.
+    pub fn make_room(&mut self, blocks: u64) {
+        let oldest = (self.tail.vblk() + blocks + 1).saturating_sub(self.ring.blocks());
+        self.floor = self.floor.max(oldest);
+    }
+
     /// The oldest record that can still be read after `blocks` more are written.
     pub fn low_after(&self, blocks: u64) -> Seq {
         let last = self.tail.vblk() + blocks;

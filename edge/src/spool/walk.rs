@@ -44,9 +44,9 @@ pub struct Found<'a> {
 /// Blocks that are not whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Damage {
-    /// The first of them.
+    /// The last of them.
     pub vblk: Vblk,
-    /// Up to where blocks were synced when the first whole one after them was written, if there is one.
+    /// Up to where blocks were synced when the whole one after them was written, if there is one.
     pub durable_vblk: Option<Vblk>,
 }
 
@@ -274,7 +274,7 @@ impl Walk {
     }
 
     fn damaged(&mut self, vblk: Vblk) {
-        self.damage.get_or_insert(Damage {
+        self.damage = Some(Damage {
             vblk,
             durable_vblk: None,
         });

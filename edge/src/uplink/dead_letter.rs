@@ -9,6 +9,8 @@ use std::time::SystemTime;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
+use crate::report;
+
 /// The file and the half before it hold at most this much each.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -44,7 +46,7 @@ impl DeadLetters {
         let at = DateTime::from(at).fmt(Format::DateTime).unwrap_or_default();
         let mut line = format!(
             r#"{{"at":"{at}","reason":{},"#,
-            serde_json::Value::from(reason)
+            serde_json::Value::from(report::clean(reason))
         )
         .into_bytes();
         line.extend_from_slice(record);

@@ -7,11 +7,13 @@ mod backoff;
 mod dead_letter;
 mod explain;
 mod order;
-mod trouble;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use log::Level;
 
 use crate::aws::clock::ServerClock;
 use crate::aws::credentials::{Keychain, Provider};
@@ -27,13 +29,15 @@ use backoff::Backoff;
 pub use dead_letter::DeadLetters;
 pub use explain::Place;
 use order::Order;
-use trouble::Trouble;
 
 /// How far the board's clock is off, kept across restarts.
 const OFFSET: &str = "clock.offset_ms";
 
 /// How long to wait for a record before looking whether the end was asked for.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// The longest that one attempt may take: a whole call at 10 kB/s. A server that is merely silent is left much sooner.
+const ATTEMPT: Duration = Duration::from_secs(10 * 60);
 
 /// While the program is ending, trouble is given this long to heal before the next attempt.
 const ENDING_PAUSE: Duration = Duration::from_millis(250);
@@ -91,7 +95,6 @@ struct Flight {
     limit: usize,
     order: Order,
     backoff: Backoff,
-    trouble: Trouble,
     time: ServerClock,
     /// Attempts in a row that mended something.
     mended: u32,
@@ -105,8 +108,7 @@ impl Uplink {
             limit: MAX_RECORDS,
             order: Order::default(),
             backoff: Backoff::default(),
-            trouble: Trouble::default(),
-            time: ServerClock::with_offset_ms(self.state.get(OFFSET).unwrap_or_default()),
+            time: self.remembered_time(),
             mended: 0,
         };
         while !self.abort.asked() {
@@ -118,6 +120,7 @@ impl Uplink {
             }
             if let Next::Pause(pace) = self.attempt(&mut flight) {
                 let pause = flight.backoff.next(pace == Pace::Slow);
+                self.alive(pause);
                 if self.stop.asked() {
                     self.clock.sleep(pause.min(ENDING_PAUSE), &self.abort);
                 } else {
@@ -127,8 +130,15 @@ impl Uplink {
         }
     }
 
+    fn remembered_time(&self) -> ServerClock {
+        let offset_ms = self.state.get(OFFSET).unwrap_or_default();
+        self.counters.clock_offset_ms.set(offset_ms);
+        ServerClock::with_offset_ms(offset_ms)
+    }
+
     /// Takes waiting records into the batch; waits a moment if there are none.
     fn fill(&self, flight: &mut Flight) -> bool {
+        self.alive(IDLE);
         if !self.spool.wait(IDLE) {
             return false;
         }
@@ -149,6 +159,7 @@ impl Uplink {
 
     /// One call, and what its answer means.
     fn attempt(&mut self, flight: &mut Flight) -> Next {
+        self.alive(ATTEMPT);
         let sent = self.clock.wall();
         let now = flight.time.at(sent);
         let credentials = match self.keychain.get(now) {
@@ -158,9 +169,10 @@ impl Uplink {
                     code: "NoCredentials".into(),
                     message: format!("{error:#}"),
                 };
-                return self.hold(flight, Class::Hold, problem);
+                return self.hold(Class::Hold, problem);
             }
         };
+        self.tell_expiry(&credentials);
         let count = flight.limit.min(flight.batch.entries().len());
         let (call, body) = flight.batch.body(count, flight.order.after());
         self.counters.calls.add(1);
@@ -199,27 +211,28 @@ impl Uplink {
                     flight.mended = mended_before + 1;
                     return Next::Go;
                 }
-                self.hold(flight, Class::Renew(Renew::Credentials), problem)
+                self.hold(Class::Renew(Renew::Credentials), problem)
             }
             Outcome::Failed(class @ (Class::Hold | Class::Renew(Renew::Clock)), problem) => {
-                self.hold(flight, class, problem)
+                self.hold(class, problem)
             }
             // A failure of the class "delivered" does not exist; were there one, sending again is the safe reading.
             Outcome::Failed(Class::Retry | Class::Delivered, problem) => {
                 self.counters.retried.add(count as u64);
-                self.say(flight, Class::Retry, &problem);
+                self.say(Class::Retry, &problem);
                 Next::Pause(Pace::Quick)
             }
         }
     }
 
     fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Next {
-        self.counters.delivered.add(count as u64);
+        self.count_delivered(count);
+        let now = self.clock.elapsed();
+        self.counters.uplink.well("posts arrive", now);
         self.spool.ack(flight.batch.drop_first(count));
         flight.order.arrived(number);
         flight.limit = (flight.limit * 2).min(MAX_RECORDS);
         flight.backoff.reset();
-        flight.trouble.over(&*self.clock);
         Next::Go
     }
 
@@ -229,7 +242,7 @@ impl Uplink {
             .iter()
             .filter(|class| **class == Class::Delivered)
             .count();
-        self.counters.delivered.add(delivered as u64);
+        self.count_delivered(delivered);
         self.counters
             .retried
             .add((classes.len() - delivered) as u64);
@@ -248,7 +261,7 @@ impl Uplink {
         } else {
             (Class::Hold, Pace::Slow)
         };
-        self.say(flight, class, &problem);
+        self.say(class, &problem);
         Next::Pause(pace)
     }
 
@@ -268,21 +281,43 @@ impl Uplink {
         Next::Go
     }
 
-    fn hold(&self, flight: &mut Flight, class: Class, problem: Problem) -> Next {
-        self.say(flight, class, &problem);
+    fn hold(&self, class: Class, problem: Problem) -> Next {
+        self.say(class, &problem);
         Next::Pause(Pace::Slow)
     }
 
-    fn say(&self, flight: &mut Flight, class: Class, problem: &Problem) {
-        let Self {
-            place,
-            keychain,
-            clock,
-            ..
-        } = self;
-        flight
-            .trouble
-            .say(class, problem, place, keychain.provider(), &**clock);
+    fn say(&self, class: Class, problem: &Problem) {
+        let level = if class == Class::Retry {
+            Level::Warn
+        } else {
+            Level::Error
+        };
+        let text = explain::explain(class, problem, &self.place, self.keychain.provider());
+        // It may heal before long; the user should hear of it even so.
+        let is_news = problem.code == explain::UNREACHABLE;
+        let now = self.clock.elapsed();
+        self.counters.uplink.trouble(level, is_news, &text, now);
+    }
+
+    fn count_delivered(&self, count: usize) {
+        self.counters.delivered.add(count as u64);
+        if count > 0 {
+            self.counters.last_delivered.set(self.clock.elapsed());
+        }
+    }
+
+    fn tell_expiry(&self, credentials: &Credentials) {
+        let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
+        let expiry = credentials.expiry().and_then(since_1970);
+        let expiry_s = expiry.and_then(|expiry| i64::try_from(expiry.as_secs()).ok());
+        self.counters
+            .credentials_expiry_s
+            .set(expiry_s.unwrap_or_default());
+    }
+
+    fn alive(&self, at_most: Duration) {
+        let now = self.clock.elapsed();
+        self.counters.uplink.alive(now, at_most);
     }
 
     /// True when the answer's `date` changed what is known of the server's time.
@@ -290,6 +325,7 @@ impl Uplink {
         let changed = date.is_some_and(|date| flight.time.observe(sent, self.clock.wall(), date));
         if changed {
             self.state.set(OFFSET, flight.time.offset_ms());
+            self.counters.clock_offset_ms.set(flight.time.offset_ms());
             log::warn!("{}", explain::of_clock(flight.time));
         }
         changed

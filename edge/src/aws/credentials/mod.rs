@@ -13,6 +13,8 @@ use aws_credential_types::Credentials;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
+use crate::report;
+
 /// Renewed this long ahead of their expiry, or at half their life if they live less than twice as long.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 
@@ -121,6 +123,8 @@ impl Keychain {
 
     fn renew(&mut self, now: SystemTime) -> anyhow::Result<()> {
         let credentials = self.provider.fetch()?;
+        report::hide(credentials.secret_access_key());
+        report::hide(credentials.session_token().unwrap_or_default());
         let renew_at = match credentials.expiry() {
             None => None,
             Some(expiry) => {

@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,8 +15,8 @@ use rustix::fs::OFlags;
 use super::Maker;
 use super::id::Run;
 use crate::record::MAX_RECORD_BYTES;
+use crate::source::Feed;
 use crate::source::split::{Lines, Next};
-use crate::time::Stop;
 
 /// How long a stop may go unseen while nothing comes.
 const SLICE: Duration = Duration::from_millis(250);
@@ -31,7 +30,10 @@ pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
     let stdin = File::from(stdin.context("standard input cannot be read")?);
     let mut lines = Lines::new(MAX_RECORD_BYTES);
     let mut run = Run::new()?;
-    let mut patient = Patient::new(stdin, maker);
+    let mut patient = Patient {
+        file: stdin,
+        feed: maker.feed,
+    };
     read_to_end(&mut patient, &mut lines, &mut run, maker)
         .context("standard input cannot be read")?;
     if !maker.feed.stop.asked() {
@@ -57,7 +59,10 @@ pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
             .custom_flags(flags.bits().cast_signed())
             .open(path);
         let read = opened.and_then(|file| {
-            let mut patient = Patient::new(file, maker);
+            let mut patient = Patient {
+                file,
+                feed: maker.feed,
+            };
             loop {
                 read_to_end(&mut patient, &mut lines, &mut run, maker)?;
                 if maker.feed.sleep(SLICE).is_err() {
@@ -77,7 +82,7 @@ pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
 
 /// Hands over whole lines until there is nothing more to read, or the feed is stopped.
 fn read_to_end(
-    patient: &mut Patient,
+    patient: &mut Patient<'_>,
     lines: &mut Lines,
     run: &mut Run,
     maker: &mut Maker<'_>,
@@ -98,28 +103,20 @@ fn read_to_end(
 }
 
 /// A file that is waited for in slices, so that a stop is seen.
-struct Patient {
+struct Patient<'a> {
     file: File,
-    stop: Arc<Stop>,
+    feed: &'a Feed,
 }
 
-impl Patient {
-    fn new(file: File, maker: &Maker<'_>) -> Self {
-        Self {
-            file,
-            stop: maker.feed.stop.clone(),
-        }
-    }
-}
-
-impl Read for Patient {
+impl Read for Patient<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let slice = Timespec {
             tv_sec: 0,
             tv_nsec: SLICE.subsec_nanos().into(),
         };
         loop {
-            if self.stop.asked() {
+            self.feed.alive();
+            if self.feed.stop.asked() {
                 return Err(io::Error::other("the program is ending"));
             }
             let mut waits = [PollFd::new(&self.file, PollFlags::IN)];

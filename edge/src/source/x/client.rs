@@ -4,8 +4,8 @@ use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::outcome::{self, Trouble, Wait};
-use super::{Auth, SILENCE, Settings, token};
-use crate::source::Feed;
+use super::{Auth, Settings, token};
+use crate::report;
 use crate::source::wire::{self, Watch};
 
 /// The most of an answer other than the stream that is read.
@@ -15,7 +15,7 @@ const MAX_ANSWER_BYTES: u64 = 256 << 10;
 pub struct Client<'a> {
     /// What it was set up with.
     pub settings: &'a Settings,
-    feed: &'a Feed,
+    watch: Watch,
     agent: Agent,
     token: Option<String>,
     /// Whether the token was given up since X last took one.
@@ -24,11 +24,11 @@ pub struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// One without a token yet.
-    pub fn new(settings: &'a Settings, feed: &'a Feed) -> Self {
+    pub fn new(settings: &'a Settings, watch: Watch) -> Self {
         Self {
             settings,
-            feed,
-            agent: wire::agent(&settings.roots, &Watch::new(feed, SILENCE)),
+            agent: wire::agent(&settings.roots, &watch),
+            watch,
             token: None,
             gave_up_token: false,
         }
@@ -37,10 +37,12 @@ impl<'a> Client<'a> {
     /// Has a token, by asking for one where none was given.
     pub fn authorize(&mut self) -> Result<(), Trouble> {
         if self.token.is_none() {
-            self.token = Some(match &self.settings.auth {
+            let token = match &self.settings.auth {
                 Auth::Bearer(token) => token.clone(),
                 Auth::Consumer { key, secret } => token::get(self, key, secret)?,
-            });
+            };
+            report::hide(&token);
+            self.token = Some(token);
         }
         Ok(())
     }
@@ -69,6 +71,16 @@ impl<'a> Client<'a> {
         format!(
             "X does not accept the {what}: check {check} against the app's keys in the developer console"
         )
+    }
+
+    /// What to tell a person who asked whether X can be read.
+    pub fn in_words(&self, trouble: Trouble) -> String {
+        match trouble {
+            Trouble::Network(what) | Trouble::Server(what) | Trouble::Person(what) => what,
+            Trouble::Unauthorized => self.refusal(),
+            Trouble::Limited { .. } => "X wants fewer requests: try again in 15 minutes".to_owned(),
+            Trouble::NoRules | Trouble::Occupied => "X refuses the stream".to_owned(),
+        }
     }
 
     /// Asks for an answer that ends.
@@ -113,7 +125,7 @@ impl<'a> Client<'a> {
             return Ok(answer);
         }
         let (head, body) = answer.into_parts();
-        let wait = Wait::of(&head.headers, self.feed.clock.wall());
+        let wait = Wait::of(&head.headers, self.watch.wall());
         let body = text(body).unwrap_or_default();
         Err(outcome::of_answer(head.status.as_u16(), wait, &body))
     }

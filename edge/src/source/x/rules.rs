@@ -28,6 +28,12 @@ struct Change {
     add: bool,
 }
 
+/// Whether X holds the rule of `client`'s keyword, and no other of this program.
+pub fn fit(client: &Client<'_>) -> Result<bool, Trouble> {
+    let change = compare(list(client)?, &client.settings.filter);
+    Ok(!change.add && change.delete.is_empty())
+}
+
 /// Makes `client`'s keyword the one rule of this program.
 pub fn reconcile(client: &Client<'_>) -> Result<(), Trouble> {
     let filter = &client.settings.filter;

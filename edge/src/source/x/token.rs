@@ -9,15 +9,15 @@ use ureq::http::Request;
 
 use super::client::Client;
 use super::outcome::Trouble;
+use crate::report;
 
 /// Asks for the token. X gives the same one until somebody invalidates it.
 pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, Trouble> {
     let pair = format!("{}:{}", percent_encoded(key), percent_encoded(secret));
+    let pair = BASE64_STANDARD.encode(pair);
+    report::hide(&pair);
     let request = Request::post(format!("{}/oauth2/token", client.settings.endpoint))
-        .header(
-            "authorization",
-            format!("Basic {}", BASE64_STANDARD.encode(pair)),
-        )
+        .header("authorization", format!("Basic {pair}"))
         .header(
             "content-type",
             "application/x-www-form-urlencoded;charset=UTF-8",

@@ -2,6 +2,8 @@
 
 mod basics;
 mod crash;
+mod faults;
+mod model;
 mod sim;
 
 use std::ops::ControlFlow;
@@ -10,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use self::sim::{Image, SimDisk, SimSlot};
 use super::schedule::Due;
-use super::{Appended, Options, Seq, Spool, WhenFull};
+use super::{Appended, Options, Seq, Spool, Stats, WhenFull};
 use crate::record::Record;
 use crate::time::{Clock, Stop};
 
@@ -44,9 +46,12 @@ impl Clock for ManualClock {
 pub enum Told {
     Kept(Seq, u64),
     Acked(Seq),
-    Committed,
+    /// All below the first number is on the card, and that all below the second is delivered.
+    Committed(Seq, Seq),
     /// The oldest record that may still be shown.
     Head(Seq),
+    /// The stage was full, and these went.
+    Dropped(Seq, Seq),
 }
 
 pub type Disk = SimDisk<Told>;
@@ -133,6 +138,12 @@ impl Rig {
         }
     }
 
+    /// The oldest record the stage has, and the oldest that is in the stage alone.
+    pub fn staged(&self) -> (Seq, Seq) {
+        let state = self.spool.lock();
+        (state.stage.low(), state.ledger.unsaved())
+    }
+
     pub fn try_append(&self, id: u64) -> Appended {
         let data = data_of(id);
         let record = Record {
@@ -166,6 +177,12 @@ impl Rig {
         if due == Due::Save {
             self.spool.save(false);
         }
+    }
+
+    /// Up to where records are on the card, and up to where the card knows of acknowledgements.
+    pub fn committed(&self) -> (Seq, Seq) {
+        let state = self.spool.lock();
+        (state.ledger.unsaved(), state.schedule.known.head)
     }
 
     /// The oldest number not let go.
@@ -222,26 +239,30 @@ impl Dice {
     }
 }
 
-/// Data that says which record it is, of many sizes, no byte of it arbitrary.
+/// Data that says which record it is, of many sizes: the id, then one byte many times.
 pub fn data_of(id: u64) -> Vec<u8> {
-    let len = match id % 7 {
-        0 => 16,
-        1 => 300,
-        2 => 1000,
-        3 => 4096,
-        4 => 2500,
-        5 => 9000,
-        _ => 60,
-    };
-    let mut data = id.to_le_bytes().to_vec();
-    data.extend((0..len).map(|i| (id as u8).wrapping_mul(31).wrapping_add(i as u8)));
+    let mut data = vec![fill_of(id); 8 + len_of(id)];
+    data[..8].copy_from_slice(&id.to_le_bytes());
     data
 }
 
 /// Which record this is; panics if it was never made by [`data_of`].
 pub fn id_of(record: Record<'_>) -> u64 {
-    let id = u64::from_le_bytes(record.data[..8].try_into().unwrap());
-    assert_eq!(record.data, data_of(id), "an altered record");
-    assert_eq!(record.partition_key, "key");
+    let (id, fill) = record.data.split_first_chunk().unwrap();
+    let id = u64::from_le_bytes(*id);
+    let altered =
+        fill.len() != len_of(id) || fill[0] != fill_of(id) || fill[1..] != fill[..fill.len() - 1];
+    assert!(
+        !altered && record.partition_key == "key",
+        "record {id} is altered"
+    );
     id
+}
+
+fn fill_of(id: u64) -> u8 {
+    (id as u8).wrapping_mul(31)
+}
+
+fn len_of(id: u64) -> usize {
+    [16, 300, 1000, 4096, 2500, 9000, 60][id as usize % 7]
 }

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::Dice;
 use crate::spool::block::BLOCK;
 use crate::spool::storage::{OpenError, Slot, Storage};
 
@@ -20,6 +21,8 @@ pub type Image = Vec<Page>;
 pub enum Event<T> {
     Write(usize, Page),
     Synced,
+    /// A sync failed; these blocks of those before it reached the medium, the others are forgotten.
+    Failed(Vec<bool>),
     Told(T),
 }
 
@@ -54,7 +57,8 @@ struct Inner<T> {
 }
 
 pub fn zeros(blocks: usize) -> Image {
-    vec![Arc::new([0; BLOCK]); blocks]
+    let page = Arc::new([0; BLOCK]);
+    std::iter::repeat_n(page, blocks).collect()
 }
 
 impl<T> SimDisk<T> {
@@ -155,7 +159,17 @@ impl<T: Send + std::fmt::Debug> Storage for SimDisk<T> {
         let mut inner = self.inner();
         if inner.faults.failing_syncs > 0 {
             inner.faults.failing_syncs -= 1;
-            inner.pending.clear();
+            let mut dice = Dice::new(inner.log.len() as u64);
+            let pending = std::mem::take(&mut inner.pending);
+            let reached: Vec<_> = pending.iter().map(|_| dice.roll(2) == 0).collect();
+            for ((place, page), _) in pending
+                .into_iter()
+                .zip(&reached)
+                .filter(|(_, reached)| **reached)
+            {
+                inner.safe[place] = page;
+            }
+            inner.log.push(Event::Failed(reached));
             return Err(io::Error::from_raw_os_error(5));
         }
         if inner.faults.lying_syncs > 0 {
@@ -194,7 +208,7 @@ pub struct SimSlot<T> {
     disk: Arc<Mutex<Option<Arc<SimDisk<T>>>>>,
     made: Mutex<Option<Arc<SimDisk<T>>>>,
     wrap: Wrap<T>,
-    /// Errors for those who come to make or open it.
+    /// The error for those who come to make it.
     pub refuse: Arc<Mutex<Option<ErrorKind>>>,
 }
 
@@ -230,7 +244,6 @@ impl<T: Send + std::fmt::Debug + 'static> SimSlot<T> {
 
 impl<T: Send + std::fmt::Debug + 'static> Slot for SimSlot<T> {
     fn open(&self) -> Result<Arc<dyn Storage>, OpenError> {
-        self.refused()?;
         let disk = self.disk.lock().unwrap().clone();
         let disk = disk.ok_or(io::Error::from(ErrorKind::NotFound))?;
         Ok((self.wrap)(disk))

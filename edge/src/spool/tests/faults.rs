@@ -1,0 +1,300 @@
+//! Disks that fail and lie, and a spool with one fault planted: the suite must tell it from the real one.
+
+use std::io;
+use std::panic;
+
+use super::crash::campaign;
+use super::sim::{Faults, Page, Wrap};
+use super::*;
+use crate::spool::Place;
+use crate::spool::attach::RETRY;
+use crate::spool::block::{BLOCK, FRAGMENT, HEADER};
+use crate::spool::storage::Storage;
+
+const SIZE: Size = Size {
+    card_blocks: 64,
+    stage_blocks: 16,
+    when_full: WhenFull::DropOldest,
+};
+
+fn ids(shown: &[(Seq, u64)]) -> Vec<u64> {
+    shown.iter().map(|(_, id)| *id).collect()
+}
+
+#[test]
+fn a_batch_whose_sync_failed_is_written_again_elsewhere() {
+    let rig = Rig::new(SIZE);
+    rig.spool.commit();
+    rig.append_all(0..6);
+    rig.disk().set_faults(Faults {
+        failing_syncs: 1,
+        ..Faults::default()
+    });
+    rig.spool.commit();
+    assert_eq!(rig.spool.stats().place, Place::Card);
+    // the power goes: nothing unsynced stays, and the pages of the failed sync are gone
+    let after = Rig::on(SIZE, Some(rig.disk().safe()), None);
+    assert_eq!(ids(&after.drain()), (0..6).collect::<Vec<_>>());
+}
+
+#[test]
+fn after_two_failures_the_spool_runs_from_memory_until_the_card_is_back() {
+    let rig = Rig::new(SIZE);
+    rig.spool.commit();
+    rig.append_all(0..3);
+    rig.disk().set_faults(Faults {
+        failing_syncs: 2,
+        ..Faults::default()
+    });
+    rig.tick(Duration::from_secs(1));
+    assert!(matches!(rig.spool.stats().place, Place::Memory(_)));
+    rig.append_all(3..5);
+    rig.tick(RETRY - Duration::from_millis(1));
+    assert!(
+        matches!(rig.spool.stats().place, Place::Memory(_)),
+        "not before its time"
+    );
+    rig.tick(Duration::from_millis(1));
+    assert_eq!(rig.spool.stats().place, Place::Card);
+    rig.tick(Duration::from_secs(1));
+    let after = Rig::on(SIZE, Some(rig.disk().safe()), None);
+    assert_eq!(ids(&after.drain()), (0..5).collect::<Vec<_>>());
+    assert_eq!(ids(&rig.drain()), (0..5).collect::<Vec<_>>());
+    rig.check_sum();
+}
+
+#[test]
+fn a_card_that_cannot_be_made_leaves_a_spool_that_works_from_memory() {
+    let card = SimSlot::new(None);
+    let refuse = card.refuse.clone();
+    *refuse.lock().unwrap() = Some(io::ErrorKind::StorageFull);
+    let rig = Rig::in_slots(SIZE, card, SimSlot::new(None));
+    rig.append_all(0..4);
+    rig.spool.commit();
+    assert!(matches!(rig.spool.stats().place, Place::Memory(_)));
+    assert_eq!(ids(&rig.peek()), [0, 1, 2, 3]);
+    // room was made
+    *refuse.lock().unwrap() = None;
+    rig.tick(RETRY);
+    rig.spool.commit();
+    assert_eq!(rig.spool.stats().place, Place::Card);
+    let after = Rig::on(SIZE, Some(rig.disk().safe()), None);
+    assert_eq!(ids(&after.drain()), [0, 1, 2, 3]);
+}
+
+#[test]
+fn without_a_card_the_stage_is_the_bound_and_the_oldest_go() {
+    let card = SimSlot::new(None);
+    *card.refuse.lock().unwrap() = Some(io::ErrorKind::ReadOnlyFilesystem);
+    let rig = Rig::in_slots(SIZE, card, SimSlot::new(None));
+    rig.append_all(0..100);
+    let stats = rig.spool.stats();
+    assert_eq!(stats.dropped + stats.waiting_records, 100);
+    assert!(stats.dropped > 0 && stats.waiting_records > 3, "{stats:?}");
+    assert_eq!(ids(&rig.drain()), (stats.dropped..100).collect::<Vec<_>>());
+    rig.check_sum();
+}
+
+#[test]
+fn a_card_that_cannot_be_read_costs_its_records_and_no_more() {
+    let rig = Rig::new(SIZE);
+    rig.append_all(0..6);
+    rig.spool.commit();
+    // more than the stage holds, so that what was committed is on the card alone
+    rig.append_all(6..40);
+    let waiting = rig.spool.stats().waiting_records;
+    rig.disk().set_faults(Faults {
+        unreadable_from: Some(0),
+        ..Faults::default()
+    });
+    let shown = ids(&rig.drain());
+    let stats = rig.spool.stats();
+    assert_eq!(
+        shown.len() as u64 + stats.media_lost,
+        waiting,
+        "{shown:?} {stats:?}"
+    );
+    assert!(stats.media_lost > 0 && !shown.is_empty(), "{stats:?}");
+    rig.check_sum();
+}
+
+#[test]
+fn a_stage_that_fails_goes_on_in_memory() {
+    let rig = Rig::new(SIZE);
+    rig.append_all(0..3);
+    rig.stage_disk().set_faults(Faults {
+        failing_writes: 1000,
+        ..Faults::default()
+    });
+    rig.append_all(3..9);
+    rig.spool.ack(2);
+    assert_eq!(ids(&rig.drain()), (2..9).collect::<Vec<_>>());
+}
+
+/// A stage from before the card's newest batches knows less than the card: believed, it would send delivered records again and give
+/// out numbers twice.
+fn with_a_stage_older_than_the_card(patch: fn(Image) -> Image) -> (Vec<u64>, u64) {
+    let rig = Rig::new(SIZE);
+    rig.append_all(0..4);
+    let old_stage = rig.stage_disk().seen();
+    rig.spool.commit();
+    rig.append_all(4..8);
+    rig.spool.commit();
+    rig.spool.ack(6);
+    rig.spool.commit();
+    let after = Rig::on(SIZE, Some(rig.disk().seen()), Some(patch(old_stage)));
+    (ids(&after.drain()), after.append(99))
+}
+
+#[test]
+fn a_stage_older_than_the_card_is_not_believed() {
+    assert_eq!(
+        with_a_stage_older_than_the_card(|image| image),
+        (vec![6, 7], 8)
+    );
+}
+
+#[test]
+fn planted_a_stage_older_than_the_card_that_is_believed_is_caught() {
+    // as if nobody looked how much of the card it knows
+    let patch = |image: Image| image.iter().map(|page| restamp(page, true)).collect();
+    assert_ne!(with_a_stage_older_than_the_card(patch), (vec![6, 7], 8));
+}
+
+#[test]
+fn a_stage_of_another_card_is_appended_not_thrown_away() {
+    let other = Rig::new(SIZE);
+    other.append_all(50..53);
+    other.spool.ack(1);
+    let (_, stage) = other.kill();
+    let rig = Rig::new(SIZE);
+    rig.append_all(0..2);
+    rig.spool.commit();
+    let (card, _) = rig.kill();
+    let after = Rig::on(SIZE, card, stage);
+    assert_eq!(after.drain(), [(0, 0), (1, 1), (2, 51), (3, 52)]);
+    after.check_sum();
+}
+
+/// Whether the crash campaign sees something wrong with a spool on such disks.
+fn is_caught(wrap: Wrap<Told>) -> bool {
+    // an odd seed: some syncs fail
+    let campaigns = || [1, 3].map(|seed| campaign(SIZE, seed, 2, 30, wrap));
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = panic::catch_unwind(campaigns);
+    panic::set_hook(hook);
+    result.map_or(true, |results| results.iter().any(Result::is_err))
+}
+
+#[test]
+fn the_real_spool_is_not_caught() {
+    assert!(!is_caught(|disk| disk));
+}
+
+/// A fault of the spool, played by the disk below it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    NoCrcCheck,
+    AcknowledgedBeforeSync,
+    RetriedSync,
+    RecoveryThatWrites,
+}
+
+#[derive(Debug)]
+struct Planted(Fault, Arc<Disk>);
+
+impl Storage for Planted {
+    fn len(&self) -> u64 {
+        self.1.len()
+    }
+
+    fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<()> {
+        self.1.read_at(to, at)?;
+        if self.0 == Fault::NoCrcCheck {
+            for page in to.as_chunks_mut::<BLOCK>().0 {
+                *page = *restamp(&Arc::new(*page), false);
+            }
+        }
+        // what is found damaged is cleared on the spot
+        if self.0 == Fault::RecoveryThatWrites && &to[..4] != b"HWBK" && at > 0 {
+            to.fill(0);
+            self.1.write_at(to, at)?;
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        // the sync that was promised comes when the next batch does
+        if self.0 == Fault::AcknowledgedBeforeSync {
+            self.1.sync()?;
+        }
+        self.1.write_at(bytes, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self.0 {
+            Fault::AcknowledgedBeforeSync => Ok(()),
+            Fault::RetriedSync => self.1.sync().or_else(|_| self.1.sync()),
+            _ => self.1.sync(),
+        }
+    }
+}
+
+#[test]
+fn planted_no_crc_check_is_caught() {
+    assert!(is_caught(|disk| Arc::new(Planted(Fault::NoCrcCheck, disk))));
+}
+
+#[test]
+fn planted_acknowledged_before_sync_is_caught() {
+    assert!(is_caught(|disk| Arc::new(Planted(
+        Fault::AcknowledgedBeforeSync,
+        disk
+    ))));
+}
+
+#[test]
+fn planted_a_retried_fdatasync_is_caught() {
+    assert!(is_caught(|disk| Arc::new(Planted(
+        Fault::RetriedSync,
+        disk
+    ))));
+}
+
+#[test]
+fn planted_recovery_that_writes_is_caught() {
+    assert!(is_caught(|disk| Arc::new(Planted(
+        Fault::RecoveryThatWrites,
+        disk
+    ))));
+}
+
+/// `page` with CRCs that agree; if `knows_all`, as if it knew of everything on the card.
+fn restamp(page: &Page, knows_all: bool) -> Page {
+    let mut bytes = **page;
+    if &bytes[..4] != b"HWBK" {
+        return page.clone();
+    }
+    let mut at = HEADER;
+    let mut seq = u64::from_le_bytes(bytes[24..32].try_into().unwrap());
+    while at + FRAGMENT < BLOCK && (1..=5).contains(&bytes[at]) {
+        let from = at + FRAGMENT;
+        let end = from + usize::from(u16::from_le_bytes([bytes[at + 2], bytes[at + 3]]));
+        if end > BLOCK {
+            break;
+        }
+        if bytes[at] == 1 {
+            let crc = crc32c::crc32c_append(crc32c::crc32c(&seq.to_le_bytes()), &bytes[from..end]);
+            bytes[at + 4..at + 8].copy_from_slice(&crc.to_le_bytes());
+        }
+        if bytes[at] == 5 && knows_all {
+            bytes[from + 8..from + 16].fill(0x0f);
+        }
+        seq += u64::from(bytes[at] <= 2);
+        at = end;
+    }
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..56]), &bytes[60..]);
+    bytes[56..60].copy_from_slice(&crc.to_le_bytes());
+    Arc::new(bytes)
+}
