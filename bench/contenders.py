@@ -109,6 +109,8 @@ class Run:
                 "AWS_STREAM_NAME": "posts",
                 "HEADWATER_SPOOL": str(spool or self.folder / "spool"),
                 "HEADWATER_SPOOL_SIZE": size,
+                # A file is read faster than any card is written: the source waits, nothing is dropped.
+                "HEADWATER_WHEN_FULL": "block",
                 "HEADWATER_METRICS_FILE": str(self.metrics),
             }
         self.log = open(self.folder / "log", "w+")
