@@ -140,7 +140,7 @@ fn lines_that_end_end_the_run_with_all_sent() {
     drop(input);
 
     // Then the program ends by itself, and everything is stored once
-    let status = producer.process().wait(super::PATIENCE).unwrap();
+    let status = producer.wait(super::PATIENCE).unwrap();
     assert!(
         status.is_some_and(|status| status.success()),
         "{:?}",
