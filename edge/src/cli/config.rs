@@ -345,18 +345,23 @@ impl<'a> Settings<'a> {
         }
         let size = |text: &str| values::size(text).filter(|size| SPOOL_SIZES.contains(size));
         let size_bytes = self.parsed(options::SPOOL_SIZE, "a size from 1MiB to 64GiB", size);
-        let when_full = match (self.get(options::WHEN_FULL).as_deref(), source) {
-            // A file or a pipe waits for its reader; a live stream does not.
-            (None, Some(Source::Lines(_))) => WhenFull::Block,
-            (None | Some("drop-oldest"), _) => WhenFull::DropOldest,
-            (Some("drop-newest"), _) => WhenFull::DropNewest,
-            (Some("block"), _) => WhenFull::Block,
-            (Some(other), _) => {
-                self.wrong(&format!(
-                    "--when-full is drop-oldest, drop-newest or block, not '{other}'"
-                ));
-                return None;
-            }
+        // A file or a pipe waits for its reader; a live stream does not.
+        let default = match source {
+            Some(Source::Lines(_)) => WhenFull::Block,
+            _ => WhenFull::DropOldest,
+        };
+        let when_full = match self.get(options::WHEN_FULL) {
+            None => Some(default),
+            Some(_) => self.parsed(
+                options::WHEN_FULL,
+                "drop-oldest, drop-newest or block",
+                |text| match text {
+                    "drop-oldest" => Some(WhenFull::DropOldest),
+                    "drop-newest" => Some(WhenFull::DropNewest),
+                    "block" => Some(WhenFull::Block),
+                    _ => None,
+                },
+            ),
         };
         let durable_within = self.parsed(
             options::DURABLE_WITHIN,
@@ -369,7 +374,7 @@ impl<'a> Settings<'a> {
             card,
             stage,
             size_bytes: size_bytes?,
-            when_full,
+            when_full: when_full?,
             durable_within: durable_within?,
         })
     }
