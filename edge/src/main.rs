@@ -1,3 +1,36 @@
-//! Skeleton.
+//! `headwater`: arguments -> wire -> run -> exit code.
 
-fn main() {}
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use headwater::cli::{self, Command};
+use headwater::status::show;
+use headwater::{check, report, run};
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let command = match cli::parse(&args, &|name| std::env::var(name).ok()) {
+        Ok(command) => command,
+        Err(usage) => {
+            eprint!("{usage}");
+            return ExitCode::from(2);
+        }
+    };
+    report::start();
+    let ended = match command {
+        Command::Run(config) => run::run(*config),
+        Command::Check(config, file) => check::check(*config, file.as_deref()).map_err(Into::into),
+        Command::Status(options) => show::show(&options).map_err(Into::into),
+        Command::Spool(_) => todo!(),
+        Command::Print(text) => {
+            // Nobody is left to tell that standard output is closed.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    ended.unwrap_or_else(|error| {
+        log::error!("{error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -66,12 +66,12 @@ impl State {
     }
 }
 
-/// Puts `content` in the place of the file at `path`, whole or not at all.
+/// Puts `content` in the place of the file at `path`: a reader sees the one or the other, whole. Not
+/// synced: what stands here is not worth a write to flash of its own.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let mut file = fs::File::create(&name)?;
     file.write_all(content)?;
-    file.sync_data()?;
     fs::rename(&name, path)
 }

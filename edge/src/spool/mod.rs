@@ -335,6 +335,11 @@ impl Spool {
         self.due.notify_all();
     }
 
+    /// Whether it takes no more records.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed.is_some()
+    }
+
     /// What the spool holds and has seen.
     pub fn stats(&self) -> Stats {
         let state = self.lock();

@@ -1,0 +1,155 @@
+"""The programs that are compared, the server they send to, and the posts they are given."""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILT = ROOT / "target/bench/release"
+HEADWATER = ROOT / "target/release/headwater"
+RECORD_BYTES = 570
+
+# Credentials that sign, and mean nothing.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
+
+
+@dataclass(frozen=True)
+class Contender:
+    name: str
+    command: tuple[str, ...]
+    program: Path | None = None
+    """What is shipped, where that is one file."""
+    per_call: int = 1
+    """Most records in a call."""
+    is_headwater: bool = False
+
+
+CONTENDERS = (
+    Contender("headwater", (str(HEADWATER), "pizza", "--source", "lines"), HEADWATER, 500, True),
+    Contender("aws-sdk-kinesis, 500 a call", (str(BUILT / "sdk"), "500"), BUILT / "sdk", 500),
+    Contender("aws-sdk-kinesis, 1 a call", (str(BUILT / "sdk"), "1"), BUILT / "sdk"),
+    Contender(
+        "Python, boto3, 1 a call",
+        (str(ROOT / "target/bench/venv/bin/python"), str(ROOT / "bench/loop.py")),
+    ),
+)
+
+
+def posts(count: int, line_bytes: int) -> bytes:
+    """Lines of JSON, of so many bytes each without the newline, all about pizza and no two alike."""
+    lines = []
+    for number in range(count):
+        head = f'{{"id":"{1990000000000000000 + number}","author":"user{number % 997}","text":"pizza number {number}, '
+        text = (f"with \\\"{number * 2654435761 % 2**32:x}\\\" on a thin crust, " * 20)[: line_bytes - len(head) - 2]
+        # A cut must not leave half of an escape.
+        text = text.rstrip("\\").ljust(line_bytes - len(head) - 2, ".")
+        lines.append(f'{head}{text}"}}\n')
+    return "".join(lines).encode()
+
+
+def line_bytes(contender: Contender) -> int:
+    """How long a line is whose record has RECORD_BYTES: headwater's lines travel in an envelope."""
+    if not contender.is_headwater:
+        return RECORD_BYTES
+    at = "2026-01-15T10:35:00.123Z"
+    envelope = {"headwater": 1, "id": "0" * 26, "at": at, "from": platform.node(), "line": None}
+    return RECORD_BYTES - len(json.dumps(envelope, separators=(",", ":"))) + len("null")
+
+
+class Sink:
+    """The server, started for as long as `with` lasts."""
+
+    def __init__(self, folder: Path):
+        self.certificate = folder / "certificate.pem"
+
+    def __enter__(self):
+        command = [BUILT / "sink", self.certificate]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def tell(self, word: str):
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+
+    def report(self) -> dict:
+        """What came since the last report."""
+        self.tell("report")
+        return json.loads(self.process.stdout.readline())
+
+
+class Run:
+    """A contender at work. Its CPU time includes what the kernel does for it."""
+
+    def __init__(self, contender: Contender, sink: Sink, folder: Path, stdin, spool: Path | None = None, size="128MiB"):
+        self.folder = Path(tempfile.mkdtemp(dir=folder))
+        self.metrics = self.folder / "metrics"
+        url = f"https://127.0.0.1:{sink.port}"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_ENDPOINT_URL": url,
+            "AWS_CA_BUNDLE": str(sink.certificate),
+            "SSL_CERT_FILE": str(sink.certificate),
+            **CREDENTIALS,
+        }
+        if contender.is_headwater:
+            environment |= {
+                "AWS_REGION": "eu-west-1",
+                "AWS_STREAM_NAME": "posts",
+                "HEADWATER_SPOOL": str(spool or self.folder / "spool"),
+                "HEADWATER_SPOOL_SIZE": size,
+                # A file is read faster than any card is written: the source waits, nothing is dropped.
+                "HEADWATER_WHEN_FULL": "block",
+                "HEADWATER_METRICS_FILE": str(self.metrics),
+            }
+        self.log = open(self.folder / "log", "w+")
+        self.started_ns = time.monotonic_ns()
+        self.process = subprocess.Popen(contender.command, stdin=stdin, stdout=self.log, stderr=self.log, env=environment)
+        self.peak_kib = 0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self):
+        while peak := self.memory_kib("VmHWM"):
+            self.peak_kib = peak
+            time.sleep(0.02)
+
+    def memory_kib(self, field: str) -> int:
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        values = [line.split()[1] for line in status.splitlines() if line.startswith(field + ":")]
+        return int(values[0]) if values else 0
+
+    def cpu_s(self) -> float:
+        """CPU seconds so far, by the process's own clock."""
+        return time.clock_gettime(~self.process.pid << 3 | 2)
+
+    def read_total(self) -> int:
+        """How many posts headwater says it has read."""
+        if not self.metrics.exists():
+            return 0
+        for line in self.metrics.read_text().splitlines():
+            if line.startswith("headwater_read_total "):
+                return int(line.split()[1])
+        return 0
+
+    def end(self) -> resource.struct_rusage:
+        """Waits for the end; what the whole run cost."""
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        if self.process.returncode != 0:
+            self.log.seek(0)
+            raise SystemExit(f"{self.process.args} ended with {self.process.returncode}:\n{self.log.read()[-2000:]}")
+        return usage

@@ -1,0 +1,227 @@
+"""Measures each contender in turn, round after round, and writes what it found to bench/results/.
+
+Machines are noisy: a figure is the median of its rounds, and what counts is how contenders of the same round compare.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from contenders import CONTENDERS, ROOT, Contender, Run, Sink, line_bytes, posts
+from report import write_results
+
+LIVE_PER_S = 100
+LIVE_S = 8
+IDLE_PER_S = 10
+IDLE_S = 3
+PATIENCE_S = 300
+BOARD = "armv7-unknown-linux-gnueabihf"
+
+
+class Bench:
+    def __init__(self, sink: Sink, folder: Path, count: int):
+        self.sink = sink
+        self.folder = folder
+        self.count = count
+        self.inputs = {}
+
+    def input(self, contender: Contender, count: int) -> Path:
+        """A file of so many posts for the contender."""
+        length = line_bytes(contender)
+        if (length, count) not in self.inputs:
+            path = self.folder / f"posts-{length}-{count}"
+            path.write_bytes(posts(count, length))
+            self.inputs[length, count] = path
+        return self.inputs[length, count]
+
+    def start(self, contender: Contender, stdin, **options) -> Run:
+        return Run(contender, self.sink, self.folder, stdin, **options)
+
+    def drain(self, contender: Contender) -> dict:
+        """A backlog, sent as fast as it goes. headwater's waits in its spool: all of it was read while no call was answered."""
+        # What needs a call a post takes long, and each post costs the same.
+        count = self.count if contender.per_call > 1 else self.count // 20
+        start_up_s = self.start_up(contender)["cpu_s"]
+        if contender.is_headwater:
+            self.sink.tell("hold")
+        with open(self.input(contender, count), "rb") as stdin:
+            run = self.start(contender, stdin)
+        begun_ns = run.started_ns
+        filled = {}
+        if contender.is_headwater:
+            wait_until(lambda: run.read_total() == count, "all posts are in the spool")
+            filled["fill_us"] = (run.cpu_s() - start_up_s) / count * 1e6
+            begun_ns = time.monotonic_ns()
+            self.sink.tell("open")
+        usage = run.end()
+        seen = self.delivered(count)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        return filled | {
+            "drain_us": (cpu_s - start_up_s) / count * 1e6,
+            "posts_per_s": count / (seen["last_ns"] - begun_ns) * 1e9,
+            "peak_kib": run.peak_kib,
+            "wire_bytes": (seen["read"] + seen["written"]) / count,
+            "drain_flash_bytes": usage.ru_oublock * 512 / count,
+            "drain_posts_per_call": count / seen["calls"],
+        }
+
+    def catch_up(self, contender: Contender) -> dict:
+        """The same posts with the network healthy all the time: what headwater is given faster than a board ever reads."""
+        with open(self.input(contender, self.count), "rb") as stdin:
+            run = self.start(contender, stdin)
+        usage = run.end()
+        self.delivered(self.count)
+        return {
+            "catch_up_us": (usage.ru_utime + usage.ru_stime) / self.count * 1e6,
+            "catch_up_flash_bytes": usage.ru_oublock * 512 / self.count,
+        }
+
+    def start_up(self, contender: Contender) -> dict:
+        """One post: what starting, connecting and ending cost."""
+        with open(self.input(contender, 1), "rb") as stdin:
+            run = self.start(contender, stdin)
+        usage = run.end()
+        seen = self.delivered(1)
+        return {
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "first_ms": (seen["first_ns"] - run.started_ns) / 1e6,
+        }
+
+    def live(self, contender: Contender) -> dict:
+        """Posts as they come, each sent at once; then slowly, as on a board."""
+        count = LIVE_PER_S * LIVE_S
+        lines = self.input(contender, count).read_bytes().splitlines(keepends=True)
+        run = self.start(contender, subprocess.PIPE)
+        feed(run, lines[:LIVE_PER_S], LIVE_PER_S)
+        before = run.cpu_s()
+        feed(run, lines[LIVE_PER_S:], LIVE_PER_S)
+        cpu_s = run.cpu_s() - before
+        feed(run, lines[: IDLE_PER_S * IDLE_S], IDLE_PER_S)
+        idle_kib = run.memory_kib("VmRSS")
+        run.process.stdin.close()
+        usage = run.end()
+        sent = count + IDLE_PER_S * IDLE_S
+        seen = self.delivered(sent)
+        return {
+            "live_us": cpu_s / (count - LIVE_PER_S) * 1e6,
+            "idle_kib": idle_kib,
+            "live_flash_bytes": usage.ru_oublock * 512 / sent,
+            "live_posts_per_call": sent / seen["calls"],
+            "live_wire_bytes": (seen["read"] + seen["written"]) / sent,
+            "first_ms": self.start_up(contender)["first_ms"],
+        }
+
+    def open_full_spool(self, contender: Contender) -> dict:
+        """A spool of 1 GiB, filled by more posts than it holds; then the time from start to the first of them at the server."""
+        spool = self.folder / "full"
+        path = self.input(contender, self.count)
+        # No call is answered, so that nothing leaves the spool.
+        self.sink.tell("hold")
+        rounds = -(-(1200 << 20) // path.stat().st_size)
+        with subprocess.Popen(["cat"] + [path] * rounds, stdout=subprocess.PIPE) as cat:
+            run = self.start(contender, cat.stdout, spool=spool, size="1GiB")
+            cat.stdout.close()
+            wait_until(lambda: run.read_total() == rounds * self.count, "the spool is full")
+            run.process.terminate()
+            usage = run.end()
+        # The posts in flight belong to that run.
+        self.sink.report()
+        found = {"fill_flash_bytes": usage.ru_oublock * 512 / (rounds * self.count)}
+        for name in ("open_cold_ms", "open_ms"):
+            if name == "open_cold_ms" and not drop_caches():
+                continue
+            run = self.start(contender, subprocess.PIPE, spool=spool, size="1GiB")
+            seen = {"calls": 0}
+            wait_until(lambda: seen.update(self.sink.report()) or seen["calls"], "the first post arrives")
+            found[name] = (seen["first_ns"] - run.started_ns) / 1e6
+            run.process.terminate()
+            run.end()
+            self.sink.report()
+        self.sink.tell("open")
+        spool.unlink()
+        return found
+
+    def delivered(self, count: int) -> dict:
+        seen = self.sink.report()
+        if seen["records"] != count:
+            raise SystemExit(f"{seen['records']} records arrived, not {count}")
+        return seen
+
+
+def feed(run: Run, lines: list[bytes], per_s: int):
+    """Writes the lines at a steady pace, and returns a moment after the last."""
+    start = time.monotonic()
+    for number, line in enumerate(lines):
+        time.sleep(max(0, start + number / per_s - time.monotonic()))
+        run.process.stdin.write(line)
+        run.process.stdin.flush()
+    time.sleep(max(0, start + len(lines) / per_s - time.monotonic()))
+
+
+def wait_until(is_so, what: str):
+    end = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > end:
+            raise SystemExit(f"waited in vain until {what}")
+        time.sleep(0.01)
+
+
+def drop_caches() -> bool:
+    """Makes the next reader read from the disk; only root may."""
+    subprocess.run(["sync"], check=True)
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("1")
+    except OSError:
+        return False
+    return True
+
+
+def medians(rounds: list[dict]) -> dict:
+    return {name: statistics.median(found[name] for found in rounds) for name in rounds[0]}
+
+
+def sizes(contender: Contender) -> dict:
+    found = {}
+    if contender.program:
+        found["binary_bytes"] = contender.program.stat().st_size
+    board = ROOT / "target" / BOARD / "release/headwater"
+    if contender.is_headwater and board.exists():
+        found["binary_armv7_bytes"] = board.stat().st_size
+    return found
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--posts", type=int, default=100_000)
+    options = options.parse_args()
+
+    # On a disk, not on tmpfs: what is written to flash is counted.
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "target"))
+    found = {contender.name: [] for contender in CONTENDERS}
+    try:
+        with Sink(folder) as sink:
+            bench = Bench(sink, folder, options.posts)
+            for number in range(options.rounds):
+                for contender in CONTENDERS:
+                    print(f"round {number + 1}: {contender.name}", file=sys.stderr)
+                    figures = bench.drain(contender) | bench.live(contender)
+                    if contender.is_headwater:
+                        figures |= bench.catch_up(contender)
+                    found[contender.name].append(figures)
+            once = bench.open_full_spool(CONTENDERS[0])
+    finally:
+        shutil.rmtree(folder)
+    summary = {contender.name: medians(found[contender.name]) | sizes(contender) for contender in CONTENDERS}
+    summary[CONTENDERS[0].name] |= once
+    write_results(options.posts, found, summary)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+//! What an answer of DynamoDB or SQS means for the data, and how long to wait before the next call.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use tokio::time::{Instant, timeout_at};
+
+/// A call may take this long; an answer that comes later counts as lost.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why a call did not do its work, by what the caller may do next: from the best to the worst.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// The network or the service failed, and what became of the call is unknown: back off, then
+    /// the same call again.
+    Unreachable(String),
+    /// Too much at once: back off, then the same call again.
+    Throttled(String),
+    /// This request can never be accepted. Another one may be.
+    Refused(String),
+    /// A permission or a resource is missing: no call will succeed until a person repairs it.
+    Held(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Throttled(why) => write!(f, "throttled, tried again, nothing lost: {why}"),
+            Trouble::Unreachable(why) => write!(f, "no answer, tried again, nothing lost: {why}"),
+            Trouble::Refused(why) => write!(f, "refused: {why}"),
+            Trouble::Held(why) => write!(
+                f,
+                "not allowed or not there: {why}. The records wait in the stream until this is \
+                 repaired: check the resource and the function's role"
+            ),
+        }
+    }
+}
+
+/// The answer of one call, which is not made after `until`, and not waited for.
+pub async fn call<T, E>(
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    until: Instant,
+) -> Result<T, Trouble>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let too_late = || Trouble::Unreachable("no answer in time".to_owned());
+    let now = Instant::now();
+    if now >= until {
+        return Err(too_late());
+    }
+    let answer = timeout_at(until.min(now + CALL_TIMEOUT), call).await;
+    answer
+        .map_err(|_| too_late())?
+        .map_err(|error| Trouble::of(&error))
+}
+
+impl Trouble {
+    /// Tells apart what a failed call of one of the two services means.
+    fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let SdkError::ServiceError(answer) = error else {
+            return match error {
+                SdkError::ConstructionFailure(_) => Trouble::Held(explain(error)),
+                _ => Trouble::Unreachable(explain(error)),
+            };
+        };
+        let code = answer.err().code().unwrap_or_default();
+        let why = match answer.err().message() {
+            Some(message) => format!("{code}: {message}"),
+            None => code.to_owned(),
+        };
+        match code {
+            "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "Throttling"
+            | "ThrottlingException" => Trouble::Throttled(why),
+            "ValidationException" | "InvalidMessageContents" | "SerializationException" => {
+                Trouble::Refused(why)
+            }
+            _ if answer.raw().status().is_server_error() => {
+                Trouble::Unreachable(format!("{} {why}", answer.raw().status()))
+            }
+            _ => Trouble::Held(why),
+        }
+    }
+}
+
+/// The chain of causes, in one line.
+fn explain<E: Error>(error: &E) -> String {
+    DisplayErrorContext(error).to_string()
+}
+
+/// Pauses that double up to a ceiling, each drawn anew between nothing and all of it, so that
+/// functions which failed together do not come back together.
+#[derive(Debug)]
+pub struct Backoff {
+    ceiling: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            ceiling: FIRST_PAUSE,
+        }
+    }
+}
+
+impl Backoff {
+    /// How long to wait now.
+    pub fn next_pause(&mut self) -> Duration {
+        let pause = self.ceiling.mul_f64(fastrand::f64());
+        self.ceiling = (self.ceiling * 2).min(LONGEST_PAUSE);
+        pause
+    }
+}

@@ -1,0 +1,63 @@
+//! A record's bytes -> the change it makes to the table, or the reason why it makes none. Pure.
+//!
+//! | shape | told by | `Username` | `Id` | `Message` |
+//! |---|---|---|---|---|
+//! | headwater line | `headwater` | `from` | `id` | `line`: a text as it is, else its JSON |
+//! | Jetstream | `did` and `kind` | `did` | `rkey` | `record.text` |
+//! | X v2 | `data` | the author's username | `data.id` | the long post's text, else `text` |
+//! | X v1.1 | `user` | `screen_name` | `id_str` | the extended text, else `text` |
+//!
+//! A field the item needs must be there and of its type. Anything else of the wrong type counts
+//! as missing: a source that changes a detail must not cost its posts.
+
+mod jetstream;
+mod lines;
+mod surrogates;
+mod x;
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::item::Write;
+
+/// The longest text taken as a language, a keyword or an id of a former version, in bytes.
+const MAX_DETAIL_BYTES: usize = 1024;
+
+/// What the record changes in the table: `None` for an event of a known kind that is no post.
+///
+/// `arrived_at` is when Kinesis took the record; it stands in for times the record lacks.
+/// The error is the reason why the record can't be decoded, for the person who looks into it.
+pub fn decode(data: &[u8], arrived_at: DateTime<Utc>) -> Result<Option<Write>> {
+    let text = std::str::from_utf8(data).context("not UTF-8")?;
+    if text.trim_ascii().is_empty() {
+        bail!("empty");
+    }
+    let text = surrogates::mend(text);
+    if let Some(envelope) = lines::Envelope::parse(&text)? {
+        return lines::decode(envelope, arrived_at).map(Some);
+    }
+    let event: Value = serde_json::from_str(&text).context("not JSON")?;
+    let write = match &event {
+        Value::Object(e) if e.contains_key("did") && e.contains_key("kind") => {
+            jetstream::decode(&event, arrived_at)?
+        }
+        Value::Object(e) if e.contains_key("data") => Some(x::decode_v2(&event, arrived_at)?),
+        Value::Object(e) if e.contains_key("user") => Some(x::decode_v1(&event, arrived_at)?),
+        _ => bail!("JSON that is no X post, no Jetstream event and no headwater line"),
+    };
+    Ok(write)
+}
+
+/// A detail of a post: a text that is neither empty nor absurdly long.
+fn detail(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    (1..=MAX_DETAIL_BYTES)
+        .contains(&text.len())
+        .then(|| text.to_owned())
+}
+
+/// The time of an RFC 3339 text.
+fn rfc3339(value: &Value) -> Option<DateTime<Utc>> {
+    Some(DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc())
+}

@@ -1,0 +1,103 @@
+//! One JSON line an invocation: what happened, and CloudWatch metrics in its embedded format.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The namespace of the metrics; the template's dashboard names it too.
+const NAMESPACE: &str = "headwater";
+
+/// What became of the records of one invocation. Each counts once:
+/// read = stored + repeated + ignored + undecodable + unprocessed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Report {
+    /// Records in the batch.
+    pub read: usize,
+    /// Posts written to the table, or taken out of it.
+    pub stored: usize,
+    /// Posts left out, since a later record of the same batch has the same key.
+    pub repeated: usize,
+    /// Events that are no posts, such as an account's change of name.
+    pub ignored: usize,
+    /// Records that are in the failure queue now.
+    pub undecodable: usize,
+    /// Records that come again, since the table or the failure queue would not take them.
+    pub unprocessed: usize,
+    /// How long the invocation took.
+    pub milliseconds: u128,
+    /// From the moment a post was read (for X: written) until now: the longest of the batch.
+    pub delay_milliseconds: i64,
+}
+
+/// The metrics' units. Their names are the report's fields.
+const METRICS: [(&str, &str); 8] = [
+    ("Read", "Count"),
+    ("Stored", "Count"),
+    ("Repeated", "Count"),
+    ("Ignored", "Count"),
+    ("Undecodable", "Count"),
+    ("Unprocessed", "Count"),
+    ("Milliseconds", "Milliseconds"),
+    ("DelayMilliseconds", "Milliseconds"),
+];
+
+/// The line's fields, in the order in which a person reads them.
+#[derive(Serialize)]
+struct Line<'a> {
+    level: &'static str,
+    request: &'a str,
+    shard: &'a str,
+    #[serde(flatten)]
+    report: &'a Report,
+    troubles: &'a [String],
+    /// The metrics' one dimension.
+    #[serde(rename = "FunctionName")]
+    function: &'a str,
+    #[serde(rename = "_aws")]
+    metadata: Value,
+}
+
+impl Report {
+    /// The line of one invocation. `troubles` is what a person should know of, a sentence each.
+    pub fn line(
+        &self,
+        function: &str,
+        request: &str,
+        shard: &str,
+        now: DateTime<Utc>,
+        troubles: &[String],
+    ) -> String {
+        let level = match (self.unprocessed, troubles) {
+            (1.., _) => "error",
+            (0, [_, ..]) => "warn",
+            (0, []) => "info",
+        };
+        let line = Line {
+            level,
+            request,
+            shard,
+            report: self,
+            troubles,
+            function,
+            metadata: metadata(now),
+        };
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+}
+
+/// What makes CloudWatch take the line's numbers as metrics.
+fn metadata(now: DateTime<Utc>) -> Value {
+    let metrics: Vec<Value> = METRICS
+        .iter()
+        .map(|(name, unit)| json!({"Name": name, "Unit": unit}))
+        .collect();
+    json!({
+        "Timestamp": now.timestamp_millis(),
+        "CloudWatchMetrics": [{
+            "Namespace": NAMESPACE,
+            "Dimensions": [["FunctionName"]],
+            "Metrics": metrics,
+        }],
+    })
+}

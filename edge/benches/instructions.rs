@@ -1,0 +1,150 @@
+//! One step of a post's way, done as often as asked: what `bench/instructions.sh` counts the instructions of.
+//!
+//! `instructions STEP POSTS` ends once so many posts have taken that step. Every run begins the same way, so that the difference between
+//! two of them is the step alone.
+
+use std::hint::black_box;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use headwater::aws::sign::Signer;
+use headwater::filter::Filter;
+use headwater::http::Endpoint;
+use headwater::kinesis::request::{Batch, MAX_RECORDS};
+use headwater::record::Record;
+use headwater::spool::{Options, Spool, WhenFull};
+use headwater::time::SystemClock;
+
+/// A post of 570 bytes as a source gives it, with escapes and letters beyond ASCII.
+const POST: &str = concat!(
+    r#"{"data":{"id":"1990712345678901234","author_id":"2244994945","created_at":"2026-01-15T10:35:00.000Z","lang":"en","#,
+    r#""text":"The best pizza in town, says \"everyone\" who ever stood in line for it on a Friday: crème fraîche, "#,
+    r#"mushrooms, 🍕 and a crust that crackles. https://t.co/AbCdEfGhIj #pizza","edit_history_tweet_ids":["1990712345678901234"]},"#,
+    r#""includes":{"users":[{"id":"2244994945","name":"Pizza Lover","username":"pizzalover"}]},"#,
+    r#""matching_rules":[{"id":"1990712345670000000","tag":"headwater:pizza margherita"}],"x":"--------------------------------------------"}"#,
+);
+
+const KEY: &str = "pizzalover";
+
+fn main() {
+    assert_eq!(POST.len(), 570);
+    let args: Vec<String> = std::env::args().collect();
+    let [_, step, posts, ..] = args.as_slice() else {
+        // Cargo's own `cargo bench` names no step.
+        return eprintln!("usage: instructions STEP POSTS; bench/instructions.sh calls it");
+    };
+    let posts: usize = posts.parse().expect("a number of posts");
+    match step.as_str() {
+        "append" => append(posts),
+        "commit" => commit(posts),
+        "peek" => peek(posts),
+        "filter" => filter(posts),
+        "request" => request(posts),
+        "sign-500" => sign_calls(posts / MAX_RECORDS, MAX_RECORDS),
+        "sign-1" => sign_calls(posts, 1),
+        other => panic!("no step is called {other}"),
+    }
+}
+
+fn record() -> Record<'static> {
+    Record {
+        partition_key: KEY,
+        data: black_box(POST.as_bytes()),
+    }
+}
+
+/// A spool as it runs on the board: its stage on tmpfs, its card where temporary files are.
+fn with_spool(work: impl FnOnce(&Spool)) {
+    let stage = tempfile::tempdir_in("/dev/shm").expect("a tmpfs");
+    let card = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        card: card.path().join("spool"),
+        stage: Some(stage.path().join("stage")),
+        size_bytes: 16 << 20,
+        when_full: WhenFull::DropOldest,
+        durable_within: Duration::from_secs(3600),
+    };
+    work(&Spool::open(options, Arc::new(SystemClock::default())).expect("a spool"));
+}
+
+/// The network is healthy: each post is acknowledged from the stage.
+fn append(posts: usize) {
+    with_spool(|spool| {
+        for seq in 0..posts {
+            black_box(spool.append(record(), b""));
+            spool.ack(seq as u64 + 1);
+        }
+    });
+}
+
+/// The network is away: posts are appended, and committed by the hundred.
+fn commit(posts: usize) {
+    with_spool(|spool| {
+        for index in 0..posts {
+            black_box(spool.append(record(), b""));
+            if index % 100 == 99 {
+                spool.commit();
+            }
+        }
+    });
+}
+
+/// The same posts are shown again and again, 500 at a time.
+fn peek(posts: usize) {
+    with_spool(|spool| {
+        for _ in 0..MAX_RECORDS {
+            spool.append(record(), b"");
+        }
+        spool.commit();
+        for _ in 0..posts / MAX_RECORDS {
+            spool.peek(|seq, record| {
+                black_box((seq, record));
+                ControlFlow::Continue(())
+            });
+        }
+    });
+}
+
+fn filter(posts: usize) {
+    let filter = Filter::parse("pizza margherita").expect("a keyword");
+    for _ in 0..posts {
+        assert!(black_box(&filter).matches(black_box(POST)));
+    }
+}
+
+fn request(posts: usize) {
+    let mut batch = Batch::new("posts");
+    for _ in 0..posts / MAX_RECORDS {
+        for seq in 0..MAX_RECORDS {
+            batch.push(seq as u64, record());
+        }
+        black_box(batch.body(MAX_RECORDS, ""));
+        batch.drop_first(MAX_RECORDS);
+    }
+}
+
+fn sign_calls(calls: usize, records: usize) {
+    let mut batch = Batch::new("posts");
+    for seq in 0..records {
+        batch.push(seq as u64, record());
+    }
+    let (call, body) = batch.body(records, "");
+    let credentials = Credentials::new(
+        "AKIDEXAMPLE",
+        "a secret of forty characters, as all are",
+        None,
+        None,
+        "bench",
+    );
+    let endpoint = Endpoint::parse("https://kinesis.eu-west-1.amazonaws.com", false);
+    let endpoint = endpoint.expect("an endpoint");
+    let json = "application/x-amz-json-1.1";
+    let mut signer = Signer::new(&endpoint, "eu-west-1", "kinesis", json);
+    for second in 0..calls {
+        let time = UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second as u64 % 3600);
+        let signature = signer.sign(Some(call.target()), black_box(body), &credentials, time);
+        black_box(signature.expect("a signature"));
+    }
+}

@@ -1,0 +1,22 @@
+# Completions of headwater for bash, made from the program's own tables by edge/tests/pages.rs.
+_headwater() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+  COMPREPLY=()
+  case $before in
+    --source) mapfile -t COMPREPLY < <(compgen -W 'x jetstream lines' -- "$word"); return ;;
+    --input) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --spool) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --when-full) mapfile -t COMPREPLY < <(compgen -W 'drop-oldest drop-newest block' -- "$word"); return ;;
+    --metrics-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --partition-key|--stream|--region|--endpoint|--spool-size|--durable-within|--max-per-day) return ;;
+  esac
+  local words='--source --input --partition-key --stream --region --endpoint --spool --spool-size --when-full --durable-within --ordered --max-per-day --metrics-file --quiet --help --version'
+  case ${COMP_WORDS[1]} in
+    status) words='--json --watch --spool' ;;
+    spool)
+      if [ "$COMP_CWORD" = 2 ]; then words='stat verify peek export'; else mapfile -t COMPREPLY < <(compgen -f -- "$word"); return; fi ;;
+  esac
+  [ "$COMP_CWORD" = 1 ] && words="check status spool $words"
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+complete -F _headwater headwater

@@ -1,0 +1,146 @@
+//! The AWS IoT credentials provider: the board shows its X.509 certificate and gets credentials that last an hour, so that no long-lived key
+//! lies on its card. `GET https://ENDPOINT/role-aliases/ALIAS/credentials` over mutual TLS.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use aws_credential_types::Credentials;
+use serde::Deserialize;
+use ureq::tls::{ClientCert, PemItem, PrivateKey, TlsConfig, parse_pem};
+
+use super::Parts;
+use crate::http::{self, Endpoint, Roots};
+
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// How the board proves who it is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Such as `https://c1234.credentials.iot.eu-west-1.amazonaws.com`.
+    pub endpoint: Endpoint,
+    /// The role alias, which names the role.
+    pub role_alias: String,
+    /// The thing's name, where the policy asks for it; empty otherwise.
+    pub thing: String,
+    /// The certificate and what links it to its authority: PEM.
+    pub certificate: PathBuf,
+    /// Its private key: PEM.
+    pub key: PathBuf,
+}
+
+/// The provider.
+#[derive(Debug)]
+pub struct Iot {
+    settings: Settings,
+    roots: Roots,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    credentials: Fields,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: String,
+    expiration: String,
+}
+
+impl Iot {
+    /// A provider at the endpoint of `settings`. The certificate is read at each renewal, so that a new one is used by itself.
+    pub fn new(settings: Settings, roots: Roots) -> Self {
+        Self { settings, roots }
+    }
+
+    /// The provider's host.
+    pub fn endpoint(&self) -> &str {
+        self.settings.endpoint.authority()
+    }
+
+    /// Asks for credentials.
+    pub fn fetch(&self) -> anyhow::Result<Credentials> {
+        let tls = TlsConfig::builder().client_cert(Some(self.client_certificate()?));
+        let agent = http::config(tls, &self.roots, SILENCE).build().new_agent();
+        let url = format!(
+            "{}/role-aliases/{}/credentials",
+            self.settings.endpoint, self.settings.role_alias
+        );
+        let mut request = agent.get(&url);
+        if !self.settings.thing.is_empty() {
+            request = request.header("x-amzn-iot-thingname", &self.settings.thing);
+        }
+        let advice = || {
+            format!(
+                "AWS IoT at {} gave no credentials: check that the certificate {} is active there and its policy allows \
+                 iot:AssumeRoleWithCertificate on the role alias '{}'",
+                self.endpoint(),
+                self.settings.certificate.display(),
+                self.settings.role_alias
+            )
+        };
+        let mut response = request.call().with_context(advice)?;
+        let status = response.status();
+        let body = response.body_mut().read_to_string().with_context(advice)?;
+        if status != 200 {
+            return Err(anyhow!("it answered {status}")).with_context(advice);
+        }
+        // The parser's own words could quote a secret.
+        let document: Document = serde_json::from_str(&body)
+            .map_err(|_| anyhow!("its answer cannot be read"))
+            .with_context(advice)?;
+        let Fields {
+            access_key_id,
+            secret_access_key,
+            session_token,
+            expiration,
+        } = document.credentials;
+        let session_token = Some(session_token);
+        Parts {
+            access_key_id,
+            secret_access_key,
+            session_token,
+            expiration: Some(expiration),
+        }
+        .into_credentials("iot")
+    }
+
+    fn client_certificate(&self) -> anyhow::Result<ClientCert> {
+        let mut chain = Vec::new();
+        for item in pem(&self.settings.certificate)? {
+            if let PemItem::Certificate(certificate) = item {
+                chain.push(certificate);
+            }
+        }
+        if chain.is_empty() {
+            bail!(
+                "there is no certificate in {}: it should be the board's, in PEM form",
+                self.settings.certificate.display()
+            );
+        }
+        let key = pem(&self.settings.key)?
+            .into_iter()
+            .find_map(|item| match item {
+                PemItem::PrivateKey(key) => Some(key),
+                _ => None,
+            });
+        let key: PrivateKey<'static> = key.with_context(|| {
+            format!(
+                "there is no private key in {}: it should be in PEM form",
+                self.settings.key.display()
+            )
+        })?;
+        Ok(ClientCert::new_with_certs(&chain, key))
+    }
+}
+
+fn pem(path: &Path) -> anyhow::Result<Vec<PemItem<'static>>> {
+    let text = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    parse_pem(&text)
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("{} is not PEM", path.display()))
+}

@@ -1,0 +1,281 @@
+//! Signature version 4 of the board's one kind of request: a POST to a service itself.
+//!
+//! The signing key, which holds for a day, and the signature are made by `aws-sigv4`. What is signed is written here, into memory that is used
+//! again: the general way of that crate derives the key anew and allocates some sixty times for every call. Hashes are `ring`'s: on a board
+//! without SHA instructions its NEON code is what makes them affordable.
+
+use std::fmt::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use aws_credential_types::Credentials;
+use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use ring::digest;
+
+use crate::http::Endpoint;
+
+/// Signs requests to one service.
+#[derive(Debug)]
+pub struct Signer {
+    /// The value of the `Host` header.
+    host: String,
+    /// Of the URL: `/` in front of a service itself.
+    path: String,
+    region: String,
+    /// The service's signing name, such as `kinesis`.
+    service: &'static str,
+    /// The value of the `Content-Type` header.
+    content_type: &'static str,
+    key: Option<Key>,
+    /// What is hashed and signed. Used again for every request, as is the header made of it.
+    text: String,
+    authorization: String,
+}
+
+/// A key for one day of one pair of credentials.
+struct Key {
+    day: String,
+    credentials: Credentials,
+    bytes: Box<[u8]>,
+}
+
+/// The headers that make a request one that is signed, beside `Host`, `Content-Type` and, where there is one, `X-Amz-Target`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature<'a> {
+    /// `X-Amz-Date`
+    pub date: String,
+    /// `Authorization`
+    pub authorization: &'a str,
+    /// `X-Amz-Security-Token`, for credentials that have one.
+    pub token: Option<&'a str>,
+}
+
+impl Signer {
+    /// A signer of requests to `endpoint`, whose path (mostly none) has no characters that would have to be escaped.
+    pub fn new(
+        endpoint: &Endpoint,
+        region: &str,
+        service: &'static str,
+        content_type: &'static str,
+    ) -> Self {
+        let path = endpoint.as_str().splitn(4, '/').nth(3);
+        Self {
+            host: endpoint.authority().to_owned(),
+            path: path.map_or("/".to_owned(), |path| format!("/{path}/")),
+            region: region.to_owned(),
+            service,
+            content_type,
+            key: None,
+            text: String::new(),
+            authorization: String::new(),
+        }
+    }
+
+    /// Signs a request with this `target` (as in `X-Amz-Target`, if the protocol has one) and `body` at `time`; the server accepts it for five
+    /// minutes around its own time.
+    pub fn sign<'a>(
+        &'a mut self,
+        target: Option<&str>,
+        body: &[u8],
+        credentials: &'a Credentials,
+        time: SystemTime,
+    ) -> anyhow::Result<Signature<'a>> {
+        let date = basic_format(time)?;
+        let day = &date[..8];
+        let token = credentials.session_token();
+        let headers = match (token, target) {
+            (None, None) => "content-type;host;x-amz-date",
+            (None, Some(_)) => "content-type;host;x-amz-date;x-amz-target",
+            (Some(_), None) => "content-type;host;x-amz-date;x-amz-security-token",
+            (Some(_), Some(_)) => "content-type;host;x-amz-date;x-amz-security-token;x-amz-target",
+        };
+
+        let Self {
+            host,
+            path,
+            region,
+            service,
+            content_type,
+            key,
+            text,
+            authorization,
+        } = self;
+        text.clear();
+        // Writing to memory does not fail, here and below.
+        let _ = write!(
+            text,
+            "POST\n{path}\n\ncontent-type:{content_type}\nhost:{host}\nx-amz-date:{date}\n"
+        );
+        if let Some(token) = token {
+            let _ = writeln!(text, "x-amz-security-token:{token}");
+        }
+        if let Some(target) = target {
+            let _ = writeln!(text, "x-amz-target:{target}");
+        }
+        let _ = write!(text, "\n{headers}\n{}", Hash::of(body));
+        let request = Hash::of(text.as_bytes());
+
+        let scope = format_args!("{day}/{region}/{service}/aws4_request");
+        text.clear();
+        let _ = write!(text, "AWS4-HMAC-SHA256\n{date}\n{scope}\n{request}");
+        if !key.as_ref().is_some_and(|key| key.is_for(day, credentials)) {
+            *key = Some(Key {
+                day: day.to_owned(),
+                credentials: credentials.clone(),
+                bytes: generate_signing_key(credentials.secret_access_key(), time, region, service)
+                    .as_ref()
+                    .into(),
+            });
+        }
+        let bytes = key.as_ref().map_or(&[][..], |key| &key.bytes);
+        let signature = calculate_signature(bytes, text.as_bytes());
+        authorization.clear();
+        let _ = write!(
+            authorization,
+            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={headers}, Signature={signature}",
+            credentials.access_key_id()
+        );
+        Ok(Signature {
+            date,
+            authorization,
+            token,
+        })
+    }
+}
+
+impl Key {
+    fn is_for(&self, day: &str, credentials: &Credentials) -> bool {
+        self.day == day
+            && self.credentials.access_key_id() == credentials.access_key_id()
+            && self.credentials.secret_access_key() == credentials.secret_access_key()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("day", &self.day)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A SHA-256, written as hexadecimal digits.
+struct Hash(digest::Digest);
+
+impl Hash {
+    fn of(bytes: &[u8]) -> Self {
+        Self(digest::digest(&digest::SHA256, bytes))
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for byte in self.0.as_ref() {
+            f.write_char(DIGITS[usize::from(byte >> 4)].into())?;
+            f.write_char(DIGITS[usize::from(byte & 15)].into())?;
+        }
+        Ok(())
+    }
+}
+
+/// The time as signatures write it: `20260115T103500Z`.
+fn basic_format(time: SystemTime) -> anyhow::Result<String> {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+    let mut date = DateTime::from_secs(seconds)
+        .fmt(Format::DateTime)
+        .context("no request can be signed at the time this machine's clock shows")?;
+    date.retain(|char| char != '-' && char != ':');
+    Ok(date)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SigningSettings};
+    use aws_sigv4::sign::v4::SigningParams;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const JSON: &str = "application/x-amz-json-1.1";
+
+    fn endpoint(host: &str) -> Endpoint {
+        Endpoint::parse(&format!("https://{host}"), false).unwrap()
+    }
+
+    /// What `aws-sigv4` itself makes of the same request.
+    fn by_aws(
+        host: &str,
+        target: Option<&str>,
+        body: &[u8],
+        credentials: &Credentials,
+        time: SystemTime,
+    ) -> Vec<(String, String)> {
+        let identity = credentials.clone().into();
+        let params = SigningParams::builder()
+            .identity(&identity)
+            .region("eu-west-1")
+            .name("kinesis")
+            .time(time)
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap()
+            .into();
+        let url = format!("https://{host}/");
+        let target = target.map(|target| ("x-amz-target", target));
+        let headers = [("content-type", JSON)].into_iter().chain(target);
+        let body = SignableBody::Bytes(body);
+        let request = SignableRequest::new("POST", url, headers, body).unwrap();
+        let signed = http_request::sign(request, &params).unwrap().into_parts().0;
+        let mut headers: Vec<_> = signed
+            .headers()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        headers.sort();
+        headers
+    }
+
+    proptest! {
+        #[test]
+        fn a_signature_is_the_one_aws_makes(
+            secrets in prop::collection::vec("[A-Za-z0-9+/]{40}", 1..3),
+            token in prop::option::of("[A-Za-z0-9+/=]{1,900}"),
+            target in prop::option::of("Kinesis_20131202\\.PutRecords?"),
+            body in prop::collection::vec(any::<u8>(), 0..300),
+            host in "[a-z]{1,9}(:8443)?(/[a-z]{1,9}){0,2}",
+            hours in prop::collection::vec(0u32..500_000, 1..5),
+        ) {
+            // Given one signer, for several credentials and times
+            let mut signer = Signer::new(&endpoint(&host), "eu-west-1", "kinesis", JSON);
+            for (secret, hour) in secrets.iter().flat_map(|secret| hours.iter().map(move |hour| (secret, *hour))) {
+                let credentials = Credentials::new("AKIDEXAMPLE", secret, token.clone(), None, "test");
+                let time = UNIX_EPOCH + Duration::from_secs(3600) * hour;
+
+                // When it signs
+                let Signature { date, authorization, token } =
+                    signer.sign(target.as_deref(), &body, &credentials, time).unwrap();
+
+                // Then the headers are those of aws-sigv4
+                let mut headers = vec![
+                    ("authorization".to_owned(), authorization.to_owned()),
+                    ("x-amz-date".to_owned(), date),
+                ];
+                headers.extend(token.map(|token| ("x-amz-security-token".to_owned(), token.to_owned())));
+                prop_assert_eq!(headers, by_aws(&host, target.as_deref(), &body, &credentials, time));
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_no_signature_can_name_is_an_error() {
+        let mut signer = Signer::new(&endpoint("host"), "eu-west-1", "kinesis", JSON);
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+        let time = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
+        assert!(signer.sign(Some("t"), b"", &credentials, time).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn class_of(outcome: &Outcome) -> Class {
+    match outcome {
+        Outcome::Delivered(_) => Class::Delivered,
+        Outcome::Failed(class, _) => *class,
+        Outcome::Partly(..) => panic!("{outcome:?} is no answer to one record"),
+    }
+}
+
+#[test]
+fn every_code_of_the_reference_has_the_class_that_keeps_the_record_safe() {
+    use Renew::{Clock, Credentials};
+    let table = [
+        (400, "ProvisionedThroughputExceededException", Class::Retry),
+        (500, "InternalFailure", Class::Retry),
+        (400, "KMSThrottlingException", Class::Retry),
+        (400, "ThrottlingException", Class::Retry),
+        (400, "LimitExceededException", Class::Retry),
+        (400, "RequestTimeout", Class::Retry),
+        (503, "ServiceUnavailable", Class::Retry),
+        (400, "ExpiredTokenException", Class::Renew(Credentials)),
+        (
+            400,
+            "UnrecognizedClientException",
+            Class::Renew(Credentials),
+        ),
+        (403, "InvalidClientTokenId", Class::Renew(Credentials)),
+        (400, "InvalidSignatureException", Class::Renew(Clock)),
+        (403, "SignatureDoesNotMatch", Class::Renew(Clock)),
+        (403, "RequestTimeTooSkewed", Class::Renew(Clock)),
+        (400, "RequestExpired", Class::Renew(Clock)),
+        (400, "AccessDeniedException", Class::Hold),
+        (400, "ResourceNotFoundException", Class::Hold),
+        (400, "ResourceInUseException", Class::Hold),
+        (400, "KMSAccessDeniedException", Class::Hold),
+        (400, "KMSDisabledException", Class::Hold),
+        (400, "KMSNotFoundException", Class::Hold),
+        (400, "KMSInvalidStateException", Class::Hold),
+        (400, "KMSOptInRequired", Class::Hold),
+        (400, "SomethingNobodyHasSeenYet", Class::Hold),
+        (400, "ValidationException", Class::Impossible),
+        (400, "InvalidArgumentException", Class::Impossible),
+        (400, "SerializationException", Class::Impossible),
+    ];
+    for (status, code, class) in table {
+        // Given the code in each of the forms that AWS and its stand-ins use
+        let bodies = [
+            format!(r#"{{"__type":"{code}","message":"why"}}"#),
+            format!(r#"{{"__type":"com.amazonaws.kinesis.v20131202#{code}","Message":"why"}}"#),
+        ];
+        for body in bodies {
+            // When the answer is read
+            let outcome = read(status, None, body.as_bytes(), 1);
+            // Then its class and words are known
+            let problem = Problem {
+                code: code.into(),
+                message: "why".into(),
+            };
+            assert_eq!(outcome, Outcome::Failed(class, problem), "{status} {body}");
+        }
+        let by_header = read(status, Some(&format!("{code}:http://example.com/")), b"", 7);
+        assert_eq!(class_of(&by_header), class, "{code} in the header");
+    }
+}
+
+#[test]
+fn a_status_without_a_code_is_classed_by_itself() {
+    let table = [
+        (500, Class::Retry),
+        (502, Class::Retry),
+        (503, Class::Retry),
+        (504, Class::Retry),
+        (599, Class::Retry),
+    ];
+    let more = [
+        (408, Class::Retry),
+        (429, Class::Retry),
+        (302, Class::Retry),
+        (413, Class::Impossible),
+    ];
+    let people = [
+        (400, Class::Hold),
+        (401, Class::Hold),
+        (403, Class::Hold),
+        (404, Class::Hold),
+        (407, Class::Hold),
+    ];
+    for (status, class) in table.into_iter().chain(more).chain(people) {
+        for body in [
+            &b""[..],
+            b"<html>Bad Gateway</html>",
+            br#"{"message":1}"#,
+            b"\xff\xfe",
+        ] {
+            assert_eq!(class_of(&read(status, None, body, 1)), class, "{status}");
+        }
+    }
+}
+
+#[test]
+fn one_record_is_delivered_only_with_a_sequence_number() {
+    let delivered = read(
+        200,
+        None,
+        br#"{"ShardId":"shardId-000000000000","SequenceNumber":"4957"}"#,
+        1,
+    );
+    assert_eq!(
+        delivered,
+        Outcome::Delivered(SequenceNumber::try_from("4957").unwrap())
+    );
+
+    let not_ours: [&[u8]; 6] = [
+        b"",
+        b"<html>Welcome to Hotel WiFi</html>",
+        b"{}",
+        br#"{"SequenceNumber":""}"#,
+        br#"{"ShardId":"shardId-000000000000","SequenceNumb"#,
+        br#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1","ShardId":"s"}]}"#,
+    ];
+    for body in not_ours {
+        assert_eq!(
+            class_of(&read(200, None, body, 1)),
+            Class::Retry,
+            "{}",
+            String::from_utf8_lossy(body)
+        );
+    }
+}
+
+#[test]
+fn many_records_are_told_apart_one_by_one() {
+    // Given an answer in which the second was throttled, the third failed inside, the fourth met a code nobody knows
+    let body = br#"{"FailedRecordCount":3,"EncryptionType":"KMS","Records":[
+        {"SequenceNumber":"1","ShardId":"s"},
+        {"ErrorCode":"ProvisionedThroughputExceededException","ErrorMessage":"Rate exceeded for shard"},
+        {"ErrorCode":"InternalFailure","ErrorMessage":"Internal Service Failure"},
+        {"ErrorCode":"Surprise"}]}"#;
+
+    // When it is read
+    let Outcome::Partly(classes, problem) = read(200, None, body, 4) else {
+        panic!("partly")
+    };
+
+    // Then only the first is let go of
+    assert_eq!(
+        classes.as_slice(),
+        [Class::Delivered, Class::Retry, Class::Retry, Class::Hold]
+    );
+    assert_eq!(
+        problem.to_string(),
+        "ProvisionedThroughputExceededException: Rate exceeded for shard"
+    );
+}
+
+#[test]
+fn the_records_decide_and_not_the_count_beside_them() {
+    let lying = br#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1","ShardId":"s"},{"ErrorCode":"InternalFailure"}]}"#;
+    assert!(matches!(read(200, None, lying, 2), Outcome::Partly(..)));
+}
+
+#[test]
+fn an_answer_of_the_wrong_length_delivers_nothing() {
+    let two =
+        br#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1"},{"SequenceNumber":"2"}]}"#;
+    assert!(matches!(read(200, None, two, 2), Outcome::Delivered(_)));
+    for sent in [3, 499, 500] {
+        assert!(
+            matches!(read(200, None, two, sent), Outcome::Failed(Class::Retry, _)),
+            "{sent} sent, 2 answered"
+        );
+    }
+    let records = vec![r#"{"SequenceNumber":"1"}"#; MAX_RECORDS + 1].join(",");
+    let too_many = format!(r#"{{"Records":[{records}]}}"#);
+    assert!(matches!(
+        read(200, None, too_many.as_bytes(), MAX_RECORDS),
+        Outcome::Failed(Class::Retry, _)
+    ));
+}
+
+proptest! {
+    #[test]
+    fn a_cut_or_garbled_answer_never_lets_go_of_a_record(cut in 0usize..100, flip in 0usize..100, to: u8) {
+        // Given a good answer for three records
+        let good = br#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1"},{"SequenceNumber":"2"},{"SequenceNumber":"3"}]}"#;
+        // When it ends early
+        let cut = &good[..cut.min(good.len() - 1)];
+        // Then nothing is delivered
+        prop_assert!(matches!(read(200, None, cut, 3), Outcome::Failed(Class::Retry, _)));
+        // And one changed byte never makes a fourth record, nor a panic
+        let mut flipped = good.to_vec();
+        flipped[flip % good.len()] = to;
+        prop_assert!(!matches!(read(200, None, &flipped, 4), Outcome::Delivered(_)));
+    }
+
+    #[test]
+    fn no_bytes_at_all_make_it_panic(status in 100u16..600, body: Vec<u8>, sent in 1usize..501) {
+        let outcome = read(status, None, &body, sent);
+        prop_assert!(status == 200 || !matches!(outcome, Outcome::Delivered(_)));
+    }
+}

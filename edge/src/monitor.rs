@@ -1,0 +1,111 @@
+//! Looks at the run once a second, and tells: the status file in RAM for `headwater status`, the metrics file, and systemd, which hears
+//! that all is well only while every thread moves.
+//!
+//! Trouble that heals by itself, such as an outage, a server that hangs or a full spool, is no reason to be started again: the threads move
+//! through it. A thread that gives no sign of life (see [`Vitals`](crate::status::Vitals)) is one, and so is a spool that can no longer be
+//! asked for its figures, which stops the monitor itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::spool::Spool;
+use crate::status::{About, Counters, Rates, Snapshot, metrics};
+use crate::systemd::Systemd;
+use crate::time::Clock;
+use crate::{report, state};
+
+/// How often to look.
+pub const EVERY: Duration = Duration::from_secs(1);
+
+/// What is looked at, and who is told.
+#[derive(Debug)]
+pub struct Monitor {
+    /// What runs.
+    pub about: About,
+    /// The figures of its threads.
+    pub counters: Arc<Counters>,
+    /// Where records wait.
+    pub spool: Arc<Spool>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where `headwater status` looks; on tmpfs.
+    pub status_file: Option<PathBuf>,
+    /// For node_exporter's textfile collector.
+    pub metrics_file: Option<PathBuf>,
+    /// Who starts the program again.
+    pub systemd: Systemd,
+    /// The pace of the last minute.
+    pub rates: Rates,
+}
+
+impl Monitor {
+    /// Looks and tells.
+    pub fn tick(&mut self) {
+        let snapshot = self.snapshot();
+        self.write(&snapshot);
+        report::sum_up(false);
+        let now = self.clock.elapsed();
+        match self.counters.stuck(now) {
+            None => self.systemd.alive(now, || in_a_line(&snapshot)),
+            Some(thread) => log::error!(
+                "the thread '{thread}' has stopped moving: a fault, please report it; every post that was read is kept, \
+                 and systemd will start the program again"
+            ),
+        }
+    }
+
+    /// Tells the last figures.
+    pub fn end(&mut self) {
+        let snapshot = Snapshot {
+            ended: true,
+            ..self.snapshot()
+        };
+        self.write(&snapshot);
+        report::sum_up(true);
+    }
+
+    fn snapshot(&mut self) -> Snapshot {
+        let Self {
+            about,
+            counters,
+            spool,
+            clock,
+            rates,
+            ..
+        } = self;
+        Snapshot::take(about, counters, &spool.stats(), rates, &**clock)
+    }
+
+    fn write(&self, snapshot: &Snapshot) {
+        if let Some(path) = &self.status_file
+            && let Ok(json) = serde_json::to_vec(snapshot)
+        {
+            // Without it `headwater status` knows nothing; all else goes on.
+            let _ = state::replace(path, &json);
+        }
+        if let Some(path) = &self.metrics_file
+            && let Err(error) = state::replace(path, metrics::text(snapshot).as_bytes())
+        {
+            log::warn!(
+                "the metrics file {} cannot be written ({error}); delivery goes on",
+                path.display()
+            );
+        }
+    }
+}
+
+/// What `systemctl status` shows.
+fn in_a_line(snapshot: &Snapshot) -> String {
+    let Snapshot {
+        read,
+        delivered,
+        waiting_records,
+        ..
+    } = snapshot;
+    let trouble = snapshot
+        .troubles
+        .first()
+        .map_or_else(String::new, |trouble| format!("; {}", trouble.text));
+    format!("{read} read, {delivered} acknowledged, {waiting_records} wait{trouble}")
+}

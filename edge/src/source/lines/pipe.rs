@@ -1,0 +1,135 @@
+//! Input that cannot be read twice: standard input, named pipes, serial ports.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use log::{info, warn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+
+use super::Maker;
+use super::id::Run;
+use crate::record::MAX_RECORD_BYTES;
+use crate::source::Feed;
+use crate::source::split::{Lines, Next};
+
+/// How long a stop may go unseen while nothing comes.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// How long after a device failed, or a pipe had no writer, it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Reads standard input to its end.
+pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
+    let stdin = io::stdin().as_fd().try_clone_to_owned();
+    let stdin = File::from(stdin.context("standard input cannot be read")?);
+    let mut lines = Lines::new(MAX_RECORD_BYTES);
+    let mut run = Run::new()?;
+    let mut patient = Patient {
+        file: stdin,
+        feed: maker.feed,
+    };
+    read_to_end(&mut patient, &mut lines, &mut run, maker)
+        .context("standard input cannot be read")?;
+    if !maker.feed.stop.asked() {
+        info!("the input has ended");
+        // A last line may lack its newline.
+        if let Some(rest) = lines.rest() {
+            // If the program ends just now, nothing else is left to do either.
+            let _ = maker.put(&rest, run.next(maker.feed.clock.wall()), b"");
+        }
+    }
+    Ok(())
+}
+
+/// Reads a pipe or a device until the program ends: writers of a pipe come and go, a port is
+/// unplugged and comes back.
+pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
+    // Without a writer, opening a pipe would wait for one; a terminal must not become the program's
+    // own.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut lines = Lines::new(MAX_RECORD_BYTES);
+    let mut run = Run::new()?;
+    loop {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path);
+        let read = opened.and_then(|file| {
+            let mut patient = Patient {
+                file,
+                feed: maker.feed,
+            };
+            loop {
+                read_to_end(&mut patient, &mut lines, &mut run, maker)?;
+                if maker.feed.sleep(SLICE).is_err() {
+                    return Ok(());
+                }
+            }
+        });
+        match read {
+            Ok(()) => return Ok(()),
+            Err(error) => warn!("{} cannot be read: {error}; trying again", path.display()),
+        }
+        if maker.feed.sleep(AGAIN).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Hands over whole lines until there is nothing more to read, or the feed is stopped.
+fn read_to_end(
+    patient: &mut Patient<'_>,
+    lines: &mut Lines,
+    run: &mut Run,
+    maker: &mut Maker<'_>,
+) -> io::Result<()> {
+    loop {
+        match lines.next(patient) {
+            Ok(Next::End) => return Ok(()),
+            Ok(next) => {
+                let id = run.next(maker.feed.clock.wall());
+                if maker.put(&next, id, b"").is_err() {
+                    return Ok(());
+                }
+            }
+            Err(_) if maker.feed.stop.asked() => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A file that is waited for in slices, so that a stop is seen.
+struct Patient<'a> {
+    file: File,
+    feed: &'a Feed,
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let slice = Timespec {
+            tv_sec: 0,
+            tv_nsec: SLICE.subsec_nanos().into(),
+        };
+        loop {
+            self.feed.alive();
+            if self.feed.stop.asked() {
+                return Err(io::Error::other("the program is ending"));
+            }
+            let mut waits = [PollFd::new(&self.file, PollFlags::IN)];
+            match poll(&mut waits, Some(&slice)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => match self.file.read(buffer) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return result,
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Where records come from. A source reads, and hands each record to its [`Feed`]; it owns its
+//! connection, its reconnects and its place in the stream, and nothing else. It runs in a thread of
+//! its own and blocks.
+
+pub mod backoff;
+pub mod jetstream;
+mod lenient;
+pub mod lines;
+mod report;
+mod split;
+mod wire;
+pub mod x;
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+
+use crate::record::Record;
+use crate::spool::{Appended, Spool};
+use crate::state::State;
+use crate::status::Counters;
+use crate::time::{Clock, Stop};
+
+/// One kind of stream.
+pub trait Source: Send {
+    /// Reads until the stream ends or `feed` is stopped. Trouble that heals, and trouble that a
+    /// person must mend while the board waits, is logged and retried in here: an error means that
+    /// this source can never go on, and says why and what to do.
+    fn run(&mut self, feed: &Feed) -> anyhow::Result<()>;
+
+    /// Tries whether a run could begin, and says so as a person would read it. Reads no post, changes nothing.
+    fn check(&self) -> anyhow::Result<String>;
+}
+
+/// What a source works with: the way into the spool, the time, and what it remembers across a
+/// restart.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    /// Where records go.
+    pub spool: Arc<Spool>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The request to end.
+    pub stop: Arc<Stop>,
+    /// What the user is told of the stream.
+    pub counters: Arc<Counters>,
+    /// What the source remembers across a restart, under names that begin with its own:
+    /// `x.backoff`.
+    pub state: Arc<State>,
+    /// Whether each record's text is printed as it is read.
+    pub echo: bool,
+}
+
+/// The feed takes no more: the program is ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl Feed {
+    /// Hands over one record, with the `position` right after it (at most 255 bytes, the source's
+    /// own format) and its text as a person would read it. Returns once the record survives a crash
+    /// of the program, or was dropped by the spool's policy, and counted.
+    pub fn put(&self, record: Record<'_>, position: &[u8], text: &str) -> Result<(), Stopped> {
+        if self.stop.asked() {
+            return Err(Stopped);
+        }
+        // A full spool may let the source wait for hours.
+        self.counters.source.waits();
+        let appended = self.spool.append(record, position);
+        self.alive();
+        match appended {
+            Appended::Kept(_) | Appended::Dropped => {
+                self.counters.read.add(1);
+                self.counters.last_read.set(self.clock.elapsed());
+                if self.echo {
+                    // A terminal that went away is no reason to stop reading.
+                    let _ = show(text);
+                }
+                Ok(())
+            }
+            Appended::Closed => Err(Stopped),
+        }
+    }
+
+    /// Where an earlier run ended: the position of the newest record that survived; empty if there
+    /// was none.
+    pub fn position(&self) -> Vec<u8> {
+        self.spool.position()
+    }
+
+    /// A sign of life: the source moves, and gives the next one within two minutes.
+    pub fn alive(&self) {
+        let now = self.clock.elapsed();
+        self.counters.source.alive(now, Duration::ZERO);
+    }
+
+    /// There is trouble: a person must act ([`Level::Error`]), or it heals. The same again is told once and then summed up.
+    pub fn trouble(&self, level: Level, what: &str) {
+        let now = self.clock.elapsed();
+        self.counters.source.trouble(level, true, what, now);
+    }
+
+    /// The trouble, if there was any, is over.
+    pub fn well(&self) {
+        let now = self.clock.elapsed();
+        self.counters.source.well("posts are read", now);
+    }
+
+    /// Waits before the next attempt.
+    pub fn sleep(&self, pause: Duration) -> Result<(), Stopped> {
+        self.counters.source.alive(self.clock.elapsed(), pause);
+        if self.clock.sleep(pause, &self.stop) {
+            Err(Stopped)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Prints a text on one line, without what would steer the terminal: anyone can write a post.
+fn show(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (index, piece) in text.split(char::is_control).enumerate() {
+        let gap = if index > 0 { " " } else { "" };
+        write!(out, "{gap}{piece}")?;
+    }
+    writeln!(out)
+}
+
+/// Whether texts are shown as they are read: standard output is a terminal.
+pub fn echoes(quiet: bool) -> bool {
+    !quiet && std::io::stdout().is_terminal()
+}

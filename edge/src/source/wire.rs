@@ -1,0 +1,228 @@
+//! The connections of sources: watched, so that none stalls silently.
+//!
+//! A source waits most of its time for the next byte. Below TLS that wait is cut into slices;
+//! between two of them a stop is seen, and a silence that the program's clock calls too long ends
+//! the connection. Any byte counts as life: a keep-alive, a ping, half a post.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::{DefaultResolver, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
+    TcpConnector, Transport, TransportAdapter, time,
+};
+use ureq::{Agent, Error, Timeout};
+
+use super::Feed;
+use crate::http::{self, CONNECT_TIMEOUT, Endpoint, Roots};
+use crate::status::Counters;
+use crate::time::{Clock, Stop, SystemClock};
+
+/// How long a stop, or the end of the program's patience, may go unseen.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// How long a connection that answered one request is kept for the next. Short: a reconnect
+/// resolves the name anew.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// A TLS record at most: a stream's posts are a few hundred bytes, its requests fewer.
+const BUFFER_BYTES: usize = 16 << 10;
+
+/// What ends a wait for the next byte.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    clock: Arc<dyn Clock>,
+    stop: Arc<Stop>,
+    counters: Arc<Counters>,
+    silence: Duration,
+}
+
+impl Watch {
+    /// Ends a wait when `feed` is stopped, or after `silence`.
+    pub fn new(feed: &Feed, silence: Duration) -> Self {
+        Self {
+            clock: feed.clock.clone(),
+            stop: feed.stop.clone(),
+            counters: feed.counters.clone(),
+            silence,
+        }
+    }
+
+    /// Ends a wait after `silence` alone, where nothing runs yet.
+    pub fn alone(silence: Duration) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            stop: Arc::default(),
+            counters: Arc::default(),
+            silence,
+        }
+    }
+
+    /// The board's own time.
+    pub fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
+}
+
+/// An HTTP agent whose connections are watched. Otherwise it is [`http::agent`].
+pub fn agent(roots: &Roots, watch: &Watch) -> Agent {
+    Agent::with_parts(
+        config(roots, watch),
+        connector(watch.clone()),
+        DefaultResolver::default(),
+    )
+}
+
+/// A watched connection to `endpoint` for a protocol of the caller's own: by way of the proxy, and
+/// encrypted, as its HTTP would be.
+pub fn connect(
+    roots: &Roots,
+    watch: &Watch,
+    endpoint: &Endpoint,
+) -> Result<TransportAdapter, Error> {
+    // What ureq does for its own requests: ws is to it what http is.
+    let uri: Uri = format!("http{}", endpoint.as_str().trim_start_matches("ws"))
+        .parse()
+        .map_err(ureq::http::Error::from)?;
+    let config = config(roots, watch);
+    let resolver = DefaultResolver::default();
+    let connector = Arc::new(connector(watch.clone()));
+    let run = {
+        let connector = connector.clone();
+        move |details: &ConnectionDetails<'_>| open(&*connector, details)
+    };
+    let by_name_of_proxy = config
+        .proxy()
+        .is_some_and(|proxy| !proxy.is_no_proxy(&uri) && !proxy.resolve_target());
+    let timeout = NextTimeout {
+        after: CONNECT_TIMEOUT.into(),
+        reason: Timeout::Connect,
+        ..NextTimeout::default()
+    };
+    let addrs = if by_name_of_proxy {
+        resolver.empty()
+    } else {
+        resolver.resolve(&uri, &config, NextTimeout::default())?
+    };
+    let details = ConnectionDetails {
+        uri: &uri,
+        addrs,
+        config: &config,
+        request_level: false,
+        resolver: &resolver,
+        now: time::Instant::now(),
+        timeout,
+        current_time: Arc::new(time::Instant::now),
+        run_connector: Arc::new(run),
+        register_shutdown: Arc::new(|_| Ok(())),
+    };
+    let transport = open(&*connector, &details)?;
+    Ok(TransportAdapter::new(
+        transport,
+        details.current_time.clone(),
+    ))
+}
+
+fn config(roots: &Roots, watch: &Watch) -> Config {
+    http::config(TlsConfig::builder(), roots, watch.silence)
+        .max_idle_age(IDLE)
+        .input_buffer_size(BUFFER_BYTES)
+        .output_buffer_size(BUFFER_BYTES)
+        .build()
+}
+
+fn connector(watch: Watch) -> impl Connector<(), Out = impl Transport> {
+    ().chain(ConnectProxyConnector::default())
+        .chain(TcpConnector::default())
+        .chain(watch)
+        .chain(RustlsConnector::default())
+}
+
+fn open(
+    connector: &impl Connector<(), Out = impl Transport>,
+    details: &ConnectionDetails<'_>,
+) -> Result<Box<dyn Transport>, Error> {
+    match connector.connect(details, None)? {
+        Some(transport) => Ok(Box::new(transport)),
+        None => Err(Error::ConnectionFailed),
+    }
+}
+
+impl<In: Transport> Connector<In> for Watch {
+    type Out = Watched<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        Ok(chained.map(|inner| Watched {
+            inner,
+            heard: self.clock.elapsed(),
+            watch: self.clone(),
+        }))
+    }
+}
+
+/// A connection that waits in slices.
+#[derive(Debug)]
+pub struct Watched<T> {
+    inner: T,
+    /// When the last byte came.
+    heard: Duration,
+    watch: Watch,
+}
+
+impl<T: Transport> Transport for Watched<T> {
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let limit = timeout.for_read();
+        let start = Instant::now();
+        loop {
+            if self.watch.stop.asked() {
+                return Err(Error::Io(io::Error::other("the program is ending")));
+            }
+            let now = self.watch.clock.elapsed();
+            self.watch.counters.source.alive(now, Duration::ZERO);
+            if now.saturating_sub(self.heard) > self.watch.silence {
+                return Err(Error::Timeout(Timeout::PerRead));
+            }
+            let left = limit.after.saturating_sub(start.elapsed());
+            let slice = NextTimeout {
+                after: time::Duration::Exact(left.min(SLICE)),
+                reason: limit.reason,
+                ..NextTimeout::default()
+            };
+            match self.inner.await_input(slice) {
+                Err(Error::Timeout(_)) if left > SLICE => {}
+                result => {
+                    self.heard = self.watch.clock.elapsed();
+                    return result;
+                }
+            }
+        }
+    }
+
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        // What is asked for now can be answered only from now on: a connection kept idle was not
+        // silent.
+        self.heard = self.watch.clock.elapsed();
+        self.inner.transmit_output(amount, timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}

@@ -1,0 +1,149 @@
+//! Calls of X's API: each bears the token, and any answer but a success is sorted by what to do
+//! about it.
+
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body};
+
+use super::outcome::{self, Trouble, Wait};
+use super::{Auth, Settings, token};
+use crate::report;
+use crate::source::wire::{self, Watch};
+
+/// The most of an answer other than the stream that is read.
+const MAX_ANSWER_BYTES: u64 = 256 << 10;
+
+/// Who calls.
+pub struct Client<'a> {
+    /// What it was set up with.
+    pub settings: &'a Settings,
+    watch: Watch,
+    agent: Agent,
+    token: Option<String>,
+    /// Whether the token was given up since X last took one.
+    gave_up_token: bool,
+}
+
+impl<'a> Client<'a> {
+    /// One without a token yet.
+    pub fn new(settings: &'a Settings, watch: Watch) -> Self {
+        Self {
+            settings,
+            agent: wire::agent(&settings.roots, &watch),
+            watch,
+            token: None,
+            gave_up_token: false,
+        }
+    }
+
+    /// Has a token, by asking for one where none was given.
+    pub fn authorize(&mut self) -> Result<(), Trouble> {
+        if self.token.is_none() {
+            let token = match &self.settings.auth {
+                Auth::Bearer(token) => token.clone(),
+                Auth::Consumer { key, secret } => token::get(self, key, secret)?,
+            };
+            report::hide(&token);
+            self.token = Some(token);
+        }
+        Ok(())
+    }
+
+    /// X took the token: when it refuses one again, a new one is worth asking for.
+    pub fn accepted(&mut self) {
+        self.gave_up_token = false;
+    }
+
+    /// X refused the token: gives it up. True when a new one may do better.
+    pub fn refused(&mut self) -> bool {
+        let can_ask = matches!(self.settings.auth, Auth::Consumer { .. });
+        let had_token = self.token.take().is_some();
+        can_ask && had_token && !std::mem::replace(&mut self.gave_up_token, true)
+    }
+
+    /// What to tell a person when X refuses what there is.
+    pub fn refusal(&self) -> String {
+        let (what, check) = match self.settings.auth {
+            Auth::Bearer(_) => ("bearer token", "X_BEARER_TOKEN"),
+            Auth::Consumer { .. } => (
+                "consumer key and secret",
+                "TWITTER_API_CONSUMER_KEY and TWITTER_API_CONSUMER_SECRET",
+            ),
+        };
+        format!(
+            "X does not accept the {what}: \
+             check {check} against the app's keys in the developer console"
+        )
+    }
+
+    /// What to tell a person who asked whether X can be read.
+    pub fn in_words(&self, trouble: Trouble) -> String {
+        match trouble {
+            Trouble::Network(what) | Trouble::Server(what) | Trouble::Person(what) => what,
+            Trouble::Unauthorized => self.refusal(),
+            Trouble::Limited { .. } => "X wants fewer requests: try again in 15 minutes".to_owned(),
+            Trouble::NoRules | Trouble::Occupied => "X refuses the stream".to_owned(),
+        }
+    }
+
+    /// Asks for an answer that ends.
+    pub fn ask(&self, method: Method, path: &str, json: Option<String>) -> Result<String, Trouble> {
+        let mut request = self.request(method, path);
+        if json.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        self.text(self.send(request.body(json.unwrap_or_default()))?)
+    }
+
+    /// Opens the stream at `path`: the answer's body, which does not end.
+    pub fn open(&self, path: &str) -> Result<Body, Trouble> {
+        let request = self.request(Method::GET, path);
+        Ok(self.send(request.body(String::new()))?.into_body())
+    }
+
+    fn request(&self, method: Method, path: &str) -> http::request::Builder {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.settings.endpoint));
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    /// Sends a request; any answer but a success is trouble.
+    pub fn send(&self, request: http::Result<Request<String>>) -> Result<Response<Body>, Trouble> {
+        // What is wrong with it came from the user's settings; the token is no part of the error.
+        let request = request.map_err(|error| {
+            let what = format!("X cannot be asked ({error}): check X_API_URL and the keys");
+            Trouble::Person(what)
+        })?;
+        let answer = if request.body().is_empty() {
+            self.agent.run(request.map(|_| ()))
+        } else {
+            self.agent.run(request)
+        };
+        let answer = answer.map_err(|error| self.broken(error))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (head, body) = answer.into_parts();
+        let wait = Wait::of(&head.headers, self.watch.wall());
+        let body = text(body).unwrap_or_default();
+        Err(outcome::of_answer(head.status.as_u16(), wait, &body))
+    }
+
+    /// The whole body of an answer.
+    pub fn text(&self, answer: Response<Body>) -> Result<String, Trouble> {
+        text(answer.into_body()).map_err(|error| self.broken(error))
+    }
+
+    /// The connection broke, or could not be made.
+    pub fn broken(&self, error: impl Into<ureq::Error>) -> Trouble {
+        let host = self.settings.endpoint.authority();
+        Trouble::Network(crate::http::explain(&error.into(), host))
+    }
+}
+
+fn text(mut body: Body) -> Result<String, ureq::Error> {
+    body.with_config().limit(MAX_ANSWER_BYTES).read_to_string()
+}

@@ -1,0 +1,158 @@
+//! What an answer of X means: the whole table, pure.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use ureq::http::HeaderMap;
+
+/// The longest rate limit X sets: its window of 15 minutes, and some more for the way.
+const MAX_WAIT: Duration = Duration::from_secs(16 * 60);
+
+/// Why the stream is not open, sorted by what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The connection could not be made or broke: again, soon.
+    Network(String),
+    /// X has trouble of its own: again, slower.
+    Server(String),
+    /// X holds no rule: set it, then again.
+    NoRules,
+    /// Too many requests: again after `wait`, where X says how long.
+    Limited {
+        /// Until X counts anew.
+        wait: Option<Duration>,
+    },
+    /// X allows one connection and still counts another.
+    Occupied,
+    /// The token is not accepted.
+    Unauthorized,
+    /// A person must act; says what happened and what to do.
+    Person(String),
+}
+
+/// How long until X counts anew, from `x-rate-limit-reset`; `None` where it does not say, or that
+/// is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait(Option<Duration>);
+
+impl Wait {
+    /// Reads an answer's headers. The board's own time `now` counts only where the server does not
+    /// say what time it is.
+    pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
+        let header = |name| headers.get(name)?.to_str().ok();
+        let reset = header("x-rate-limit-reset").and_then(|at| at.parse().ok());
+        let now = header("date")
+            .and_then(|date| httpdate::parse_http_date(date).ok())
+            .unwrap_or(now);
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wait = reset.and_then(|reset| Duration::from_secs(reset).checked_sub(now));
+        // One second more: both times are whole seconds.
+        Self(wait.map(|wait| (wait + Duration::from_secs(1)).min(MAX_WAIT)))
+    }
+}
+
+/// A problem as X describes it, at the top of an answer or in its list of errors.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    title: Option<String>,
+    detail: Option<String>,
+    message: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    connection_issue: Option<String>,
+    errors: Vec<Problem>,
+}
+
+/// What an answer with an error `status` means.
+pub fn of_answer(status: u16, wait: Wait, body: &str) -> Trouble {
+    let problem: Problem = serde_json::from_str(body).unwrap_or_default();
+    if let Some(trouble) = problem.known() {
+        return trouble;
+    }
+    let said = problem.said();
+    match status {
+        401 => Trouble::Unauthorized,
+        402 => out_of_credits(),
+        403 => Trouble::Person(format!(
+            "X refuses this app{said}: in the developer console, \
+             give it a project and access to the filtered stream"
+        )),
+        409 => Trouble::NoRules,
+        420 | 429 => Trouble::Limited { wait: wait.0 },
+        408 | 500.. => Trouble::Server(format!("X has trouble of its own, status {status}{said}")),
+        _ => Trouble::Person(format!(
+            "X refuses the request with status {status}{said}: check X_API_URL and the keyword"
+        )),
+    }
+}
+
+/// What a message in the stream with these `errors` means: the connection is about to end.
+pub fn of_stream(errors: &str) -> Trouble {
+    let problem = Problem {
+        errors: serde_json::from_str(errors).unwrap_or_default(),
+        ..Problem::default()
+    };
+    let said = problem.said();
+    problem
+        .known()
+        .unwrap_or_else(|| Trouble::Network(format!("X ends the stream{said}")))
+}
+
+fn out_of_credits() -> Trouble {
+    Trouble::Person(
+        "the X account has no credits left: buy some in the developer console".to_owned(),
+    )
+}
+
+impl Problem {
+    /// The meaning of a problem that X names, whatever the status.
+    fn known(&self) -> Option<Trouble> {
+        let own = match self.name().as_str() {
+            "usagecapexceeded" | "usagecapped" => Some(Trouble::Person(
+                "the X account has used up its posts for this period: \
+                 raise the cap in the developer console, or wait for the next"
+                    .to_owned(),
+            )),
+            "creditsdepleted" | "credits" => Some(out_of_credits()),
+            _ if self.connection_issue.as_deref() == Some("TooManyConnections") => {
+                Some(Trouble::Occupied)
+            }
+            _ => None,
+        };
+        own.or_else(|| self.errors.iter().find_map(Self::known))
+    }
+
+    /// The title, else the last word of the type, as small letters alone.
+    fn name(&self) -> String {
+        let kind = || {
+            self.kind
+                .as_deref()
+                .and_then(|kind| kind.rsplit('/').next())
+        };
+        let name = self.title.as_deref().or_else(kind).unwrap_or_default();
+        name.chars()
+            .filter(char::is_ascii_alphabetic)
+            .map(|char| char.to_ascii_lowercase())
+            .collect()
+    }
+
+    /// X's own words, in brackets after a space; empty if there are none. One line.
+    fn said(&self) -> String {
+        let words = [&self.detail, &self.message, &self.title];
+        let own = words.into_iter().flatten().next();
+        let Some(words) = own else {
+            return self
+                .errors
+                .iter()
+                .map(Self::said)
+                .find(|said| !said.is_empty())
+                .unwrap_or_default();
+        };
+        let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        format!(" ({})", line.chars().take(200).collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! The app's bearer token, in exchange for its consumer key and secret.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use ureq::http::Request;
+
+use super::client::Client;
+use super::outcome::Trouble;
+use crate::report;
+
+/// Asks for the token. X gives the same one until somebody invalidates it.
+pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, Trouble> {
+    let pair = format!("{}:{}", percent_encoded(key), percent_encoded(secret));
+    let pair = BASE64_STANDARD.encode(pair);
+    report::hide(&pair);
+    let request = Request::post(format!("{}/oauth2/token", client.settings.endpoint))
+        .header("authorization", format!("Basic {pair}"))
+        .header(
+            "content-type",
+            "application/x-www-form-urlencoded;charset=UTF-8",
+        )
+        .body("grant_type=client_credentials".to_owned());
+    let answer = client.send(request).map_err(|trouble| match trouble {
+        // Whatever else X finds wrong with such a request, it is the keys.
+        Trouble::Person(_) | Trouble::Unauthorized => Trouble::Unauthorized,
+        other => other,
+    })?;
+
+    #[derive(Deserialize)]
+    struct Token {
+        access_token: String,
+    }
+    serde_json::from_str::<Token>(&client.text(answer)?)
+        .map(|token| token.access_token)
+        .map_err(|_| Trouble::Server("X answered without a token".to_owned()))
+}
+
+/// As RFC 3986 has it: letters, digits and `-._~` stand for themselves.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_with_reserved_characters_is_percent_encoded() {
+        assert_eq!(percent_encoded("aZ09-._~"), "aZ09-._~");
+        assert_eq!(percent_encoded("a+b/c=:é"), "a%2Bb%2Fc%3D%3A%C3%A9");
+    }
+}

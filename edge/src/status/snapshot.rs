@@ -1,0 +1,373 @@
+//! One moment's figures, in the form in which `headwater status --json` shows them: seconds and bytes, and no figure where there is none.
+
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+use heapless::HistoryBuf;
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use super::Counters;
+use crate::spool::{Place, Stats};
+use crate::time::Clock;
+
+/// A snapshot that was not replaced for this long is of a program that has ended, or does not move.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// The figures of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    /// What runs, and between which places.
+    #[serde(flatten)]
+    pub about: About,
+    /// When the figures were taken, in ms since the board booted.
+    pub taken_ms: u64,
+    /// The same by the server's clock, in s since 1970.
+    pub taken_s: u64,
+    /// Whether the program ended right after.
+    pub ended: bool,
+    /// How long it had been running.
+    pub uptime_s: u64,
+    /// Records the source handed over.
+    pub read: u64,
+    /// The same a second, over the last minute.
+    pub read_per_s: f64,
+    /// How long ago the last one was read.
+    pub last_read_age_s: Option<f64>,
+    /// Records Kinesis acknowledged.
+    pub delivered: u64,
+    /// The same a second, over the last minute.
+    pub delivered_per_s: f64,
+    /// How many more were acknowledged than read a second, over the last ten seconds; negative while the backlog grows.
+    pub draining_per_s: f64,
+    /// How long ago the last one was acknowledged.
+    pub last_delivered_age_s: Option<f64>,
+    /// [`Counters::filtered`].
+    pub filtered: u64,
+    /// [`Counters::unusable`].
+    pub unusable: u64,
+    /// [`Counters::reconnects`].
+    pub reconnects: u64,
+    /// [`Counters::impossible`].
+    pub impossible: u64,
+    /// [`Counters::calls`].
+    pub calls: u64,
+    /// [`Counters::retried`].
+    pub retried: u64,
+    /// [`Stats::waiting_records`].
+    pub waiting_records: u64,
+    /// [`Stats::waiting_bytes`].
+    pub waiting_bytes: u64,
+    /// [`Stats::capacity_bytes`].
+    pub capacity_bytes: u64,
+    /// How long ago the oldest waiting record was read.
+    pub oldest_age_s: Option<u64>,
+    /// [`Stats::dropped`].
+    pub dropped: u64,
+    /// [`Stats::media_lost`].
+    pub media_lost: u64,
+    /// [`Stats::unsynced_lost`].
+    pub unsynced_lost: u64,
+    /// Bytes written to flash since the start.
+    pub flash_bytes: u64,
+    /// Syncs of the card since the start.
+    pub syncs: u64,
+    /// How far the board's clock is behind the server's; 0 while that is within four minutes.
+    pub clock_offset_s: i64,
+    /// When the credentials expire, in s since 1970.
+    pub credentials_expiry_s: Option<u64>,
+    /// What is not as it should be.
+    pub troubles: Vec<Trouble>,
+}
+
+/// What runs, and between which places.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct About {
+    /// The program's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where posts come from, as in "X, posts about pizza".
+    pub source: String,
+    /// The stream's name.
+    pub stream: String,
+    /// Its region.
+    pub region: String,
+    /// The host that is called.
+    pub host: String,
+    /// Where the credentials come from.
+    pub credentials: String,
+    /// The spool's file.
+    pub spool: PathBuf,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Trouble {
+    /// Of what: source, uplink or spool.
+    pub of: String,
+    /// For how long, where that is known.
+    pub for_s: Option<u64>,
+    /// In words.
+    pub text: String,
+}
+
+impl Snapshot {
+    /// The figures now.
+    pub fn take(
+        about: &About,
+        counters: &Counters,
+        stats: &Stats,
+        rates: &mut Rates,
+        clock: &dyn Clock,
+    ) -> Self {
+        let (now, wall) = (clock.elapsed(), clock.wall());
+        let age = |moment: Duration| tenths(now.saturating_sub(moment).as_secs_f64());
+        let (read, delivered) = (counters.read.get(), counters.delivered.get());
+        let pace = rates.of(now, read, delivered);
+        let expiry = counters.credentials_expiry_s.get();
+        let clock_offset_s = counters.clock_offset_ms.get() / 1000;
+        let wall_s = wall
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        Self {
+            about: about.clone(),
+            taken_ms: since_boot_ms(),
+            taken_s: wall_s.saturating_add_signed(clock_offset_s),
+            ended: false,
+            uptime_s: now.as_secs(),
+            read,
+            read_per_s: pace.read_per_s,
+            last_read_age_s: counters.last_read.get().map(age),
+            delivered,
+            delivered_per_s: pace.delivered_per_s,
+            draining_per_s: pace.draining_per_s,
+            last_delivered_age_s: counters.last_delivered.get().map(age),
+            filtered: counters.filtered.get(),
+            unusable: counters.unusable.get(),
+            reconnects: counters.reconnects.get(),
+            impossible: counters.impossible.get(),
+            calls: counters.calls.get(),
+            retried: counters.retried.get(),
+            waiting_records: stats.waiting_records,
+            waiting_bytes: stats.waiting_bytes,
+            capacity_bytes: stats.capacity_bytes,
+            oldest_age_s: stats
+                .oldest
+                .map(|oldest| wall.duration_since(oldest).unwrap_or_default().as_secs()),
+            dropped: stats.dropped,
+            media_lost: stats.media_lost,
+            unsynced_lost: stats.unsynced_lost,
+            flash_bytes: stats.flash_bytes,
+            syncs: stats.syncs,
+            clock_offset_s,
+            credentials_expiry_s: u64::try_from(expiry).ok().filter(|expiry| *expiry > 0),
+            troubles: troubles(counters, stats, now),
+        }
+    }
+
+    /// Whether the program that wrote this still runs and moves.
+    pub fn is_running(&self) -> bool {
+        !self.ended && self.age() < FRESH
+    }
+
+    /// How long ago the figures were taken.
+    pub fn age(&self) -> Duration {
+        Duration::from_millis(since_boot_ms().saturating_sub(self.taken_ms))
+    }
+
+    /// How long the backlog takes at the pace of the last seconds; `None` while it does not shrink.
+    pub fn drained_in_s(&self) -> Option<u64> {
+        let pace = self.draining_per_s;
+        let records = u32::try_from(self.waiting_records).unwrap_or(u32::MAX);
+        match records {
+            0 => Some(0),
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "rounded up, and positive"
+            )]
+            _ if pace > 0.0 => Some((f64::from(records) / pace).ceil() as u64),
+            _ => None,
+        }
+    }
+
+    /// Records that were read and will never arrive.
+    pub fn lost(&self) -> u64 {
+        self.dropped + self.media_lost + self.unsynced_lost
+    }
+}
+
+fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {
+    let of_threads = counters.threads().filter_map(|(of, vitals)| {
+        let (lasts, text) = vitals.current_trouble(now)?;
+        Some(Trouble {
+            of: of.to_owned(),
+            for_s: Some(lasts.as_secs()),
+            text,
+        })
+    });
+    let of_spool = match &stats.place {
+        Place::Card => None,
+        Place::Making => Some(
+            "the spool's file is being made; until then a power cut loses what waits".to_owned(),
+        ),
+        Place::Memory(why) => Some(format!(
+            "the spool runs from memory: a power cut loses what waits ({why})"
+        )),
+    };
+    let of_spool = of_spool.map(|text| Trouble {
+        of: "spool".to_owned(),
+        for_s: None,
+        text,
+    });
+    of_threads.chain(of_spool).collect()
+}
+
+/// How fast it goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pace {
+    read_per_s: f64,
+    delivered_per_s: f64,
+    draining_per_s: f64,
+}
+
+/// What the pace is known from: the last minute.
+#[derive(Debug)]
+pub struct Rates {
+    /// One a second.
+    samples: HistoryBuf<Sample, { MINUTE + 1 }>,
+}
+
+/// Seconds.
+const MINUTE: usize = 60;
+
+/// What is draining now: seconds.
+const LATELY: usize = 10;
+
+/// How many had been read and delivered by then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sample {
+    at: Duration,
+    read: u64,
+    delivered: u64,
+}
+
+impl Sample {
+    /// Records read and delivered a second since `then`.
+    fn since(self, then: Self) -> (f64, f64) {
+        let seconds = self.at.saturating_sub(then.at).as_secs_f64().max(1.0);
+        let per_second = |now: u64, then: u64| {
+            let count = u32::try_from(now.saturating_sub(then)).unwrap_or(u32::MAX);
+            tenths(f64::from(count) / seconds)
+        };
+        (
+            per_second(self.read, then.read),
+            per_second(self.delivered, then.delivered),
+        )
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let mut samples = HistoryBuf::new();
+        samples.write(Sample::default());
+        Self { samples }
+    }
+}
+
+impl Rates {
+    fn of(&mut self, at: Duration, read: u64, delivered: u64) -> Pace {
+        let now = Sample {
+            at,
+            read,
+            delivered,
+        };
+        let newest = self.samples.recent().copied().unwrap_or_default();
+        if at.saturating_sub(newest.at) >= Duration::from_secs(1) {
+            self.samples.write(now);
+        }
+        let mut samples = self.samples.oldest_ordered();
+        let first = samples.next().copied().unwrap_or_default();
+        let lately = samples.rev().take(LATELY).last().copied().unwrap_or(first);
+        let (read_per_s, delivered_per_s) = now.since(first);
+        let (read_lately, delivered_lately) = now.since(lately);
+        Pace {
+            read_per_s,
+            delivered_per_s,
+            draining_per_s: tenths(delivered_lately - read_lately),
+        }
+    }
+}
+
+/// As exact as a person reads it.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+/// A clock that no one sets, and that is the same for all processes.
+fn since_boot_ms() -> u64 {
+    let time = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_pace_is_that_of_the_last_minute_and_draining_that_of_the_last_seconds() {
+        let pace = |read_per_s, delivered_per_s, draining_per_s| Pace {
+            read_per_s,
+            delivered_per_s,
+            draining_per_s,
+        };
+        // Given a minute of ten a second in and none out
+        let mut rates = Rates::default();
+        for second in 1..=60u32 {
+            let now = rates.of(second * SECOND, u64::from(second) * 10, 0);
+            assert!(
+                second < 2 || now == pace(10.0, 0.0, -10.0),
+                "{second}: {now:?}"
+            );
+        }
+        // When none come in and five a second go out
+        for second in 61..=120u32 {
+            let now = rates.of(second * SECOND, 600, u64::from(second - 60) * 5);
+            assert!(
+                second < 71 || (now.draining_per_s - 5.0).abs() < 0.01,
+                "{second}: {now:?}"
+            );
+        }
+        assert_eq!(rates.of(120 * SECOND, 600, 300), pace(0.0, 5.0, 5.0));
+    }
+
+    #[test]
+    fn the_time_to_drain_follows_from_the_pace_and_is_unknown_while_the_backlog_grows() {
+        let with = |waiting_records, draining_per_s| {
+            let snapshot = Snapshot {
+                waiting_records,
+                draining_per_s,
+                ..Snapshot::default()
+            };
+            snapshot.drained_in_s()
+        };
+        assert_eq!(with(0, 0.0), Some(0));
+        assert_eq!(with(900, 9.0), Some(100));
+        assert_eq!(with(900, 0.0), None);
+        assert_eq!(with(900, -5.0), None);
+    }
+
+    #[test]
+    fn a_snapshot_of_a_newer_or_an_older_version_can_be_read() {
+        let text = r#"{"version":"9.0.0","pid":7,"read":3,"of_the_future":[1,2]}"#;
+        let snapshot: Snapshot = serde_json::from_str(text).unwrap();
+        assert_eq!((snapshot.about.pid, snapshot.read), (7, 3));
+    }
+}

@@ -1,0 +1,67 @@
+//! Strict order (`--ordered`): each PutRecord names the sequence number that the record before it with the same partition key got.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use heapless::HistoryBuf;
+
+use crate::kinesis::outcome::SequenceNumber;
+
+/// Keys that are remembered. One that was not seen among so many records gets its order from its place in time alone.
+const REMEMBERED: usize = 128;
+
+/// The newest sequence numbers, by partition key.
+#[derive(Debug, Default)]
+pub struct Order {
+    newest: HistoryBuf<(u64, SequenceNumber), REMEMBERED>,
+    /// The key of the record in flight; `None` where order is not asked for.
+    current: Option<u64>,
+}
+
+impl Order {
+    /// The next call carries one record with this partition key.
+    pub fn follow(&mut self, partition_key: &str) {
+        let mut hasher = DefaultHasher::new();
+        partition_key.hash(&mut hasher);
+        self.current = Some(hasher.finish());
+    }
+
+    /// The sequence number that the record in flight comes after; empty if there is none.
+    pub fn after(&self) -> &str {
+        let Some(current) = self.current else {
+            return "";
+        };
+        let newest_first = self.newest.oldest_ordered().rev();
+        newest_first
+            .into_iter()
+            .find(|(key, _)| *key == current)
+            .map_or("", |(_, number)| number)
+    }
+
+    /// The record in flight got this number.
+    pub fn arrived(&mut self, number: SequenceNumber) {
+        if let Some(current) = self.current.take() {
+            self.newest.write((current, number));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_after_the_newest_of_its_own_key() {
+        let mut order = Order::default();
+        let mut send = |key: &str, number: &str| {
+            order.follow(key);
+            let after = order.after().to_owned();
+            order.arrived(SequenceNumber::try_from(number).unwrap());
+            after
+        };
+        assert_eq!(send("a", "1"), "");
+        assert_eq!(send("b", "2"), "");
+        assert_eq!(send("a", "3"), "1");
+        assert_eq!(send("a", "4"), "3");
+        assert_eq!(send("b", "5"), "2");
+    }
+}

@@ -1,0 +1,259 @@
+//! `headwater check` of the real program: each thing that can be wrong has its line, which says what to do.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::time::{Duration, SystemTime};
+
+use support::http::{Answer, Request, serve};
+use support::program::Board;
+
+/// What AWS and X answer a board on which all is well.
+fn well(request: &Request) -> Answer {
+    let text = match request.what().as_str() {
+        "GET /" => "",
+        "POST /" => {
+            "<GetCallerIdentityResult><Arn>arn:aws:iam::1:user/board</Arn></GetCallerIdentityResult>"
+        }
+        "PutRecord" | "PutRecords" => return refuse("InvalidArgumentException"),
+        "POST /oauth2/token" => r#"{"token_type":"bearer","access_token":"a-token-of-the-tests"}"#,
+        "GET /2/tweets/search/stream/rules" => r#"{"data":[]}"#,
+        other => panic!("nobody asks for {other}"),
+    };
+    (200, text.to_owned())
+}
+
+fn refuse(code: &str) -> Answer {
+    (
+        400,
+        format!(r#"{{"__type":"{code}","message":"as the test says"}}"#),
+    )
+}
+
+/// A board that reads X by way of the server at `url`.
+fn board(url: &str) -> Board {
+    Board::new(url)
+        .with("HEADWATER_SOURCE", "x")
+        .with("X_API_URL", url)
+        .with("TWITTER_API_CONSUMER_KEY", "a-key-of-the-tests")
+        .with("TWITTER_API_CONSUMER_SECRET", "another-secret-of-the-tests")
+}
+
+/// The exit code, and what each line says.
+fn check(board: &Board) -> (i32, BTreeMap<String, String>) {
+    let output = board.output(&["check", "pizza"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = |line: &str| {
+        let (name, rest) = line.split_once(' ').unwrap();
+        (name.to_owned(), rest.trim().to_owned())
+    };
+    (
+        output.status.code().unwrap(),
+        text.lines().map(line).collect(),
+    )
+}
+
+#[test]
+fn a_board_on_which_all_is_well_says_so_of_each_thing() {
+    let url = serve(SystemTime::now, well);
+    let (code, lines) = check(&board(&url));
+    let expected = [
+        ("settings", "good      complete"),
+        ("name", "good      127.0.0.1"),
+        ("connection", "doubtful  127.0.0.1"), // it is not encrypted
+        ("clock", "good      within"),
+        (
+            "credentials",
+            "good      arn:aws:iam::1:user/board, by the environment",
+        ),
+        (
+            "stream",
+            "good      'posts' in eu-west-1 exists and may be written to",
+        ),
+        ("source", "good      X takes the keys"),
+        ("spool", "good      "),
+        ("disk", ""),
+    ];
+    for (name, start) in expected {
+        assert!(lines[name].starts_with(start), "{name}: {}", lines[name]);
+    }
+    assert_eq!((code, lines.len()), (0, expected.len()), "{lines:#?}");
+}
+
+#[test]
+fn what_is_wrong_is_bad_with_what_to_do_and_the_exit_code_tells() {
+    type Row = (
+        &'static str,
+        fn(&Request) -> Answer,
+        &'static str,
+        &'static str,
+    );
+    let rows: [Row; 7] = [
+        (
+            "PutRecord",
+            |_| refuse("ResourceNotFoundException"),
+            "stream",
+            "there is no stream 'posts' in eu-west-1: create it",
+        ),
+        (
+            "PutRecord",
+            |_| refuse("AccessDeniedException"),
+            "stream",
+            "allow kinesis:PutRecord on it",
+        ),
+        (
+            "PutRecords",
+            |_| refuse("AccessDeniedException"),
+            "stream",
+            "allow kinesis:PutRecords on it",
+        ),
+        (
+            "PutRecord",
+            |_| refuse("InvalidSignatureException"),
+            "stream",
+            "set AWS_ACCESS_KEY_ID",
+        ),
+        (
+            "PutRecord",
+            |_| refuse("ExpiredTokenException"),
+            "stream",
+            "set AWS_ACCESS_KEY_ID",
+        ),
+        (
+            "POST /",
+            |_| (403, "<Code>InvalidClientTokenId</Code>".to_owned()),
+            "credentials",
+            "does not accept them (InvalidClientTokenId): set AWS_ACCESS_KEY_ID",
+        ),
+        (
+            "POST /oauth2/token",
+            |_| (403, "{}".to_owned()),
+            "source",
+            "check TWITTER_API_CONSUMER_KEY",
+        ),
+    ];
+    for (what, answer, name, advice) in rows {
+        let url = serve(SystemTime::now, move |request| {
+            if request.what() == what {
+                answer(request)
+            } else {
+                well(request)
+            }
+        });
+        let (code, lines) = check(&board(&url));
+        let line = &lines[name];
+        assert!(
+            line.starts_with("bad ") && line.contains(advice),
+            "{what}: {line}"
+        );
+        let bad: Vec<_> = lines
+            .iter()
+            .filter(|(_, line)| line.starts_with("bad"))
+            .collect();
+        assert_eq!((code, bad.len()), (1, 1), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_kinesis_may_take_the_record_and_that_is_said() {
+    let url = serve(SystemTime::now, |request| match request.what().as_str() {
+        "PutRecord" | "PutRecords" => (200, r#"{"SequenceNumber":"1"}"#.to_owned()),
+        _ => well(request),
+    });
+    let (code, lines) = check(&board(&url));
+    assert!(
+        lines["stream"].contains("took an empty record"),
+        "{}",
+        lines["stream"]
+    );
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_clock_that_is_off_is_doubtful_since_the_program_corrects_it() {
+    let url = serve(|| SystemTime::now() + Duration::from_secs(7205), well);
+    let (code, lines) = check(&board(&url));
+    assert!(
+        lines["clock"].starts_with("doubtful  2 h 0 min behind the server's"),
+        "{}",
+        lines["clock"]
+    );
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn without_a_network_what_cannot_be_tried_is_not_called_bad() {
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (code, lines) = check(&board(&format!("http://{gone}")));
+    assert!(
+        lines["connection"].contains("refuses the connection"),
+        "{}",
+        lines["connection"]
+    );
+    assert!(lines["clock"].starts_with("untested"), "{}", lines["clock"]);
+    assert_eq!((code, lines.len()), (1, 9));
+}
+
+#[test]
+fn a_spool_that_cannot_be_kept_is_bad() {
+    let url = serve(SystemTime::now, well);
+    let (_, lines) = check(&board(&url).with("HEADWATER_SPOOL", "/proc/spool"));
+    assert!(lines["spool"].starts_with("bad "), "{}", lines["spool"]);
+    let tmpfs = board(&url);
+    let in_ram = tmpfs.ram.path().join("spool").display().to_string();
+    let (_, lines) = check(&tmpfs.with("HEADWATER_SPOOL", &in_ram));
+    assert!(
+        lines["disk"].contains("a power cut takes the spool with it"),
+        "{}",
+        lines["disk"]
+    );
+}
+
+#[test]
+fn the_services_settings_are_tried_where_the_environment_has_none() {
+    let url = serve(SystemTime::now, well);
+    let board = Board::new(&url);
+    let file = board.card.path().join("headwater.env");
+    std::fs::write(
+        &file,
+        "AWS_STREAM_NAME=\"of the service\"\nHEADWATER_KEYWORD=pizza\n",
+    )
+    .unwrap();
+    let file = file.display().to_string();
+    let board = board
+        .with("HEADWATER_ENV_FILE", &file)
+        .with("AWS_REGION", "eu-north-1");
+
+    let (_, lines) = check(&board);
+    assert!(lines["settings"].contains(&file), "{}", lines["settings"]);
+    assert!(
+        lines["stream"].contains("'posts' in eu-north-1"),
+        "the environment comes first: {}",
+        lines["stream"]
+    );
+
+    // An empty one sets nothing
+    let (_, lines) = check(&board.with("AWS_STREAM_NAME", ""));
+    assert!(
+        lines["stream"].contains("'of the service'"),
+        "{}",
+        lines["stream"]
+    );
+}
+
+#[test]
+fn settings_that_are_missing_are_named_as_for_a_run() {
+    let output = Board::new("http://127.0.0.1:1")
+        .with("AWS_STREAM_NAME", "")
+        .output(&["check"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("AWS_STREAM_NAME")
+    );
+}

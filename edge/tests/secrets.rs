@@ -1,0 +1,236 @@
+//! No secret is ever said: everything the real program prints and writes about itself, over many kinds of failure, is searched for all secrets
+//! it was given or was shown by a server.
+
+mod support;
+
+use std::fs;
+use std::time::SystemTime;
+
+use rustix::process::Signal;
+use support::http::{Answer, Request, serve};
+use support::program::Board;
+
+const SECRETS: [(&str, &str); 7] = [
+    (
+        "TWITTER_API_CONSUMER_SECRET",
+        "consumer-secret-d41d8cd98f00b204",
+    ),
+    ("X_BEARER_TOKEN", "AAAAbearer-token-e9800998ecf8427e"),
+    (
+        "AWS_SECRET_ACCESS_KEY",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYsecret",
+    ),
+    ("AWS_SESSION_TOKEN", "IQoJb3JpZ2luX2VjEsession-token//8aCX"),
+    ("in a profile", "profile-secret-0cc175b9c0f1b6a8"),
+    ("of the proxy", "proxy-password-31c399e269772661"),
+    ("given by X", "given-token-92eb5ffee6ae2fec"),
+];
+
+fn secret(of: &str) -> &'static str {
+    SECRETS.iter().find(|(name, _)| *name == of).unwrap().1
+}
+
+/// What secrets look like on the wire or in a file, too: X's keys go in base64.
+fn disguises() -> Vec<String> {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    let pair = format!("consumer-key:{}", secret("TWITTER_API_CONSUMER_SECRET"));
+    let plain = SECRETS.iter().map(|(_, secret)| (*secret).to_owned());
+    plain.chain([BASE64_STANDARD.encode(pair)]).collect()
+}
+
+fn assert_none(where_: &str, text: &str) {
+    for secret in disguises() {
+        assert!(!text.contains(&secret), "{where_} says {secret:?}:\n{text}");
+    }
+}
+
+/// A server that quotes everything it was sent in everything it answers.
+fn quoting(status: u16, code: &'static str) -> String {
+    serve(SystemTime::now, move |request| quote(status, code, request))
+}
+
+fn quote(status: u16, code: &str, request: &Request) -> Answer {
+    if request.what() == "POST /oauth2/token" && status == 200 {
+        let token = secret("given by X");
+        return (
+            200,
+            format!(r#"{{"token_type":"bearer","access_token":"{token}"}}"#),
+        );
+    }
+    let quoted = serde_json::Value::from(format!("you sent\n{}{}", request.head, request.body));
+    let body = format!(
+        r#"{{"__type":"{code}","message":{quoted},"title":{quoted},"detail":{quoted},"errors":[{{"message":{quoted},"detail":{quoted}}}]}}"#
+    );
+    (status, body)
+}
+
+/// A board that knows all secrets.
+fn board(url: &str) -> Board {
+    let given = [
+        "TWITTER_API_CONSUMER_SECRET",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    ];
+    let board = Board::new(url)
+        .with("TWITTER_API_CONSUMER_KEY", "consumer-key")
+        .with("X_API_URL", url)
+        .with("JETSTREAM_URL", url);
+    given
+        .into_iter()
+        .fold(board, |board, name| board.with(name, secret(name)))
+}
+
+/// Runs until it says `part`, and searches all it said and wrote.
+fn search(board: &Board, source: &str, part: &str) {
+    let metrics = board.card.path().join("metrics");
+    let args = [
+        "pizza",
+        "--source",
+        source,
+        "--metrics-file",
+        metrics.to_str().unwrap(),
+    ];
+    let mut running = board.start(&args);
+    if source == "lines" {
+        running.write(&["a pizza"]);
+    }
+    running.wait_for(part);
+    let status = board.output(&["status", "--json"]);
+    assert_none("status", &String::from_utf8_lossy(&status.stdout));
+    running.signal(Signal::TERM);
+    assert_none(part, &running.end().1);
+    for folder in [board.card.path(), board.ram.path()] {
+        for file in fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let text = fs::read(&path).unwrap();
+            assert_none(&path.display().to_string(), &String::from_utf8_lossy(&text));
+        }
+    }
+}
+
+#[test]
+fn a_server_that_quotes_what_it_was_sent_is_not_quoted_with_its_secrets() {
+    for (status, code, part) in [
+        (403, "InvalidSignatureException", "is not accepted"),
+        (403, "AccessDeniedException", "may not put"),
+        (403, "IncompleteSignature", "refuses"),
+        (
+            400,
+            "ExpiredTokenException",
+            "does not accept the credentials",
+        ),
+        (400, "ValidationException", "can never be accepted"),
+        (500, "InternalFailure", "is in trouble"),
+    ] {
+        search(&board(&quoting(status, code)), "lines", part);
+    }
+}
+
+#[test]
+fn an_x_that_quotes_what_it_was_sent_is_not_quoted_with_its_secrets() {
+    for status in [400, 401, 403, 429, 500, 503] {
+        search(&board(&quoting(status, "x")), "x", " in ");
+    }
+    // X gives a token, and quotes it
+    search(&board(&quoting(200, "x")), "x", " in ");
+    let bearer = board(&quoting(403, "x")).with("X_BEARER_TOKEN", secret("X_BEARER_TOKEN"));
+    search(&bearer, "x", " in ");
+}
+
+#[test]
+fn a_proxy_that_fails_is_named_without_its_password() {
+    let refusing = serve(SystemTime::now, |request| (407, request.head.clone()));
+    let host = refusing.trim_start_matches("http://");
+    let proxy = format!("http://user:{}@{host}", secret("of the proxy"));
+    let board = board("https://kinesis.example")
+        .with("HTTPS_PROXY", &proxy)
+        .with("ALL_PROXY", &proxy);
+    search(&board, "lines", "every post is kept");
+    search(&board, "x", "connecting again");
+    let output = board.output(&["check", "pizza"]);
+    assert_none(
+        "check",
+        &(String::from_utf8_lossy(&output.stdout) + &*String::from_utf8_lossy(&output.stderr)),
+    );
+}
+
+#[test]
+fn a_profile_and_a_process_that_give_nonsense_are_told_without_it() {
+    let token = secret("in a profile");
+    for content in [
+        format!("[default]\naws_access_key_id = A\naws_secret_access_key = {token}\n"),
+        format!("[default]\naws_secret_access_key = {token}\n"),
+        format!(
+            "[default]\ncredential_process = echo {{\"Version\":1,\"SecretAccessKey\":\"{token}\"\n"
+        ),
+        format!(
+            "[default]\ncredential_process = echo '{{\"Version\":7,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"{token}\"}}'\n"
+        ),
+    ] {
+        let server = quoting(403, "AccessDeniedException");
+        let board = Board::new(&server)
+            .with("AWS_ACCESS_KEY_ID", "")
+            .with("AWS_SECRET_ACCESS_KEY", "")
+            .with("PATH", "/usr/bin:/bin");
+        let file = board.card.path().join("config");
+        fs::write(&file, content).unwrap();
+        let path = file.display().to_string();
+        let board = board
+            .with("AWS_CONFIG_FILE", &path)
+            .with("AWS_SHARED_CREDENTIALS_FILE", "/none");
+        let running = board.start(&["--source", "lines"]);
+        let check = board.output(&["check"]);
+        assert_none(
+            "check",
+            &(String::from_utf8_lossy(&check.stdout) + &*String::from_utf8_lossy(&check.stderr)),
+        );
+        running.signal(Signal::TERM);
+        assert_none("the run", &running.end().1);
+    }
+}
+
+#[test]
+fn settings_that_are_wrong_are_told_without_those_that_are_secret() {
+    let server = quoting(403, "x");
+    for (name, value) in [
+        ("AWS_REGION", ""),
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("TWITTER_API_CONSUMER_KEY", ""),
+        ("HEADWATER_SPOOL_SIZE", "12"),
+        ("AWS_ENDPOINT_URL", "ftp://example"),
+        ("HEADWATER_SOURCE", "carrier pigeon"),
+    ] {
+        for args in [
+            ["check", "pizza"].as_slice(),
+            &["pizza"],
+            &["pizza", "--colour"],
+        ] {
+            let output = board(&server)
+                .with("HEADWATER_SOURCE", "x")
+                .with(name, value)
+                .output(args);
+            assert_ne!(output.status.code(), Some(0), "{name}={value}");
+            assert_none(
+                name,
+                &(String::from_utf8_lossy(&output.stdout)
+                    + &*String::from_utf8_lossy(&output.stderr)),
+            );
+        }
+    }
+}
+
+#[test]
+fn check_tells_what_a_quoting_server_answers_without_secrets() {
+    for status in [200, 400, 403, 500] {
+        for source in ["x", "jetstream", "lines"] {
+            let output = board(&quoting(status, "ExpiredTokenException"))
+                .output(&["check", "pizza", "--source", source]);
+            assert_none(
+                source,
+                &(String::from_utf8_lossy(&output.stdout)
+                    + &*String::from_utf8_lossy(&output.stderr)),
+            );
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `headwater status` and the metrics file, of the real program.
+
+mod support;
+
+use serde_json::Value;
+use support::kinesis::{Kinesis, Reply};
+use support::program::{Board, until};
+
+/// What `headwater status --json` says, if one runs.
+fn status(board: &Board) -> Option<Value> {
+    let output = board.output(&["status", "--json"]);
+    serde_json::from_slice(&output.stdout).ok()
+}
+
+#[test]
+fn a_running_program_says_what_it_does_and_an_ended_one_what_it_left() {
+    // Given a program that delivered ten lines
+    let server = Kinesis::scripted([]);
+    let board = Board::new(&server.url());
+    let metrics = board.card.path().join("metrics.prom");
+    let mut running = board.start(&["--metrics-file", metrics.to_str().unwrap()]);
+    running.write(&["one line"; 10]);
+
+    // When it is asked, then it says so in JSON
+    let status = until("ten delivered", || {
+        status(&board).filter(|status| status["delivered"] == 10)
+    });
+    for (field, expected) in [
+        ("read", Value::from(10)),
+        ("waiting_records", 0.into()),
+        ("source", "lines of standard input".into()),
+        ("stream", "posts".into()),
+        ("ended", false.into()),
+        ("troubles", Value::Array(vec![])),
+        ("credentials_expiry_s", Value::Null),
+        (
+            "capacity_bytes",
+            status["capacity_bytes"]
+                .as_u64()
+                .filter(|bytes| *bytes > 0)
+                .into(),
+        ),
+    ] {
+        assert_eq!(status[field], expected, "{field}");
+    }
+
+    // And in words, without colours where there is no terminal
+    let output = board.output(&["status"]);
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert!(
+        words.contains("read         10 posts") && words.contains("trouble      none"),
+        "{words}"
+    );
+    assert!(!words.contains('\x1b'), "{words}");
+
+    // And the metrics file has the same figures
+    until("the figures are in the metrics file", || {
+        let text = std::fs::read_to_string(&metrics).ok()?;
+        text.contains("\nheadwater_delivered_total 10\n")
+            .then_some(())
+    });
+
+    // And none of this stands on the card but the metrics that were asked for there
+    assert!(!std::fs::read_dir(board.card.path()).unwrap().any(|file| {
+        file.unwrap()
+            .file_name()
+            .to_string_lossy()
+            .contains("status")
+    }));
+
+    // When it has ended, then there is none, and the last one is remembered
+    assert!(running.end().0);
+    let output = board.output(&["status"]);
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        words.contains("not running: it ended") && words.contains("0 posts waited"),
+        "{words}"
+    );
+}
+
+#[test]
+fn trouble_is_told_in_words_while_it_lasts() {
+    // Given a stream that does not exist for the first call
+    let server = Kinesis::scripted([Reply::error(400, "ResourceNotFoundException")]);
+    let board = Board::new(&server.url());
+    let mut running = board.start(&[]);
+    running.write(&["a line"]);
+
+    // When it is asked, then it says what is wrong, since when, and what waits
+    let troubled = until("there is trouble", || {
+        status(&board).filter(|status| status["troubles"] != Value::Array(vec![]))
+    });
+    let trouble = &troubled["troubles"][0];
+    assert_eq!(trouble["of"], "uplink");
+    assert!(
+        trouble["text"]
+            .as_str()
+            .unwrap()
+            .contains("there is no stream 'posts'"),
+        "{trouble}"
+    );
+    assert_eq!(troubled["waiting_records"], 1);
+
+    // And when the stream is there, then nothing is
+    let well = until("all is well", || {
+        status(&board).filter(|status| status["delivered"] == 1)
+    });
+    assert_eq!(well["troubles"], Value::Array(vec![]));
+    let (went_well, said) = running.end();
+    assert!(went_well && said.contains("posts arrive again"), "{said}");
+}
+
+#[test]
+fn where_none_runs_a_line_says_so_and_the_exit_code_too() {
+    let board = Board::new("http://127.0.0.1:1");
+    let output = board.output(&["status"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .starts_with("headwater is not running")
+    );
+    let output = board.output(&["status", "--json"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
+
+#[test]
+fn a_stopped_program_does_not_pass_for_a_running_one() {
+    use rustix::process::Signal;
+    let server = Kinesis::scripted([]);
+    let board = Board::new(&server.url());
+    let running = board.start(&[]);
+    until("it runs", || status(&board));
+    running.signal(Signal::STOP);
+    until("it is missed", || status(&board).is_none().then_some(()));
+    let output = board.output(&["status"]);
+    let words = String::from_utf8(output.stdout).unwrap();
+    assert!(words.contains("was last heard of"), "{words}");
+    running.signal(Signal::CONT);
+    until("it is back", || status(&board));
+}

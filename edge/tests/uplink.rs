@@ -1,0 +1,498 @@
+//! The delivery loop against a Kinesis of the tests' own: what arrives, what stays, and how often it was asked.
+
+mod support;
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use headwater::aws::credentials::profile::Profile;
+use headwater::aws::credentials::{Keychain, Provider};
+use headwater::http::{Endpoint, Roots};
+use headwater::kinesis::client::Client;
+use headwater::record::Record;
+use headwater::spool::{Options, Spool, WhenFull};
+use headwater::state::State;
+use headwater::status::Counters;
+use headwater::time::{Clock, Stop};
+use headwater::uplink::{DeadLetters, Place, Uplink};
+use support::kinesis::{Kinesis, Reply};
+
+/// A clock whose pauses take no time, whose wall can be wrong, and that remembers how long it was asked to wait.
+#[derive(Debug, Default)]
+struct TestClock {
+    slept: Mutex<Duration>,
+    behind: Duration,
+    ahead: Duration,
+    /// After so long a wait in all, the end is asked for.
+    patience: Option<(Duration, Arc<Stop>)>,
+}
+
+impl Clock for TestClock {
+    fn wall(&self) -> SystemTime {
+        SystemTime::now() + self.ahead - self.behind
+    }
+
+    fn elapsed(&self) -> Duration {
+        *self.slept.lock().unwrap()
+    }
+
+    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
+        let mut slept = self.slept.lock().unwrap();
+        *slept += pause;
+        if let Some((_, abort)) = self
+            .patience
+            .as_ref()
+            .filter(|(patience, _)| *slept > *patience)
+        {
+            abort.ask();
+        }
+        stop.asked()
+    }
+}
+
+/// A board with a spool, on the way to `server`.
+struct Board {
+    folder: tempfile::TempDir,
+    spool: Arc<Spool>,
+    counters: Arc<Counters>,
+    clock: Arc<TestClock>,
+    state: Arc<State>,
+    provider: fn(&Path) -> Provider,
+    ordered: bool,
+}
+
+fn fixed(_: &Path) -> Provider {
+    Provider::Fixed(Credentials::new("AK", "SK", None, None, "test"))
+}
+
+impl Board {
+    fn with(records: impl IntoIterator<Item = String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock::default());
+        let options = Options {
+            card: folder.path().join("spool"),
+            stage: None,
+            size_bytes: 64 << 20,
+            when_full: WhenFull::Block,
+            durable_within: Duration::from_secs(1),
+        };
+        let spool = Arc::new(Spool::open(options, clock.clone()).unwrap());
+        std::thread::spawn({
+            let spool = spool.clone();
+            move || spool.run_committer()
+        });
+        for text in records {
+            spool.append(
+                Record {
+                    partition_key: &text[..1],
+                    data: text.as_bytes(),
+                },
+                b"",
+            );
+        }
+        spool.close();
+        Self {
+            folder,
+            spool,
+            counters: Arc::default(),
+            clock,
+            state: Arc::new(State::open(None, None)),
+            provider: fixed,
+            ordered: false,
+        }
+    }
+
+    /// Runs the loop until the spool is empty.
+    fn deliver_to(&self, server: &Kinesis) {
+        let endpoint = Endpoint::parse(&server.url(), false).unwrap();
+        let uplink = Uplink {
+            spool: self.spool.clone(),
+            client: Client::new(&endpoint, "eu-west-1", Roots::default()),
+            keychain: Keychain::new((self.provider)(self.folder.path())),
+            dead_letters: DeadLetters::new(self.folder.path().join("dead")),
+            clock: self.clock.clone(),
+            counters: self.counters.clone(),
+            state: self.state.clone(),
+            place: Place {
+                stream: "posts".into(),
+                region: "eu-west-1".into(),
+                host: endpoint.authority().to_owned(),
+            },
+            ordered: self.ordered,
+            stop: Arc::default(),
+            abort: self
+                .clock
+                .patience
+                .as_ref()
+                .map(|(_, abort)| abort.clone())
+                .unwrap_or_default(),
+        };
+        uplink.run();
+    }
+
+    fn waiting(&self) -> u64 {
+        self.spool.stats().waiting_records
+    }
+}
+
+fn texts(range: std::ops::Range<usize>) -> Vec<String> {
+    range
+        .map(|n| format!("{n:05} a post about pizza 🍕"))
+        .collect()
+}
+
+#[test]
+fn one_waiting_post_is_a_put_record_and_many_go_together() {
+    // Given one post, then 1,100
+    for (count, calls) in [
+        (1, vec![("Kinesis_20131202.PutRecord", 1)]),
+        (1100, vec![("Kinesis_20131202.PutRecords", 500); 2]),
+    ] {
+        let server = Kinesis::scripted([]);
+        let board = Board::with(texts(0..count));
+        // When they are delivered
+        board.deliver_to(&server);
+        // Then they arrived in order, in as few calls as there can be, over one connection
+        assert_eq!(server.data(), texts(0..count));
+        let seen: Vec<_> = server
+            .calls
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|call| (call.target.clone(), call.puts.len()))
+            .collect();
+        for (index, (target, puts)) in calls.iter().enumerate() {
+            assert_eq!(seen[index], ((*target).to_owned(), *puts));
+        }
+        assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+        assert_eq!(
+            (board.waiting(), board.counters.delivered.get()),
+            (0, count as u64)
+        );
+    }
+}
+
+#[test]
+fn a_backlog_of_ten_thousand_uses_one_connection() {
+    let server = Kinesis::scripted([]);
+    let board = Board::with(texts(0..10_000));
+    board.deliver_to(&server);
+    assert_eq!(server.data().len(), 10_000);
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(board.counters.calls.get(), 20);
+}
+
+#[test]
+fn only_what_failed_is_sent_again() {
+    // Given a call in which every third record fails
+    let server = Kinesis::scripted([Reply::AcceptSome(
+        |index| index % 3 != 0,
+        "ProvisionedThroughputExceededException",
+    )]);
+    let board = Board::with(texts(0..100));
+    // When all is delivered
+    board.deliver_to(&server);
+    // Then the second call carried the failed ones alone, and nothing arrived twice
+    let calls = server.calls.lock().unwrap();
+    let again: Vec<_> = calls[1].puts.iter().map(|put| put.data.clone()).collect();
+    assert_eq!(
+        again,
+        texts(0..100).into_iter().step_by(3).collect::<Vec<_>>()
+    );
+    let mut arrived = server.data();
+    arrived.sort();
+    assert_eq!(arrived, texts(0..100));
+    assert_eq!(board.counters.retried.get(), 34);
+}
+
+#[test]
+fn records_that_arrived_behind_one_that_failed_do_not_come_again() {
+    // Given a call of which the first record alone fails: the acknowledged position cannot pass it
+    let server = Kinesis::scripted([Reply::AcceptSome(|index| index != 0, "InternalFailure")]);
+    let board = Board::with(texts(0..700));
+    board.deliver_to(&server);
+    // Then those behind it, once delivered, are not taken from the spool again
+    let mut arrived = server.data();
+    arrived.sort();
+    assert_eq!(arrived, texts(0..700));
+}
+
+#[test]
+fn every_kind_of_failure_is_outlived() {
+    let failures = [
+        Reply::error(500, "InternalFailure"),
+        Reply::error(400, "ThrottlingException"),
+        Reply::error(400, "ExpiredTokenException"),
+        Reply::error(400, "AccessDeniedException"),
+        Reply::error(400, "ResourceNotFoundException"),
+        Reply::error(400, "KMSDisabledException"),
+        Reply::error(400, "InvalidSignatureException"),
+        Reply::error(400, "NeverSeenBefore"),
+        Reply::Answer(503, "<html>".into()),
+        Reply::Answer(302, String::new()),
+        Reply::Answer(200, "<html>Welcome to the Hotel</html>".into()),
+        Reply::Answer(200, String::new()),
+    ];
+    let count = failures.len() as u64;
+    let server = Kinesis::scripted(failures);
+    let board = Board::with(texts(0..10));
+    board.deliver_to(&server);
+    assert_eq!(server.data(), texts(0..10));
+    assert_eq!(
+        (board.waiting(), board.counters.calls.get()),
+        (0, count + 1)
+    );
+}
+
+#[test]
+fn an_answer_that_never_comes_or_is_cut_is_asked_for_again() {
+    for reply in [Reply::AcceptAndCut, Reply::AcceptAndAnswerHalf] {
+        // Given a call that is taken, and whose answer is lost
+        let server = Kinesis::scripted([reply]);
+        let board = Board::with(texts(0..3));
+        board.deliver_to(&server);
+        // Then it is sent again: twice on the wire is the price of not once less
+        assert_eq!(server.data(), [texts(0..3), texts(0..3)].concat());
+        assert_eq!(board.waiting(), 0);
+    }
+}
+
+#[test]
+fn a_poison_record_is_found_and_set_aside_and_all_others_arrive() {
+    // Given three records among 1,000 that Kinesis refuses whatever they stand with
+    let poison = |data: &str| {
+        ["00000", "00321", "00999"]
+            .iter()
+            .any(|bad| data.starts_with(bad))
+    };
+    let server =
+        Kinesis::start(
+            move |_, call| match call.puts.iter().any(|put| poison(&put.data)) {
+                true => Reply::error(400, "ValidationException"),
+                false => Reply::Accept,
+            },
+        );
+    let board = Board::with(texts(0..1000));
+
+    // When all is delivered
+    board.deliver_to(&server);
+
+    // Then the others arrived once, in order, and the three stand in the dead-letter file with their reason
+    let good: Vec<_> = texts(0..1000)
+        .into_iter()
+        .filter(|text| !poison(text))
+        .collect();
+    assert_eq!(server.data(), good);
+    let dead = std::fs::read_to_string(board.folder.path().join("dead")).unwrap();
+    assert_eq!(dead.lines().count(), 3);
+    assert!(
+        dead.lines()
+            .all(|line| line.contains("ValidationException")),
+        "{dead}"
+    );
+    assert_eq!(board.counters.impossible.get(), 3);
+    assert!(
+        board.counters.calls.get() < 80,
+        "{} calls",
+        board.counters.calls.get()
+    );
+}
+
+#[test]
+fn strict_order_sends_one_at_a_time_and_names_the_one_before() {
+    // Given posts of two keys, and a failure in the middle
+    let server = Kinesis::scripted([Reply::Accept, Reply::error(500, "InternalFailure")]);
+    let records = ["a1", "b1", "a2", "a3", "b2"].map(str::to_owned);
+    let board = Board {
+        ordered: true,
+        ..Board::with(records.clone())
+    };
+    // When they are delivered
+    board.deliver_to(&server);
+    // Then each came alone, in order, after the one before with its key
+    let taken = server.taken.lock().unwrap().clone();
+    let seen: Vec<_> = taken
+        .iter()
+        .map(|put| (put.data.as_str(), put.after.as_deref()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("a1", None),
+            ("b1", None),
+            ("a2", Some("1")),
+            ("a3", Some("3")),
+            ("b2", Some("2"))
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_clock_costs_one_attempt() {
+    const DAY: u64 = 24 * 3600;
+    for off in [3600, DAY, 10 * 365 * DAY] {
+        for behind in [true, false] {
+            // Given a board whose clock is off, and a server that refuses signatures five minutes off its own time
+            let server = Kinesis::start(|_, call| {
+                let signed = parse_amz_date(&call.signed_at);
+                let now = SystemTime::now();
+                let off = now
+                    .duration_since(signed)
+                    .or_else(|_| signed.duration_since(now))
+                    .unwrap();
+                if off > Duration::from_secs(300) {
+                    Reply::error(403, "InvalidSignatureException")
+                } else {
+                    Reply::Accept
+                }
+            });
+            let off = Duration::from_secs(off);
+            let clock = match behind {
+                true => TestClock {
+                    behind: off,
+                    ..TestClock::default()
+                },
+                false => TestClock {
+                    ahead: off,
+                    ..TestClock::default()
+                },
+            };
+            let board = Board {
+                clock: Arc::new(clock),
+                ..Board::with(texts(0..1))
+            };
+            // When a post is to be delivered
+            board.deliver_to(&server);
+            // Then the second attempt is signed with the server's time, without a pause
+            assert_eq!(
+                (server.data().len(), board.counters.calls.get()),
+                (1, 2),
+                "{off:?} {behind}"
+            );
+            assert_eq!(board.clock.elapsed(), Duration::ZERO);
+        }
+    }
+}
+
+#[test]
+fn what_was_learnt_of_the_clock_survives_a_restart() {
+    // Given a program that found its clock an hour behind, and saved what it knows
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    let remembered = State::open(None, Some(file.clone()));
+    remembered.set("clock.offset_ms", 3_600_000);
+    remembered.save();
+
+    // When it starts again with the same clock
+    let server = Kinesis::scripted([]);
+    let clock = TestClock {
+        behind: Duration::from_secs(3600),
+        ..TestClock::default()
+    };
+    let state = Arc::new(State::open(None, Some(file)));
+    let board = Board {
+        clock: Arc::new(clock),
+        state,
+        ..Board::with(texts(0..1))
+    };
+    board.deliver_to(&server);
+
+    // Then the first attempt is signed with the right time
+    let signed = parse_amz_date(&server.calls.lock().unwrap()[0].signed_at);
+    let off = SystemTime::now().duration_since(signed).unwrap_or_default();
+    assert!(off < Duration::from_secs(300), "{off:?}");
+}
+
+#[test]
+fn credentials_that_expire_are_renewed_and_the_call_signed_again() {
+    // Given a credential process that gives other keys each time, and a server that lets each pair expire after one call
+    let counting = |folder: &Path| {
+        let config = folder.join("config");
+        let script = format!(
+            r#"[default]
+credential_process = cd {}; echo >> n; echo "{{\"AccessKeyId\":\"AK$(wc -l < n)\",\"SecretAccessKey\":\"SK\"}}"
+"#,
+            folder.display()
+        );
+        std::fs::write(&config, script).unwrap();
+        Provider::Profile(Profile::new("default", config, folder.join("credentials")))
+    };
+    let used = Mutex::new(Vec::new());
+    let server = Kinesis::start(move |_, call| {
+        let mut used = used.lock().unwrap();
+        if used.contains(&call.authorization) {
+            return Reply::error(400, "ExpiredTokenException");
+        }
+        used.push(call.authorization.clone());
+        Reply::Accept
+    });
+    let board = Board {
+        provider: counting,
+        ..Board::with(texts(0..1500))
+    };
+
+    // When a backlog of three calls is delivered
+    board.deliver_to(&server);
+
+    // Then all arrived once, without a pause
+    assert_eq!(server.data(), texts(0..1500));
+    assert_eq!(board.clock.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn the_backlog_is_intact_after_an_hour_of_any_trouble() {
+    let codes = [
+        (500, "InternalFailure"),
+        (400, "ProvisionedThroughputExceededException"),
+        (400, "ExpiredTokenException"),
+        (400, "InvalidSignatureException"),
+        (400, "AccessDeniedException"),
+        (400, "ResourceNotFoundException"),
+        (400, "KMSDisabledException"),
+        (418, "NeverSeenBefore"),
+    ];
+    for (status, code) in codes {
+        // Given a server that answers nothing else for an hour
+        let server = Kinesis::start(move |_, _| Reply::error(status, code));
+        let clock = TestClock {
+            patience: Some((Duration::from_secs(3600), Arc::default())),
+            ..TestClock::default()
+        };
+        let board = Board {
+            clock: Arc::new(clock),
+            ..Board::with(texts(0..20))
+        };
+        board.deliver_to(&server);
+
+        // Then every post still waits, in order
+        let mut waiting = Vec::new();
+        board.spool.peek(|_, record| {
+            waiting.push(String::from_utf8(record.data.to_vec()).unwrap());
+            std::ops::ControlFlow::Continue(())
+        });
+        assert_eq!(waiting, texts(0..20), "{code}");
+        assert_eq!(board.counters.delivered.get(), 0);
+    }
+}
+
+/// `20261123T064500Z`.
+fn parse_amz_date(text: &str) -> SystemTime {
+    let part = |range: std::ops::Range<usize>| &text[range];
+    let rfc3339 = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0..4),
+        part(4..6),
+        part(6..8),
+        part(9..11),
+        part(11..13),
+        part(13..15)
+    );
+    let format = aws_smithy_types::date_time::Format::DateTime;
+    aws_smithy_types::DateTime::from_str(&rfc3339, format)
+        .unwrap()
+        .try_into()
+        .unwrap()
+}

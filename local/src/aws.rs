@@ -1,0 +1,375 @@
+//! The few calls to AWS that deploying and looking at the result take.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Context;
+use aws_credential_types::Credentials;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use roxmltree::Document;
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::sign;
+
+/// Where everything local lives.
+pub const REGION: &str = "eu-west-1";
+
+/// One identity's way to the services at one endpoint.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    endpoint: String,
+    credentials: Credentials,
+    agent: Agent,
+}
+
+/// What a service said instead of yes. An [`anyhow::Error`] from [`Aws`] can be downcast to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Such as `AccessDeniedException`, without a prefix.
+    pub code: String,
+    /// The service's words.
+    pub message: String,
+}
+
+/// The XML of an answer.
+type Xml = String;
+
+impl Aws {
+    /// Calls `endpoint` in the name of `credentials`.
+    pub fn new(endpoint: &str, credentials: Credentials) -> Self {
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .new_agent();
+        Self {
+            endpoint: endpoint.to_owned(),
+            credentials,
+            agent,
+        }
+    }
+
+    /// Calls a MiniStack as the root of its account.
+    pub fn root(endpoint: &str) -> Self {
+        Self::new(
+            endpoint,
+            Credentials::new("test", "test", None, None, "root"),
+        )
+    }
+
+    /// Calls in the name of somebody else.
+    pub fn with(&self, credentials: Credentials) -> Self {
+        Self::new(&self.endpoint, credentials)
+    }
+
+    /// Puts `content` into a bucket, which is made if it is not there.
+    pub fn s3_put(&self, bucket: &str, key: &str, content: &[u8]) -> anyhow::Result<()> {
+        let place = format!(
+            "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
+        );
+        self.call("s3", "PUT", &format!("/{bucket}"), &[], place.as_bytes())?;
+        self.call("s3", "PUT", &format!("/{bucket}/{key}"), &[], content)?;
+        Ok(())
+    }
+
+    /// Begins to create a stack.
+    pub fn create_stack(
+        &self,
+        name: &str,
+        template: &str,
+        parameters: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let mut fields = vec![
+            ("StackName".to_owned(), name),
+            ("TemplateBody".to_owned(), template),
+            ("Capabilities.member.1".to_owned(), "CAPABILITY_NAMED_IAM"),
+        ];
+        for (n, (key, value)) in parameters.iter().enumerate() {
+            let member = format!("Parameters.member.{}", n + 1);
+            fields.push((format!("{member}.ParameterKey"), key));
+            fields.push((format!("{member}.ParameterValue"), value));
+        }
+        self.query("cloudformation", "CreateStack", "2010-05-15", &fields)?;
+        Ok(())
+    }
+
+    /// A stack's status, the reason for it, and its outputs.
+    pub fn describe_stack(&self, name: &str) -> anyhow::Result<StackState> {
+        let fields = [("StackName".to_owned(), name)];
+        let xml = self.query("cloudformation", "DescribeStacks", "2010-05-15", &fields)?;
+        let document = Document::parse(&xml)?;
+        let text = |tag: &str| find_text(&document, tag).unwrap_or_default();
+        let outputs = document
+            .descendants()
+            .filter(|node| node.tag_name().name() == "OutputKey")
+            .filter_map(|key| {
+                let value = key
+                    .parent()?
+                    .children()
+                    .find(|node| node.tag_name().name() == "OutputValue")?;
+                Some((key.text()?.to_owned(), value.text()?.to_owned()))
+            })
+            .collect();
+        Ok(StackState {
+            status: text("StackStatus"),
+            reason: text("StackStatusReason"),
+            outputs,
+        })
+    }
+
+    /// A new access key for `user`.
+    pub fn create_access_key(&self, user: &str) -> anyhow::Result<Credentials> {
+        let fields = [("UserName".to_owned(), user)];
+        let xml = self.query("iam", "CreateAccessKey", "2010-05-08", &fields)?;
+        let document = Document::parse(&xml)?;
+        let field = |tag| find_text(&document, tag).with_context(|| format!("IAM named no {tag}"));
+        Ok(Credentials::new(
+            field("AccessKeyId")?,
+            field("SecretAccessKey")?,
+            None,
+            None,
+            "access key",
+        ))
+    }
+
+    /// Ends what `access_key_id` allows to `user`.
+    pub fn delete_access_key(&self, user: &str, access_key_id: &str) -> anyhow::Result<()> {
+        let fields = [
+            ("UserName".to_owned(), user),
+            ("AccessKeyId".to_owned(), access_key_id),
+        ];
+        self.query("iam", "DeleteAccessKey", "2010-05-08", &fields)?;
+        Ok(())
+    }
+
+    /// One call to Kinesis, such as `PutRecord`.
+    pub fn kinesis(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        self.json(
+            "kinesis",
+            "1.1",
+            &format!("Kinesis_20131202.{operation}"),
+            input,
+        )
+    }
+
+    /// One call to DynamoDB, such as `DescribeTable`.
+    pub fn dynamodb(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        self.json(
+            "dynamodb",
+            "1.0",
+            &format!("DynamoDB_20120810.{operation}"),
+            input,
+        )
+    }
+
+    /// One call to SQS, such as `ReceiveMessage`.
+    pub fn sqs(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
+        self.json("sqs", "1.0", &format!("AmazonSQS.{operation}"), input)
+    }
+
+    /// Sets one variable in the environment of a Lambda function.
+    pub fn set_variable(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
+        let path = format!("/2015-03-31/functions/{function}/configuration");
+        let answer = self.call("lambda", "GET", &path, &[], b"")?;
+        let mut configuration: Value = serde_json::from_slice(&answer)?;
+        let mut environment = configuration["Environment"].take();
+        environment["Variables"][name] = value.into();
+        let change = json!({ "Environment": { "Variables": environment["Variables"] } });
+        let headers = [("content-type", "application/json")];
+        self.call(
+            "lambda",
+            "PUT",
+            &path,
+            &headers,
+            change.to_string().as_bytes(),
+        )?;
+        Ok(())
+    }
+
+    /// The data of every record of a stream, shard by shard, base64 as Kinesis gives it.
+    pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<String>> {
+        let shards = self.kinesis("ListShards", &json!({ "StreamName": stream }))?;
+        let mut data = Vec::new();
+        for shard in shards["Shards"].as_array().into_iter().flatten() {
+            let start = json!({
+                "StreamName": stream,
+                "ShardId": shard["ShardId"],
+                "ShardIteratorType": "TRIM_HORIZON",
+            });
+            let mut iterator = self.kinesis("GetShardIterator", &start)?["ShardIterator"].take();
+            loop {
+                let mut page = self.kinesis("GetRecords", &json!({ "ShardIterator": iterator }))?;
+                let Some(records) = page["Records"]
+                    .as_array_mut()
+                    .filter(|page| !page.is_empty())
+                else {
+                    break;
+                };
+                data.extend(
+                    records
+                        .iter()
+                        .filter_map(|record| record["Data"].as_str().map(str::to_owned)),
+                );
+                iterator = page["NextShardIterator"].take();
+            }
+        }
+        Ok(data)
+    }
+
+    /// Every item of a table.
+    pub fn all_items(&self, table: &str) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut input = json!({ "TableName": table, "ConsistentRead": true });
+        loop {
+            let mut page = self.dynamodb("Scan", &input)?;
+            if let Some(found) = page["Items"].as_array_mut() {
+                items.append(found);
+            }
+            match page["LastEvaluatedKey"].take() {
+                Value::Null => return Ok(items),
+                key => input["ExclusiveStartKey"] = key,
+            }
+        }
+    }
+
+    /// How many items a table has.
+    pub fn count_items(&self, table: &str) -> anyhow::Result<u64> {
+        let mut count = 0;
+        let mut input = json!({ "TableName": table, "ConsistentRead": true, "Select": "COUNT" });
+        loop {
+            let mut page = self.dynamodb("Scan", &input)?;
+            count += page["Count"].as_u64().unwrap_or_default();
+            match page["LastEvaluatedKey"].take() {
+                Value::Null => return Ok(count),
+                key => input["ExclusiveStartKey"] = key,
+            }
+        }
+    }
+
+    fn json(
+        &self,
+        service: &str,
+        version: &str,
+        target: &str,
+        input: &Value,
+    ) -> anyhow::Result<Value> {
+        let content_type = format!("application/x-amz-json-{version}");
+        let headers = [
+            ("content-type", content_type.as_str()),
+            ("x-amz-target", target),
+        ];
+        let answer = self.call(service, "POST", "/", &headers, input.to_string().as_bytes())?;
+        if answer.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&answer).with_context(|| format!("{target} answered no JSON"))
+    }
+
+    fn query(
+        &self,
+        service: &str,
+        action: &str,
+        version: &str,
+        fields: &[(String, &str)],
+    ) -> anyhow::Result<Xml> {
+        let mut body = format!("Action={action}&Version={version}");
+        for (name, value) in fields {
+            body += &format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+        }
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = self.call(service, "POST", "/", &headers, body.as_bytes())?;
+        String::from_utf8(answer).with_context(|| format!("{action} answered no text"))
+    }
+
+    fn call(
+        &self,
+        service: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> anyhow::Result<Vec<u8>> {
+        let url = format!("{}{path}", self.endpoint);
+        let request = sign::Request {
+            method,
+            url: &url,
+            headers,
+            body,
+        };
+        let signature = sign::sign(request, service, REGION, &self.credentials)?;
+        let mut builder = ureq::http::Request::builder().method(method).uri(&url);
+        for (name, value) in headers.iter().copied().chain(signature.headers()) {
+            builder = builder.header(name, value);
+        }
+        let mut answer = self
+            .agent
+            .run(builder.body(body)?)
+            .with_context(|| format!("{service} at {} is out of reach", self.endpoint))?;
+        let content = answer
+            .body_mut()
+            .with_config()
+            .limit(u64::MAX)
+            .read_to_vec()
+            .with_context(|| format!("{service} did not finish its answer"))?;
+        if answer.status().is_success() {
+            return Ok(content);
+        }
+        Err(Refused::read(answer.status().as_u16(), &content).into())
+    }
+}
+
+/// Where a stack stands.
+#[derive(Clone, Debug)]
+pub struct StackState {
+    /// Such as `CREATE_COMPLETE`.
+    pub status: String,
+    /// Why, if CloudFormation said.
+    pub reason: String,
+    /// Output values by key.
+    pub outputs: BTreeMap<String, String>,
+}
+
+impl Refused {
+    /// Reads an error answer, in JSON or XML.
+    fn read(status: u16, content: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(content);
+        let (code, message) = if let Ok(json) = serde_json::from_str::<Value>(&text) {
+            let message = json["message"].as_str().or(json["Message"].as_str());
+            (
+                json["__type"].as_str().map(str::to_owned),
+                message.map(str::to_owned),
+            )
+        } else if let Ok(document) = Document::parse(&text) {
+            (
+                find_text(&document, "Code"),
+                find_text(&document, "Message"),
+            )
+        } else {
+            (None, None)
+        };
+        let code = code.unwrap_or_else(|| format!("HTTP {status}"));
+        Self {
+            code: code.rsplit('#').next().unwrap_or_default().to_owned(),
+            message: message.unwrap_or_else(|| text.into_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// The first element called `tag`, whatever its namespace.
+fn find_text(document: &Document<'_>, tag: &str) -> Option<String> {
+    document
+        .descendants()
+        .find(|node| node.tag_name().name() == tag)
+        .and_then(|node| node.text())
+        .map(str::to_owned)
+}

@@ -1,0 +1,349 @@
+//! The demo itself: everything is started, posts travel, the network fails and comes back, and in the end all is counted.
+
+mod feed;
+pub mod interrupt;
+pub mod options;
+mod outage;
+mod screen;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use local::aws::Aws;
+use local::binaries::Binaries;
+use local::deploy::{self, Stack};
+use local::ministack::{MiniStack, target_dir};
+use local::producer::{Board, Producer};
+use local::tally::{Sent, Tally};
+
+use feed::Feed;
+use interrupt::Interrupt;
+use options::Options;
+use outage::Outage;
+use screen::Screen;
+
+const STACK: &str = "headwater";
+
+/// How often the user sees new figures.
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// How long nothing may move before the demo gives up. Longer than any pause headwater makes between two attempts.
+const STALL: Duration = Duration::from_secs(90);
+
+/// How long headwater may take to end.
+const END: Duration = Duration::from_secs(10);
+
+/// Runs the demo. True if every post is where it belongs, once, or counted as dropped.
+pub fn run(options: &Options, interrupt: &Interrupt) -> anyhow::Result<bool> {
+    let mut screen = Screen::new();
+    let mut demo = Demo::start(options, interrupt, &mut screen)?;
+    demo.follow(interrupt, &mut screen)?;
+    demo.end(&mut screen)?;
+    demo.count(&mut screen)
+}
+
+struct Demo<'a> {
+    options: &'a Options,
+    aws: Aws,
+    stack: Stack,
+    feed: Feed,
+    outage: Outage,
+    producer: Producer,
+    board: Board,
+    ministack: MiniStack,
+}
+
+/// One moment's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Figures {
+    /// Records headwater took.
+    read: u64,
+    spooled: u64,
+    spooled_bytes: u64,
+    sent: u64,
+    dropped: u64,
+    stored: u64,
+}
+
+impl<'a> Demo<'a> {
+    fn start(
+        options: &'a Options,
+        interrupt: &Interrupt,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Self> {
+        let ministack =
+            screen.step("a local AWS: installing MiniStack on the first run", || {
+                let ministack = MiniStack::start()?;
+                let done = format!(
+                    "a local AWS (MiniStack) at {}, which verifies signatures and permissions",
+                    ministack.endpoint()
+                );
+                Ok((ministack, done))
+            })?;
+        interrupt.check()?;
+        let binaries = screen.step("building headwater and the function", || {
+            Ok((
+                Binaries::build()?,
+                "built headwater and the function".to_owned(),
+            ))
+        })?;
+        interrupt.check()?;
+
+        let aws = Aws::root(&ministack.endpoint());
+        let stack = screen.step("deploying template.yaml", || {
+            deploy::upload(&aws, &binaries.function)?;
+            let stack = deploy::deploy(&aws, STACK)?;
+            let done = format!(
+                "deployed template.yaml: stream {}, table {}",
+                stack.stream, stack.table
+            );
+            Ok((stack, done))
+        })?;
+
+        let outage = Outage::new(&ministack, options.outage, options.posts)?;
+        let program = match &options.headwater {
+            Some(command) => command.clone(),
+            None => vec![binaries.headwater.into_os_string()],
+        };
+        let mut board = Board::new(&program)?;
+        board.puts_to(&stack, &outage.endpoint(), &stack.producer_key(&aws)?);
+        if let Some(size) = &options.spool_size {
+            board.argument("--spool-size").argument(size);
+        }
+        let (feed, said) = Feed::start(options, &mut board)?;
+        screen.tick(&said);
+        board.argument("--").argument(&options.keyword);
+        let mut producer = board.start()?;
+        feed.attach(options, &mut producer)?;
+        screen.tick(&format!("headwater {}", options.keyword));
+        Ok(Self {
+            options,
+            aws,
+            stack,
+            feed,
+            outage,
+            producer,
+            board,
+            ministack,
+        })
+    }
+
+    /// Shows what happens until all posts are stored or dropped, or nothing moves any more.
+    fn follow(&mut self, interrupt: &Interrupt, screen: &mut Screen) -> anyhow::Result<()> {
+        let (mut last, mut moved) = (Figures::default(), Instant::now());
+        let mut most_spooled = 0;
+        loop {
+            interrupt.check()?;
+            let figures = self.figures()?;
+            most_spooled = most_spooled.max(figures.spooled);
+            screen.progress(&format!("{figures}{}", self.outage));
+            if self.outage.advance(figures.read, screen) || figures != last {
+                (last, moved) = (figures, Instant::now());
+            }
+            if let Some(status) = self.producer.wait(Duration::ZERO)? {
+                ensure!(
+                    status.success(),
+                    "headwater ended with {status}: {}",
+                    self.last_words()
+                );
+                break;
+            }
+            if self.outage.is_over() && self.has_all(&figures) {
+                break;
+            }
+            if moved.elapsed() > STALL {
+                screen.cross(&format!(
+                    "nothing moves for {} s; headwater said last: {}",
+                    STALL.as_secs(),
+                    self.last_words()
+                ));
+                break;
+            }
+            thread::sleep(REFRESH);
+        }
+        screen.tick(&format!(
+            "{last}, at most {most_spooled} in the spool at once"
+        ));
+        Ok(())
+    }
+
+    /// Ends headwater as systemd would, if it has not ended by itself.
+    fn end(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
+        let status = match self.producer.wait(Duration::ZERO)? {
+            Some(status) => status,
+            None => self.producer.stop(END)?.with_context(|| {
+                format!(
+                    "headwater does not end within {} s of SIGTERM",
+                    END.as_secs()
+                )
+            })?,
+        };
+        ensure!(
+            status.success(),
+            "headwater ended with {status}: {}",
+            self.last_words()
+        );
+        screen.tick(&format!("headwater has ended: {}", self.last_words()));
+        Ok(())
+    }
+
+    /// Says what became of every post.
+    fn count(&mut self, screen: &mut Screen) -> anyhow::Result<bool> {
+        let metrics = self.board.metrics();
+        let counted = |name: &str| metrics.get(name).copied().unwrap_or_default();
+        let dropped = counted("headwater_spool_dropped_total");
+        let (sent, unseen) = match self.feed.sent() {
+            Some(sent) => (sent, 0),
+            None => (self.believe_producer()?, dropped),
+        };
+        let again = sent.len() - different(&sent);
+        if again > 0 {
+            screen.tick(&format!(
+                "the source itself sent {again} posts again, as sources do: each is one row"
+            ));
+        }
+        self.await_function(&sent, dropped)?;
+        let items = self.aws.all_items(&self.stack.table)?;
+        let tally = Tally::take(&self.aws, &self.stack, &sent, dropped as usize)?;
+        screen.rows(&items, 6);
+        let mut fine = tally.adds_up();
+        for oddity in tally.oddities.iter().take(5) {
+            screen.cross(&format!("this does not fit: {oddity}"));
+        }
+        let read = counted("headwater_read_total");
+        if read != sent.len() as u64 + unseen {
+            screen.cross(&format!(
+                "headwater counted {read} records read; the source sent {}",
+                sent.len()
+            ));
+            fine = false;
+        }
+        if !fine {
+            self.keep_logs(screen);
+        }
+        if tally.dropped > 0 && fine {
+            let Tally {
+                read,
+                stored,
+                dropped,
+                ..
+            } = tally;
+            screen.line(&format!("the spool was too small for the outage, and counted what it dropped: {stored} stored + {dropped} dropped = {read} read"));
+        }
+        screen.line(&tally.to_string());
+        Ok(fine)
+    }
+}
+impl Demo<'_> {
+    fn figures(&self) -> anyhow::Result<Figures> {
+        let metrics = self.board.metrics();
+        let figure = |name: &str| metrics.get(name).copied().unwrap_or_default();
+        Ok(Figures {
+            read: figure("headwater_read_total"),
+            spooled: figure("headwater_spool_waiting_records"),
+            spooled_bytes: figure("headwater_spool_waiting_bytes"),
+            sent: figure("headwater_delivered_total"),
+            dropped: figure("headwater_spool_dropped_total"),
+            stored: self.aws.count_items(&self.stack.table)?,
+        })
+    }
+
+    /// Whether the source has no more, and the table has everything but what was dropped.
+    fn has_all(&self, figures: &Figures) -> bool {
+        let settled = figures.spooled == 0 && figures.sent + figures.dropped >= figures.read;
+        match self.feed.sent() {
+            None => settled && figures.read >= self.options.posts as u64,
+            Some(sent) => {
+                let posts = different(&sent);
+                settled
+                    && posts >= self.options.posts
+                    && figures.read >= sent.len() as u64
+                    && figures.stored + figures.dropped >= posts as u64
+            }
+        }
+    }
+
+    /// What Bluesky sent, only the producer knows: it is what arrived, and the producer's own count must agree.
+    fn believe_producer(&self) -> anyhow::Result<Vec<Sent>> {
+        let records = self.aws.all_records(&self.stack.stream)?;
+        records
+            .iter()
+            .map(|record| Sent::from_jetstream(record))
+            .collect()
+    }
+
+    /// Waits until the function has stored what the stream has.
+    fn await_function(&self, sent: &[Sent], dropped: u64) -> anyhow::Result<()> {
+        let expected = (different(sent) as u64).saturating_sub(dropped);
+        let (mut last, mut moved) = (0, Instant::now());
+        while moved.elapsed() < STALL / 3 {
+            let stored = self.aws.count_items(&self.stack.table)?;
+            if stored >= expected {
+                break;
+            }
+            if stored != last {
+                (last, moved) = (stored, Instant::now());
+            }
+            thread::sleep(REFRESH);
+        }
+        Ok(())
+    }
+
+    fn last_words(&self) -> String {
+        self.producer
+            .said()
+            .pop()
+            .unwrap_or_else(|| "it said nothing".to_owned())
+    }
+
+    /// Leaves what the programs said where it can be read.
+    fn keep_logs(&self, screen: &mut Screen) {
+        let log = format!(
+            "headwater\n{}\n\nMiniStack and the function\n{}",
+            self.producer.said().join("\n"),
+            self.ministack.log()
+        );
+        let kept = target_dir().map(|target| target.join("demo.log"));
+        if let Ok(path) = kept
+            && fs::write(&path, log).is_ok()
+        {
+            screen.line(&format!(
+                "what headwater and MiniStack said: {}",
+                path.display()
+            ));
+        }
+    }
+}
+
+fn different(sent: &[Sent]) -> usize {
+    sent.iter()
+        .map(|sent| sent.id.as_str())
+        .collect::<BTreeSet<_>>()
+        .len()
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            read,
+            spooled,
+            spooled_bytes,
+            sent,
+            dropped,
+            stored,
+        } = self;
+        write!(
+            f,
+            "read {read}  spooled {spooled} ({} KiB)  sent {sent}  stored {stored}",
+            spooled_bytes.div_ceil(1024)
+        )?;
+        if *dropped > 0 {
+            write!(f, "  dropped {dropped}")?;
+        }
+        Ok(())
+    }
+}

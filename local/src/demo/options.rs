@@ -1,0 +1,122 @@
+//! What `cargo demo` takes.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use lexopt::{Arg, Parser, ValueExt};
+
+pub const HELP: &str = "\
+The whole pipeline on this machine: posts about KEYWORD from a simulated X API, the real headwater, a local
+AWS (MiniStack) with the real template.yaml and the real function. The network to AWS fails on the way.
+
+Usage: cargo demo [OPTIONS] [KEYWORD...]
+
+  --posts N              How many posts are read [default: 200]
+  --outage SECONDS       How long the network fails [default: 10]
+  --no-outage            The network does not fail
+  --spool-size SIZE      The disk queue's size, such as 1MiB; without it, headwater's own default
+  --rate N               Posts a second [default: 20]
+  --source x|jetstream|lines
+                         Where the posts come from [default: x]. jetstream is Bluesky's: real posts, no
+                         account needed
+  --offline              For jetstream: a simulated server, in the place of Bluesky's
+  --headwater COMMAND    Runs another headwater, such as 'qemu-arm-static target/.../headwater'
+  -h, --help
+";
+
+/// What the user asked for.
+#[derive(Debug)]
+pub struct Options {
+    pub keyword: String,
+    pub posts: usize,
+    pub outage: Option<Duration>,
+    pub spool_size: Option<OsString>,
+    /// The time from one post to the next.
+    pub pace: Duration,
+    pub source: Source,
+    /// The command in the place of the program built here.
+    pub headwater: Option<Vec<OsString>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    X,
+    Lines,
+    Jetstream { offline: bool },
+}
+
+/// Reads the arguments after the program's name; `None` if they ask for help.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<Options>> {
+    let mut options = Options {
+        keyword: String::new(),
+        posts: 200,
+        outage: Some(Duration::from_secs(10)),
+        spool_size: None,
+        pace: Duration::from_millis(50),
+        source: Source::X,
+        headwater: None,
+    };
+    let (mut words, mut offline) = (Vec::new(), false);
+    let mut parser = Parser::from_args(args);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            Arg::Long("posts") => {
+                options.posts = parser.value()?.parse()?;
+                ensure!(options.posts > 0, "--posts takes a number from 1 on");
+            }
+            Arg::Long("outage") => {
+                options.outage = Some(Duration::from_secs(parser.value()?.parse()?));
+            }
+            Arg::Long("no-outage") => options.outage = None,
+            Arg::Long("spool-size") => options.spool_size = Some(parser.value()?),
+            Arg::Long("rate") => {
+                let rate: f64 = parser.value()?.parse()?;
+                ensure!(rate > 0.0, "--rate takes a number of posts a second");
+                options.pace =
+                    Duration::try_from_secs_f64(1.0 / rate).context("--rate is too small")?;
+            }
+            Arg::Long("source") => {
+                options.source = match parser.value()?.string()?.as_str() {
+                    "x" => Source::X,
+                    "lines" => Source::Lines,
+                    "jetstream" => Source::Jetstream { offline: false },
+                    other => bail!("there is no source '{other}': x, jetstream or lines"),
+                };
+            }
+            Arg::Long("offline") => offline = true,
+            Arg::Long("headwater") => {
+                let command = parser.value()?.string()?;
+                options.headwater = Some(command.split_whitespace().map(absolute).collect());
+            }
+            Arg::Value(word) => words.push(word.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if let Source::Jetstream {
+        offline: offline_too,
+    } = &mut options.source
+    {
+        *offline_too = offline;
+    } else {
+        ensure!(
+            !offline,
+            "--offline goes with --source jetstream; the others need no network"
+        );
+    }
+    options.keyword = if words.is_empty() {
+        "pizza".to_owned()
+    } else {
+        words.join(" ")
+    };
+    Ok(Some(options))
+}
+
+/// A word of a command that runs in another folder: what is a file here is the same file there.
+fn absolute(word: &str) -> OsString {
+    match std::path::absolute(word) {
+        Ok(path) if path.is_file() => path.into(),
+        _ => word.into(),
+    }
+}

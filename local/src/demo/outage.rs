@@ -1,0 +1,86 @@
+//! The network's failure in the middle of it all.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use local::ministack::MiniStack;
+use local::network::Network;
+
+use super::screen::Screen;
+
+/// The way to AWS, and when it fails.
+#[derive(Debug)]
+pub struct Outage {
+    network: Network,
+    length: Duration,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It fails once so many records were read.
+    Ahead(u64),
+    Until(Instant),
+    Over,
+}
+
+impl Outage {
+    /// A way to `ministack` which fails for `length`, if at all, once a quarter of `posts` were read.
+    pub fn new(
+        ministack: &MiniStack,
+        length: Option<Duration>,
+        posts: usize,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            network: Network::to(ministack.address())?,
+            length: length.unwrap_or_default(),
+            phase: match length {
+                Some(_) => Phase::Ahead(posts as u64 / 4),
+                None => Phase::Over,
+            },
+        })
+    }
+
+    /// The way in, for AWS_ENDPOINT_URL_KINESIS.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.network.address())
+    }
+
+    /// Whether the network will not fail any more.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Fails, or comes back, when it is time; true if it did.
+    pub fn advance(&mut self, read: u64, screen: &mut Screen) -> bool {
+        match self.phase {
+            Phase::Ahead(at) if read >= at => {
+                self.network.cut();
+                self.phase = Phase::Until(Instant::now() + self.length);
+                screen.cross(&format!(
+                    "the network to AWS fails, for {} s",
+                    self.length.as_secs()
+                ));
+            }
+            Phase::Until(end) if Instant::now() >= end => {
+                self.network.restore();
+                self.phase = Phase::Over;
+                screen.tick("the network is back");
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.phase {
+            Phase::Until(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                write!(f, "  (no network for another {} s)", left.as_secs() + 1)
+            }
+            _ => Ok(()),
+        }
+    }
+}

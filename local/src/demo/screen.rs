@@ -1,0 +1,129 @@
+//! What the user sees: steps with ticks, one line that moves while posts travel, and the newest rows.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How often the moving line is printed anew where nothing can move.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The longest text of a row, in characters.
+const ROW_CHARS: usize = 70;
+
+/// Standard output.
+#[derive(Debug)]
+pub struct Screen {
+    terminal: bool,
+    colors: bool,
+    /// When a line was printed last in the place of the moving one.
+    printed: Option<Instant>,
+}
+
+impl Screen {
+    pub fn new() -> Self {
+        let terminal = io::stdout().is_terminal();
+        let colors = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            terminal,
+            colors,
+            printed: None,
+        }
+    }
+
+    /// Says what is being done, does it, and says what came of it.
+    pub fn step<T>(
+        &mut self,
+        doing: &str,
+        work: impl FnOnce() -> anyhow::Result<(T, String)>,
+    ) -> anyhow::Result<T> {
+        if self.terminal {
+            print!("… {doing}");
+            let _ = io::stdout().flush();
+        }
+        let result = work();
+        self.clear();
+        let (value, done) = result?;
+        self.tick(&done);
+        Ok(value)
+    }
+
+    /// A line that says something is done.
+    pub fn tick(&mut self, done: &str) {
+        self.clear();
+        let tick = if self.colors {
+            "\x1b[32m✓\x1b[0m"
+        } else {
+            "✓"
+        };
+        println!("{tick} {done}");
+        self.printed = None;
+    }
+
+    /// A line that says something broke, on purpose.
+    pub fn cross(&mut self, broken: &str) {
+        self.clear();
+        let cross = if self.colors {
+            "\x1b[31m✗\x1b[0m"
+        } else {
+            "✗"
+        };
+        println!("{cross} {broken}");
+        self.printed = None;
+    }
+
+    /// The line that moves.
+    pub fn progress(&mut self, line: &str) {
+        if self.terminal {
+            print!("\r\x1b[K  {line}");
+            let _ = io::stdout().flush();
+        } else if self.printed.is_none_or(|at| at.elapsed() >= PLAIN_INTERVAL) {
+            println!("  {line}");
+            self.printed = Some(Instant::now());
+        }
+    }
+
+    /// A line like any other.
+    pub fn line(&mut self, line: &str) {
+        self.clear();
+        println!("{line}");
+    }
+
+    /// The newest rows of the table, oldest first.
+    pub fn rows(&mut self, items: &[Value], count: usize) {
+        let field = |item: &'_ Value, name: &str| -> String {
+            item[name]["S"].as_str().unwrap_or_default().to_owned()
+        };
+        let mut rows: Vec<_> = items
+            .iter()
+            .map(|item| ["Timestamp", "Username", "Message"].map(|name| field(item, name)))
+            .collect();
+        rows.sort();
+        let newest = &rows[rows.len().saturating_sub(count)..];
+        let width = newest.iter().map(|[_, name, _]| name.chars().count()).max();
+        let width = width.unwrap_or_default().max("Username".len());
+        self.line(&format!(
+            "\n  {:<24}  {:<width$}  {}",
+            "Timestamp", "Username", "Message"
+        ));
+        for [timestamp, username, message] in newest {
+            let message = one_line(message);
+            println!("  {timestamp:<24}  {username:<width$}  {message}");
+        }
+        println!();
+    }
+
+    fn clear(&self) {
+        if self.terminal {
+            print!("\r\x1b[K");
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let text = text.replace(char::is_control, " ").replace('\u{2028}', " ");
+    match text.char_indices().nth(ROW_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

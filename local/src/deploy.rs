@@ -1,0 +1,99 @@
+//! Deploys the real `template.yaml` with the real function, the way a user does to AWS.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use aws_credential_types::Credentials;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use crate::aws::Aws;
+use crate::binaries::workspace;
+
+const BUCKET: &str = "headwater-functions";
+const KEY: &str = "index.zip";
+
+/// How long a stack may take; usually it takes a second.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What the template made.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// The stream the producer puts to.
+    pub stream: String,
+    /// The table the function stores in.
+    pub table: String,
+    /// The URL of the queue for what cannot be stored.
+    pub failure_queue: String,
+    /// The identity of the producer.
+    pub producer: String,
+    /// Where all of it is.
+    pub region: String,
+}
+
+/// Uploads `function`, the `bootstrap` program, zipped.
+pub fn upload(aws: &Aws, function: &Path) -> anyhow::Result<()> {
+    let program =
+        fs::read(function).with_context(|| format!("{} cannot be read", function.display()))?;
+    aws.s3_put(BUCKET, KEY, &zip(&program)?)
+        .context("the function cannot be uploaded")
+}
+
+/// Creates the stack called `name` from `template.yaml`, with the function uploaded before, and waits until it stands.
+pub fn deploy(aws: &Aws, name: &str) -> anyhow::Result<Stack> {
+    let template = workspace().join("template.yaml");
+    let template = fs::read_to_string(&template)
+        .with_context(|| format!("{} cannot be read", template.display()))?;
+    let parameters = [("LambdaS3BucketName", BUCKET), ("LambdaZipfileName", KEY)];
+    aws.create_stack(name, &template, &parameters)
+        .context("template.yaml is refused")?;
+    let deadline = Instant::now() + CREATE_TIMEOUT;
+    loop {
+        let state = aws.describe_stack(name)?;
+        match state.status.as_str() {
+            "CREATE_COMPLETE" => {
+                let output = |key: &str| {
+                    let value = state.outputs.get(key).cloned();
+                    value.with_context(|| format!("template.yaml has no output {key}"))
+                };
+                return Ok(Stack {
+                    stream: output("KinesisStreamName")?,
+                    table: output("TableName")?,
+                    failure_queue: output("FailureQueueUrl")?,
+                    producer: output("ProducerUserName")?,
+                    region: output("Region")?,
+                });
+            }
+            "CREATE_IN_PROGRESS" if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            status => bail!(
+                "template.yaml cannot be deployed: {status} {}",
+                state.reason
+            ),
+        }
+    }
+}
+
+impl Stack {
+    /// A new access key for the producer, as `aws iam create-access-key` makes it.
+    pub fn producer_key(&self, aws: &Aws) -> anyhow::Result<Credentials> {
+        aws.create_access_key(&self.producer)
+            .context("the producer gets no access key")
+    }
+}
+
+/// A zip file with the function in it, not compressed: it travels no further than this machine.
+fn zip(program: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::with_capacity(program.len() + 1024)));
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .unix_permissions(0o755);
+    zip.start_file("bootstrap", options)?;
+    zip.write_all(program)?;
+    Ok(zip.finish()?.into_inner())
+}

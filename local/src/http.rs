@@ -1,0 +1,202 @@
+//! HTTP/1.1 as the simulated servers and the misbehaving network see it: messages read whole, answers written plainly.
+
+use std::io::{self, BufRead, Read, Write};
+
+/// The longest head of a message, in bytes.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// A request, read whole.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Such as `GET`.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Names in the sender's case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body as decoded.
+    pub body: Vec<u8>,
+    /// The head as it came, up to and with the empty line.
+    pub head: Vec<u8>,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Such as 200.
+    pub status: u16,
+    /// Names in the sender's case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body as decoded.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The next request of a connection; `None` if its peer closed it instead.
+    pub fn read(from: &mut impl BufRead) -> io::Result<Option<Self>> {
+        let Some(head) = read_head(from)? else {
+            return Ok(None);
+        };
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Request::new(&mut headers);
+        parsed.parse(&head).map_err(io::Error::other)?;
+        let (method, target) = (
+            parsed.method.unwrap_or_default().to_owned(),
+            parsed.path.unwrap_or_default().to_owned(),
+        );
+        let headers = owned(parsed.headers);
+        let body = read_body(from, &headers)?;
+        Ok(Some(Self {
+            method,
+            target,
+            headers,
+            body,
+            head,
+        }))
+    }
+
+    /// The header called `name`, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+
+    /// The target without its query.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The part of the query called `name`, its percent signs decoded.
+    pub fn query(&self, name: &str) -> Option<String> {
+        let (_, query) = self.target.split_once('?')?;
+        query.split('&').find_map(|part| {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            (key == name).then(|| {
+                percent_encoding::percent_decode_str(value)
+                    .decode_utf8_lossy()
+                    .into_owned()
+            })
+        })
+    }
+}
+
+impl Answer {
+    /// The next answer of a connection; an error if it was closed instead.
+    pub fn read(from: &mut impl BufRead) -> io::Result<Self> {
+        let head = read_head(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Response::new(&mut headers);
+        parsed.parse(&head).map_err(io::Error::other)?;
+        let status = parsed.code.unwrap_or_default();
+        let headers = owned(parsed.headers);
+        let body = read_body(from, &headers)?;
+        Ok(Self {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// An answer in JSON.
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self {
+            status,
+            headers: vec![(
+                "content-type".to_owned(),
+                "application/json; charset=utf-8".to_owned(),
+            )],
+            body: body.to_string().into_bytes(),
+        }
+    }
+
+    /// The same answer with one header more.
+    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.headers.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The bytes that go over the wire. The length is that of the body as it is now.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("HTTP/1.1 {} -\r\n", self.status).into_bytes();
+        for (name, value) in &self.headers {
+            let framing = ["content-length", "transfer-encoding"];
+            if !framing
+                .iter()
+                .any(|framing| name.eq_ignore_ascii_case(framing))
+            {
+                bytes.extend(format!("{name}: {value}\r\n").bytes());
+            }
+        }
+        bytes.extend(format!("content-length: {}\r\n\r\n", self.body.len()).bytes());
+        bytes.extend(&self.body);
+        bytes
+    }
+
+    /// Writes it whole.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        to.write_all(&self.to_bytes())?;
+        to.flush()
+    }
+}
+
+fn read_head(from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::new();
+    loop {
+        let before = head.len();
+        let read = from
+            .by_ref()
+            .take(MAX_HEAD_BYTES as u64)
+            .read_until(b'\n', &mut head)?;
+        match &head[before..] {
+            [] if before == 0 => return Ok(None),
+            b"\r\n" if before > 0 => return Ok(Some(head)),
+            _ if read == 0 || head.len() > MAX_HEAD_BYTES => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn read_body(from: &mut impl BufRead, headers: &[(String, String)]) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if find(headers, "transfer-encoding").is_some_and(|coding| coding.contains("chunked")) {
+        loop {
+            let mut line = String::new();
+            from.read_line(&mut line)?;
+            let size = u64::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+            take_exactly(from, size, &mut body)?;
+            from.read_line(&mut line)?;
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+    let length = find(headers, "content-length").unwrap_or("0");
+    let length = length.trim().parse().map_err(io::Error::other)?;
+    take_exactly(from, length, &mut body)?;
+    Ok(body)
+}
+
+fn take_exactly(from: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
+    let read = from.by_ref().take(length).read_to_end(body)?;
+    if read as u64 == length {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+fn owned(headers: &[httparse::Header<'_>]) -> Vec<(String, String)> {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    headers
+        .iter()
+        .map(|header| (header.name.to_owned(), text(header.value)))
+        .collect()
+}
+
+fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers
+        .iter()
+        .find(|(header, _)| header.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+}

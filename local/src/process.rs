@@ -1,0 +1,136 @@
+//! Child processes and files that never outlive their parent, however it ends: returned, failed, interrupted, or killed with -9.
+//!
+//! Each has a leash: a shell that reads a pipe whose other end only this process holds. The kernel closes that end when this process is
+//! gone, and the shell cleans up. A child leads a process group of its own, so that its own children go with it.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tempfile::TempDir;
+
+/// Killed with its whole group when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    leash: Child,
+}
+
+impl Process {
+    /// Starts `command` in a process group of its own.
+    pub fn spawn(command: &mut Command) -> anyhow::Result<Self> {
+        let program = command.get_program().to_owned();
+        let mut child = command
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{} cannot be started", program.display()))?;
+        let group = child.id().to_string();
+        match leash(r#"kill -s KILL -- "-$1""#, group.as_ref()) {
+            Ok(leash) => Ok(Self { child, leash }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// The process, for its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Asks the process to end, with SIGTERM.
+    pub fn terminate(&self) {
+        // A process that is gone already has nothing left to do.
+        let _ = kill_process(self.pid(), Signal::TERM);
+    }
+
+    /// Ends the process and its group at once, with SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = kill_process_group(self.pid(), Signal::KILL);
+        let _ = self.child.wait();
+    }
+
+    /// How the process ended, if it did within `at_most`.
+    pub fn wait(&mut self, at_most: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let ended = self.child.try_wait().context("the child is out of reach")?;
+            if ended.is_some() || Instant::now() >= deadline {
+                return Ok(ended);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        let_go(&mut self.leash);
+    }
+}
+
+/// A folder for one run's files, gone with this process however it ends.
+#[derive(Debug)]
+pub struct Scratch {
+    leash: Child,
+    folder: TempDir,
+}
+
+impl Scratch {
+    /// Makes an empty folder in `parent`.
+    pub fn new_in(parent: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("headwater-demo-")
+            .tempdir_in(parent)
+            .with_context(|| format!("{} takes no files", parent.display()))?;
+        // A moment later, so that the processes which use it are gone first.
+        let leash = leash(r#"sleep 1; rm -rf -- "$1""#, folder.path().as_os_str())?;
+        Ok(Self { leash, folder })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let_go(&mut self.leash);
+    }
+}
+
+/// A shell that runs `script`, with `argument` as `$1`, once this process is gone.
+fn leash(script: &str, argument: &OsStr) -> anyhow::Result<Child> {
+    Command::new("/bin/sh")
+        .args(["-c", &format!("read -r done || {{ {script}; }}"), "leash"])
+        .arg(argument)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Out of reach of the terminal's Ctrl-C, which would end it before its work.
+        .process_group(0)
+        .spawn()
+        .context("/bin/sh cannot be started")
+}
+
+/// Ends a leash without its script.
+fn let_go(leash: &mut Child) {
+    if let Some(mut pipe) = leash.stdin.take() {
+        let _ = pipe.write_all(b"done\n");
+    }
+    let _ = leash.wait();
+}

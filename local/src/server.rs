@@ -1,0 +1,99 @@
+//! The listening half of everything simulated here: a port the system chose, a thread for each connection, and an end that leaves none open.
+
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// Serves until dropped, then closes every connection.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    open: Arc<Connections>,
+    ending: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+/// The connections of a server that may still be open.
+#[derive(Debug, Default)]
+pub struct Connections(Mutex<Vec<TcpStream>>);
+
+impl Server {
+    /// Listens on this machine alone, and hands each connection to `serve` in a thread of its own.
+    pub fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let open = Arc::new(Connections::default());
+        let ending = Arc::new(AtomicBool::new(false));
+        let (ours, stopped) = (Arc::clone(&open), Arc::clone(&ending));
+        let serve = Arc::new(serve);
+        let accepting = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::Acquire) {
+                    break;
+                }
+                let Ok(stream) = stream else { continue };
+                // What is small and answered at once must not wait for more.
+                let _ = stream.set_nodelay(true);
+                ours.add(&stream);
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || {
+                    if let Ok(ours) = stream.try_clone() {
+                        serve(ours);
+                    }
+                    // The list of open connections holds the socket too, so letting go of it would not close it.
+                    let _ = stream.shutdown(Shutdown::Both);
+                });
+            }
+        });
+        Ok(Self {
+            address,
+            open,
+            ending,
+            accepting: Some(accepting),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What is connected.
+    pub fn connections(&self) -> &Connections {
+        &self.open
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Release);
+        // The listener notices at its next connection: this one.
+        let _ = TcpStream::connect(self.address);
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+        self.open.close();
+    }
+}
+
+impl Connections {
+    /// Closes all of them.
+    pub fn close(&self) {
+        for stream in self.list().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn add(&self, stream: &TcpStream) {
+        let mut list = self.list();
+        // One whose peer is gone has no address any more.
+        list.retain(|stream| stream.peer_addr().is_ok());
+        list.extend(stream.try_clone());
+    }
+
+    fn list(&self) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,424 @@
+//! A simulated X API v2: tokens, rules and the filtered stream, over a real socket.
+//!
+//! What the stream does is a script: a sequence of [`Event`]s, played at a pace while a client is connected, and waiting while none is. So
+//! duplicates and disorder are posts placed in the script twice or out of order, and trouble is an event between posts. What single
+//! requests are answered, out of the ordinary, is queued with [`XApi::answer_next`].
+
+mod refusal;
+mod rules;
+mod stream;
+mod wire;
+
+use std::collections::VecDeque;
+use std::io::{self, BufReader};
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+pub use refusal::Refusal;
+pub use rules::{MAX_RULE_CHARS, Rule};
+
+use refusal::problem;
+
+use crate::http::{Answer, Request};
+use crate::posts::Post;
+use crate::server::Server;
+
+/// The consumer key that the simulated API knows.
+pub const CONSUMER_KEY: &str = "demo+consumer/key";
+
+/// The secret to it. Both have characters that must be encoded.
+pub const CONSUMER_SECRET: &str = "demo:consumer&secret=";
+
+/// The bearer token, already encoded, as X hands it out.
+const BEARER_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAHeadwater%2BDemo%3Dtoken%2F1";
+
+const WINDOW: Duration = Duration::from_secs(15 * 60);
+const MAX_RULES: usize = 1000;
+
+/// RFC 3986: everything else is encoded.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// How the simulated API behaves throughout.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The time between two events of the script.
+    pub pace: Duration,
+    /// The time between two keep-alives.
+    pub keep_alive: Duration,
+    /// Writes at most so many bytes at once: small numbers split characters and lines.
+    pub write_bytes: usize,
+    /// Connections in 15 minutes.
+    pub connect_limit: usize,
+    /// Uses the field names X is moving to.
+    pub renamed: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            pace: Duration::ZERO,
+            keep_alive: Duration::from_secs(20),
+            write_bytes: usize::MAX,
+            connect_limit: 50,
+            renamed: false,
+        }
+    }
+}
+
+/// One step of the stream's script.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A post, sent if a rule matches it.
+    Post(Post),
+    /// Ends the connection after whole lines.
+    Disconnect,
+    /// Ends the connection in the middle of the next post, which comes again, whole, on the next connection.
+    CutHalfway,
+    /// Says `operational-disconnect` in the stream, then ends the connection.
+    OperationalDisconnect,
+    /// Sends nothing more, not even keep-alives, and leaves the connection open.
+    GoSilent,
+    /// Any other line, such as a message of a type yet unknown. Without its line end.
+    Line(String),
+}
+
+/// What can be asked of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /oauth2/token`
+    Token,
+    /// `/2/tweets/search/stream/rules`
+    Rules,
+    /// `GET /2/tweets/search/stream`
+    Stream,
+}
+
+/// The simulated API. Ends, with every connection, when dropped.
+#[derive(Debug)]
+pub struct XApi {
+    server: Server,
+    api: Arc<Api>,
+}
+
+#[derive(Debug)]
+struct Api {
+    settings: Settings,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    script: VecDeque<Event>,
+    refusals: Vec<(Endpoint, Refusal)>,
+    rules: Vec<Rule>,
+    rules_made: u64,
+    /// The number of the open stream; there is at most one.
+    streaming: Option<u64>,
+    connects: Vec<SystemTime>,
+    sent: Vec<Post>,
+    requests: Vec<(String, String)>,
+}
+
+impl XApi {
+    /// Serves with an empty script.
+    pub fn start(settings: Settings) -> io::Result<Self> {
+        let api = Arc::new(Api {
+            settings,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let serving = Arc::clone(&api);
+        let server = Server::start(move |stream| {
+            // A client that goes away is no matter of the server's.
+            let _ = serving.serve(&stream);
+        })?;
+        Ok(Self { server, api })
+    }
+
+    /// For X_API_URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Appends to the script.
+    pub fn play(&self, events: impl IntoIterator<Item = Event>) {
+        self.api.state().script.extend(events);
+        self.api.changed.notify_all();
+    }
+
+    /// Answers the next request to `endpoint` that no earlier refusal answers.
+    pub fn answer_next(&self, endpoint: Endpoint, refusal: Refusal) {
+        self.api.state().refusals.push((endpoint, refusal));
+    }
+
+    /// Adds a rule, as another program of the same account may have.
+    pub fn add_rule(&self, value: &str, tag: Option<&str>) -> Result<(), String> {
+        let mut state = self.api.state();
+        state.add_rule(value, tag.map(str::to_owned))
+    }
+
+    /// Loses all rules.
+    pub fn forget_rules(&self) {
+        self.api.state().rules.clear();
+    }
+
+    /// Whether the stream is open to somebody.
+    pub fn is_streaming(&self) -> bool {
+        self.api.state().streaming.is_some()
+    }
+
+    /// The rules the server keeps.
+    pub fn rules(&self) -> Vec<Rule> {
+        self.api.state().rules.clone()
+    }
+
+    /// The posts sent whole, in order, each as often as it was sent.
+    pub fn sent(&self) -> Vec<Post> {
+        self.api.state().sent.clone()
+    }
+
+    /// How many posts were sent whole.
+    pub fn sent_count(&self) -> usize {
+        self.api.state().sent.len()
+    }
+
+    /// When the stream was asked for, refused or not.
+    pub fn connects(&self) -> Vec<SystemTime> {
+        self.api.state().connects.clone()
+    }
+
+    /// Method and path of every request.
+    pub fn requests(&self) -> Vec<(String, String)> {
+        self.api.state().requests.clone()
+    }
+}
+
+impl Drop for XApi {
+    fn drop(&mut self) {
+        self.api.state().streaming = None;
+        self.api.changed.notify_all();
+    }
+}
+
+impl Api {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, mut stream: &TcpStream) -> io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        while let Some(request) = Request::read(&mut reader)? {
+            let path = request.path().to_owned();
+            let asked = (request.method.clone(), path.clone());
+            self.state().requests.push(asked);
+            let answer = match (request.method.as_str(), path.as_str()) {
+                ("POST", "/oauth2/token") => self.token(&request),
+                ("GET" | "POST", "/2/tweets/search/stream/rules") => self.rules(&request),
+                ("GET", "/2/tweets/search/stream") => match self.connect(&request) {
+                    Ok(number) => return self.stream(number, &request, stream),
+                    Err(answer) => answer,
+                },
+                ("DELETE", "/2/connections/all") => self.end_connections(&request),
+                _ => problem(404, "Not Found Error", json!({})),
+            };
+            answer.write(&mut stream)?;
+        }
+        Ok(())
+    }
+
+    fn token(&self, request: &Request) -> Answer {
+        if let Some(refusal) = self.state().refusal(Endpoint::Token) {
+            return refusal.answer();
+        }
+        let encode = |text| utf8_percent_encode(text, ENCODED);
+        let pair = format!("{}:{}", encode(CONSUMER_KEY), encode(CONSUMER_SECRET));
+        let expected = format!("Basic {}", BASE64_STANDARD.encode(pair));
+        let is_form = request.header("content-type").is_some_and(|value| {
+            value
+                .to_ascii_lowercase()
+                .starts_with("application/x-www-form-urlencoded")
+        });
+        let error = |status, code: u32, message, label| {
+            let error = json!({ "code": code, "message": message, "label": label });
+            Answer::json(status, &json!({ "errors": [error] }))
+        };
+        if request.header("authorization") != Some(expected.as_str()) {
+            let message = "Unable to verify your credentials";
+            return error(403, 99, message, "authenticity_token_error");
+        }
+        if !is_form || request.body != b"grant_type=client_credentials" {
+            let message = "Missing required parameter: grant_type";
+            return error(403, 170, message, "forbidden_missing_parameter");
+        }
+        let token = json!({ "token_type": "bearer", "access_token": BEARER_TOKEN });
+        Answer::json(200, &token)
+    }
+
+    fn rules(&self, request: &Request) -> Answer {
+        let mut state = self.state();
+        if let Some(refusal) = state.refusal(Endpoint::Rules) {
+            return refusal.answer();
+        }
+        if !authorized(request) {
+            return Refusal::Unauthorized.answer();
+        }
+        if request.method == "GET" {
+            return Answer::json(200, &state.list_rules());
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        if let Some(ids) = body["delete"]["ids"].as_array() {
+            return Answer::json(200, &state.delete_rules(ids));
+        }
+        match body["add"].as_array() {
+            Some(rules) => state.add_rules(rules),
+            None => problem(400, "Invalid Request", json!({})),
+        }
+    }
+
+    /// Takes the one place there is, or says why not.
+    fn connect(&self, request: &Request) -> Result<u64, Answer> {
+        let mut state = self.state();
+        let now = SystemTime::now();
+        state.connects.push(now);
+        let recent = |at: &&SystemTime| now.duration_since(**at).is_ok_and(|age| age < WINDOW);
+        let used = state.connects.iter().filter(recent).count();
+        if let Some(refusal) = state.refusal(Endpoint::Stream) {
+            return Err(refusal.answer());
+        }
+        if !authorized(request) {
+            return Err(Refusal::Unauthorized.answer());
+        }
+        if used > self.settings.connect_limit {
+            return Err(Refusal::RateLimited(now + WINDOW).answer());
+        }
+        if state.rules.is_empty() {
+            let title = "You must define rules to connect to the stream";
+            return Err(problem(
+                409,
+                "ConnectionException",
+                json!({ "detail": title, "connection_issue": "RuleConfigurationIssue" }),
+            ));
+        }
+        if state.streaming.is_some() {
+            return Err(Refusal::TooManyConnections.answer());
+        }
+        let number = state.connects.len() as u64;
+        state.streaming = Some(number);
+        Ok(number)
+    }
+
+    fn end_connections(&self, request: &Request) -> Answer {
+        if !authorized(request) {
+            return Refusal::Unauthorized.answer();
+        }
+        let ended = self.state().streaming.take();
+        self.changed.notify_all();
+        let counts = json!({ "successful_kills": u8::from(ended.is_some()), "failed_kills": 0 });
+        Answer::json(200, &json!({ "data": counts }))
+    }
+}
+
+impl State {
+    fn refusal(&mut self, endpoint: Endpoint) -> Option<Refusal> {
+        let at = self.refusals.iter().position(|(of, _)| *of == endpoint)?;
+        Some(self.refusals.remove(at).1)
+    }
+
+    fn add_rule(&mut self, value: &str, tag: Option<String>) -> Result<(), String> {
+        let id = format!("{}", 1_273_028_376_882_589_696 + self.rules_made);
+        self.rules.push(Rule::parse(id, value, tag)?);
+        self.rules_made += 1;
+        Ok(())
+    }
+
+    fn list_rules(&self) -> Value {
+        let rules: Vec<_> = self.rules.iter().map(rule_json).collect();
+        let mut list = json!({ "meta": { "sent": sent_now(), "result_count": rules.len() } });
+        if !rules.is_empty() {
+            list["data"] = json!(rules);
+        }
+        list
+    }
+
+    fn delete_rules(&mut self, ids: &[Value]) -> Value {
+        let before = self.rules.len();
+        self.rules
+            .retain(|rule| !ids.iter().any(|id| id == &rule.id));
+        let deleted = before - self.rules.len();
+        let summary = json!({ "deleted": deleted, "not_deleted": ids.len() - deleted });
+        json!({ "meta": { "sent": sent_now(), "summary": summary } })
+    }
+
+    fn add_rules(&mut self, rules: &[Value]) -> Answer {
+        let (mut data, mut errors, mut invalid) = (Vec::new(), Vec::new(), 0);
+        for rule in rules {
+            let value = rule["value"].as_str().unwrap_or_default();
+            if let Some(same) = self.rules.iter().find(|kept| kept.value == value) {
+                errors.push(json!({
+                    "value": value,
+                    "id": same.id,
+                    "title": "DuplicateRule",
+                    "type": "https://api.twitter.com/2/problems/duplicate-rules",
+                }));
+            } else if self.rules.len() >= MAX_RULES {
+                errors.push(json!({ "value": value, "title": "RulesCapExceeded" }));
+            } else if let Err(detail) =
+                self.add_rule(value, rule["tag"].as_str().map(str::to_owned))
+            {
+                invalid += 1;
+                errors.push(json!({
+                    "value": value,
+                    "details": [detail],
+                    "title": "UnprocessableEntity",
+                    "type": "https://api.twitter.com/2/problems/invalid-rules",
+                }));
+            } else {
+                data.extend(self.rules.last().map(rule_json));
+            }
+        }
+        let summary = json!({
+            "created": data.len(),
+            "not_created": errors.len(),
+            "valid": rules.len() - invalid,
+            "invalid": invalid,
+        });
+        let status = if data.is_empty() { 200 } else { 201 };
+        let mut answer = json!({ "meta": { "sent": sent_now(), "summary": summary } });
+        if !data.is_empty() {
+            answer["data"] = json!(data);
+        }
+        if !errors.is_empty() {
+            answer["errors"] = json!(errors);
+        }
+        Answer::json(status, &answer)
+    }
+}
+
+fn authorized(request: &Request) -> bool {
+    let token = request
+        .header("authorization")
+        .and_then(|value| value.strip_prefix("Bearer "));
+    token == Some(BEARER_TOKEN)
+}
+
+fn rule_json(rule: &Rule) -> Value {
+    match &rule.tag {
+        Some(tag) => json!({ "id": rule.id, "value": rule.value, "tag": tag }),
+        None => json!({ "id": rule.id, "value": rule.value }),
+    }
+}
+
+fn sent_now() -> String {
+    wire::iso_8601(SystemTime::now())
+}
