@@ -139,12 +139,9 @@ fn sign_calls(calls: usize, records: usize) {
         "bench",
     );
     let endpoint = Endpoint::parse("https://kinesis.eu-west-1.amazonaws.com", false);
-    let mut signer = Signer::new(
-        &endpoint.expect("an endpoint"),
-        "eu-west-1",
-        "kinesis",
-        "application/x-amz-json-1.1",
-    );
+    let endpoint = endpoint.expect("an endpoint");
+    let json = "application/x-amz-json-1.1";
+    let mut signer = Signer::new(&endpoint, "eu-west-1", "kinesis", json);
     for second in 0..calls {
         let time = UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second as u64 % 3600);
         let signature = signer.sign(Some(call.target()), black_box(body), &credentials, time);

@@ -7,6 +7,7 @@
 //!   in the blocks after them, under a `durable vblk` that still does not vouch for them.
 
 use std::io;
+use std::ops::Range;
 
 use super::Seq;
 use super::block::{BLOCK, Cursor, Vblk};
@@ -29,6 +30,9 @@ pub struct Card {
     pub tail: Vblk,
     /// The synced CURSOR needs nothing below this block.
     pub floor: Vblk,
+    /// Below this number, records may be whole in one of two copies only: until they are let go, `durable vblk` does not pass them,
+    /// so that the next opening knows.
+    untangled_at: Seq,
     /// Bytes written since it was opened.
     pub written_bytes: u64,
     stamp: Stamp,
@@ -38,7 +42,7 @@ pub struct Card {
 
 impl Card {
     /// Goes on at block `tail` of `ring`. What is synced needs nothing below `floor`.
-    pub fn new(ring: Ring, stamp: Stamp, tail: Vblk, floor: Vblk) -> Self {
+    pub fn new(ring: Ring, stamp: Stamp, tail: Vblk, floor: Vblk, untangled_at: Seq) -> Self {
         Self {
             stamp: Stamp {
                 salt: ring.spec().salt,
@@ -47,6 +51,7 @@ impl Card {
             ring,
             tail,
             floor,
+            untangled_at,
             written_bytes: 0,
             builder: Builder::new(tail, 0),
             batch: Vec::with_capacity(WRITE * BLOCK),
@@ -101,7 +106,9 @@ impl Card {
             .durable_vblk
             .max(self.tail - MAX_BATCH.min(self.tail));
         self.ring.forget(from, self.tail - from);
-        self.stamp.durable_vblk = self.tail;
+        if self.stamp.ack_seq >= self.untangled_at {
+            self.stamp.durable_vblk = self.tail;
+        }
         Ok(())
     }
 
@@ -148,12 +155,18 @@ pub fn locate(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Vblk {
     low
 }
 
-/// A block from `from` on where a batch begins that was written again, and holds record `seq`: to look for where it was lost first.
-pub fn second_copy(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Option<Vblk> {
+/// The whole blocks around `vblk` and the numbers of the records that start in each: a batch that failed is written again behind
+/// itself, so that one copy of a record may be whole where the other is not.
+pub fn starts_around(
+    ring: &Ring,
+    vblk: Vblk,
+    tail: Vblk,
+) -> impl Iterator<Item = (Vblk, Range<Seq>)> {
     let mut bytes = [0; BLOCK];
-    (from..tail.min(from + UNSYNCED)).find(|vblk| {
-        ring.load(*vblk, &mut bytes)
-            .is_some_and(|block| block.header.first_seq <= seq)
+    let around = vblk.saturating_sub(UNSYNCED)..tail.min(vblk + UNSYNCED);
+    around.filter_map(move |vblk| {
+        let block = ring.load(vblk, &mut bytes)?;
+        Some((vblk, block.header.first_seq..block.after_starts()))
     })
 }
 
@@ -161,7 +174,7 @@ pub fn second_copy(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Option<Vblk
 /// blocks that follow each other.
 pub fn skipped_between(ring: &Ring, from: Vblk, end: Vblk, head: Seq, to: Seq) -> u64 {
     let mut bytes = [0; BLOCK];
-    let mut expected = None;
+    let mut expected = Some(head);
     let mut skipped = 0;
     for vblk in from..=end {
         let block = ring.load(vblk, &mut bytes);
