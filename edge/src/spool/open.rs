@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use log::{info, warn};
+use log::warn;
 
 use super::attach::{Committer, Disk, RETRY, floor_of, oldest_needed};
 use super::block::BLOCK;
@@ -94,7 +94,6 @@ impl Spool {
         };
         let stage = make_stage(&*stage_slot, spec, stamp, &mut ledger, &old_stage, claim)?;
         let found = words(&ledger, view.as_ref());
-        info!("{}: {found}", options.card.display());
         let mut state = State {
             schedule: Schedule {
                 not_before: match disk {
@@ -381,7 +380,7 @@ fn words(ledger: &Ledger, card: Option<&CardView>) -> String {
         .saturating_sub(ledger.head)
         .min(waiting);
     match (waiting, card) {
-        (0, None) => "new, or without its file".to_owned(),
+        (0, None) => "there is no file to use yet".to_owned(),
         (0, Some(_)) => "nothing waits".to_owned(),
         _ => format!("{waiting} records wait, {on_card} of them on the card"),
     }
