@@ -183,6 +183,9 @@ fn joined(left: char, right: char) -> bool {
 }
 
 fn is_word(char: char) -> bool {
+    if char.is_ascii() {
+        return char.is_ascii_alphanumeric() || char == '_';
+    }
     // Accents and the signs that join Indic letters are parts of the letter before them, though no
     // letters themselves.
     let is_mark = matches!(
@@ -199,7 +202,7 @@ fn is_word(char: char) -> bool {
                 | '\u{ccd}'
                 | '\u{d4d}'
     );
-    char.is_alphanumeric() || char == '_' || is_mark
+    char.is_alphanumeric() || is_mark
 }
 
 /// Letters of the scripts that are written without spaces, or glue particles to their words.

@@ -115,7 +115,7 @@ impl Spool {
         };
         let storage = committer.slot.create(len, &go_on).map_err(io_error)?;
         let ring = Ring::format(storage.clone(), spec)?;
-        let mut card = Card::new(ring, committer.stamp, 0, 0, 0);
+        let mut card = Card::new(ring, committer.stamp);
         let known = {
             let state = self.lock();
             let mut cursor = state.ledger.cursor.clone();
@@ -161,10 +161,6 @@ impl Spool {
         if before.is_some_and(|before| before != ring.spec()) || !not_after_us {
             return Err(other());
         }
-        let stamp = Stamp {
-            durable_vblk: found.durable_vblk,
-            ..ours
-        };
         let (head, card_next, mut known) = {
             let state = self.lock();
             let ledger = &state.ledger;
@@ -177,14 +173,14 @@ impl Spool {
         let oldest = oldest_needed(&ring, &found, head, card_next);
         known.oldest = known.oldest.min(oldest);
         let floor = floor_of(&ring, found.tail, oldest);
-        let card = Card::new(ring, stamp, found.tail, floor, untangled_at(&found));
+        let card = Card::resume(ring, ours, &found, floor);
         let view = CardView {
             ring: card.ring.clone(),
             generation: 0,
             oldest,
             tail: card.tail,
             unsynced: found.durable_vblk..found.tail,
-            untangled_at: untangled_at(&found),
+            untangled_at: found.untangled_at(),
         };
         self.install(committer, card, view, known);
         Ok(())
@@ -216,15 +212,10 @@ pub(super) fn oldest_needed(ring: &Ring, found: &Found, head: Seq, card_next: Se
     }
     let window = found.tail.saturating_sub(ring.blocks());
     let oldest = locate(ring, window, found.tail, head);
-    match head < untangled_at(found) {
+    match head < found.untangled_at() {
         true => oldest.min(found.durable_vblk.max(window)),
         false => oldest,
     }
-}
-
-/// See [`CardView::untangled_at`].
-pub(super) fn untangled_at(found: &Found) -> Seq {
-    if found.tangled { found.next } else { 0 }
 }
 
 /// Which blocks a synced CURSOR allows to overwrite is not known any more: none, then, on a ring that was once around.

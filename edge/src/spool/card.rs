@@ -12,7 +12,7 @@ use std::ops::Range;
 use super::Seq;
 use super::block::{BLOCK, Cursor, Vblk};
 use super::pack::{Builder, Encoded, RecordCrc, Stamp};
-use super::recover::UNSYNCED;
+use super::recover::{Found, UNSYNCED};
 use super::ring::Ring;
 
 /// Most blocks of one batch: two attempts stay within what recovery expects unsynced.
@@ -30,8 +30,10 @@ pub struct Card {
     pub tail: Vblk,
     /// The synced CURSOR needs nothing below this block.
     pub floor: Vblk,
-    /// Below this number, records may be whole in one of two copies only: until they are let go, `durable vblk` does not pass them,
-    /// so that the next opening knows.
+    /// Below this number there may be records in blocks that were not synced. Until synced ones have them all, `durable vblk` stays
+    /// behind: an opening that found fewer would give their numbers out again.
+    reached: Seq,
+    /// See [`Found::untangled_at`]: `durable vblk` stays behind until then too, so that the next opening finds what this one did.
     untangled_at: Seq,
     /// Bytes written since it was opened.
     pub written_bytes: u64,
@@ -41,20 +43,36 @@ pub struct Card {
 }
 
 impl Card {
-    /// Goes on at block `tail` of `ring`. What is synced needs nothing below `floor`.
-    pub fn new(ring: Ring, stamp: Stamp, tail: Vblk, floor: Vblk, untangled_at: Seq) -> Self {
+    /// Begins with block 0 of a ring without any.
+    pub fn new(ring: Ring, stamp: Stamp) -> Self {
         Self {
             stamp: Stamp {
                 salt: ring.spec().salt,
                 ..stamp
             },
             ring,
-            tail,
-            floor,
-            untangled_at,
+            tail: 0,
+            floor: 0,
+            reached: 0,
+            untangled_at: 0,
             written_bytes: 0,
-            builder: Builder::new(tail, 0),
+            builder: Builder::new(0, 0),
             batch: Vec::with_capacity(WRITE * BLOCK),
+        }
+    }
+
+    /// Goes on behind what was found. What is synced needs nothing below `floor`.
+    pub fn resume(ring: Ring, stamp: Stamp, found: &Found, floor: Vblk) -> Self {
+        let stamp = Stamp {
+            durable_vblk: found.durable_vblk,
+            ..stamp
+        };
+        Self {
+            tail: found.tail,
+            floor,
+            reached: found.next,
+            untangled_at: found.untangled_at(),
+            ..Self::new(ring, stamp)
         }
     }
 
@@ -83,6 +101,7 @@ impl Card {
     /// Adds a record to the batch.
     pub fn put(&mut self, seq: Seq, record: &Encoded<'_>) -> io::Result<()> {
         let crc = RecordCrc::of(seq, record);
+        self.reached = self.reached.max(seq + 1);
         let mut done = 0;
         loop {
             done = self.builder.push(seq, record, crc, done, 0);
@@ -106,7 +125,7 @@ impl Card {
             .durable_vblk
             .max(self.tail - MAX_BATCH.min(self.tail));
         self.ring.forget(from, self.tail - from);
-        if self.stamp.ack_seq >= self.untangled_at {
+        if self.stamp.ack_seq >= self.untangled_at && cursor.card_next >= self.reached {
             self.stamp.durable_vblk = self.tail;
         }
         Ok(())

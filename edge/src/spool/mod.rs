@@ -222,7 +222,7 @@ struct CardView {
     tail: Vblk,
     /// Blocks found at opening that may never have been synced.
     unsynced: Range<Vblk>,
-    /// Where those are tangled (see [`recover::Found`]), all of them are needed until everything below this number is let go.
+    /// See [`recover::Found::untangled_at`].
     untangled_at: Seq,
 }
 

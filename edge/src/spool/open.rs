@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use super::attach::{Committer, Disk, RETRY, floor_of, oldest_needed, untangled_at};
+use super::attach::{Committer, Disk, RETRY, floor_of, oldest_needed};
 use super::block::BLOCK;
 use super::card::Card;
 use super::ledger::Ledger;
@@ -295,24 +295,15 @@ fn plan(
         );
     }
     let oldest = oldest_needed(&ring, &found, ledger.head, ledger.cursor.card_next);
-    let stamp = Stamp {
-        durable_vblk: found.durable_vblk,
-        ..stamp
-    };
-    let card = Card::new(
-        ring.clone(),
-        stamp,
-        found.tail,
-        floor_of(&ring, found.tail, oldest),
-        untangled_at(&found),
-    );
+    let floor = floor_of(&ring, found.tail, oldest);
+    let card = Card::resume(ring.clone(), stamp, &found, floor);
     let view = CardView {
         ring,
         generation: 0,
         oldest,
         tail: found.tail,
         unsynced: found.durable_vblk..found.tail,
-        untangled_at: untangled_at(&found),
+        untangled_at: found.untangled_at(),
     };
     (Disk::Ready(Box::new(card)), Place::Card, Some(view))
 }

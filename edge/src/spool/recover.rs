@@ -35,6 +35,14 @@ pub struct Found {
     pub cursor: Cursor,
 }
 
+impl Found {
+    /// All blocks that may be unsynced are needed until everything below this number is let go: no one of them is known to hold
+    /// any record whole.
+    pub fn untangled_at(&self) -> Seq {
+        if self.tangled { self.next } else { 0 }
+    }
+}
+
 /// A block's rank: of two blocks, the one with the higher rank was written later.
 type Rank = (u32, Vblk);
 
