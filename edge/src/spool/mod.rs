@@ -174,8 +174,6 @@ pub struct Stats {
     pub syncs: u64,
     /// Where unacknowledged records go.
     pub place: Place,
-    /// What was found at the start, in words.
-    pub found: String,
 }
 
 /// The queue: one thread appends, one peeks and acknowledges, one commits.
@@ -211,7 +209,6 @@ struct State {
     sleepers: u32,
     closed: Option<Duration>,
     written: Written,
-    found: String,
 }
 
 /// What the card holds, as far as it is synced.
@@ -380,7 +377,6 @@ impl Spool {
             flash_bytes: state.written.flash_bytes,
             syncs: state.written.syncs,
             place: state.place.clone(),
-            found: state.found.clone(),
         }
     }
 

@@ -114,7 +114,6 @@ impl Spool {
             sleepers: 0,
             closed: None,
             written: Written::default(),
-            found,
         };
         if state.ledger.unsaved() < state.ledger.next {
             // They waited before: as far as anyone knows, past their deadline.
