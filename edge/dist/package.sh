@@ -8,15 +8,14 @@ cd "$(dirname "$0")/../.."
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 mkdir -p target/packages
-for arch in "${@:-armhf arm64}"; do
-  for arch in $arch; do
-    case $arch in
-      armhf) target=armv7-unknown-linux-gnueabihf ;;
-      arm64) target=aarch64-unknown-linux-gnu ;;
-      *) echo "package.sh: there is no architecture '$arch': it is armhf or arm64" >&2; exit 2 ;;
-    esac
-    rustup target add "$target" 2>/dev/null
-    cargo deb --quiet --package headwater --target "$target" --no-strip --output target/packages/
-  done
+[ $# -gt 0 ] || set -- armhf arm64
+for arch in "$@"; do
+  case $arch in
+    armhf) target=armv7-unknown-linux-gnueabihf ;;
+    arm64) target=aarch64-unknown-linux-gnu ;;
+    *) echo "package.sh: there is no architecture '$arch': it is armhf or arm64" >&2; exit 2 ;;
+  esac
+  rustup target add "$target" 2>/dev/null
+  cargo deb --quiet --package headwater --target "$target" --no-strip --output target/packages/
 done
 ls -l target/packages/*.deb

@@ -1,11 +1,13 @@
 //! The keyword: which posts are wanted, on the board and as a rule of X.
 //!
-//! A keyword is one or more terms, and a text must hold all of them. A term is a word, or several between double quotes: a phrase, whose
-//! words follow one another with any white space between. Terms match whole words and ignore case, in every script; accents count.
+//! A keyword is one or more terms, and a text must hold all of them. A term is a word, or several
+//! between double quotes: a phrase, whose words follow one another with any white space between.
+//! Terms match whole words and ignore case, in every script; accents count.
 //!
-//! Chinese, Japanese, Thai and their like put no spaces between words, and Korean glues its particles on. Next to a letter of such a script
-//! every place counts as the edge of a word: `ピザ` is found in `ピザ屋`, and `pizza` in `今日はpizzaを食べた`, but not in `pizzas`.
-//! The edge of a term that is no letter or digit, as in `#pizza`, `C++` or an emoji, may touch anything.
+//! Chinese, Japanese, Thai and their like put no spaces between words, and Korean glues its
+//! particles on. Next to a letter of such a script every place counts as the edge of a word: `ピザ`
+//! is found in `ピザ屋`, and `pizza` in `今日はpizzaを食べた`, but not in `pizzas`. The edge of a term that
+//! is no letter or digit, as in `#pizza`, `C++` or an emoji, may touch anything.
 
 use std::fmt;
 
@@ -75,7 +77,8 @@ impl Filter {
         self.terms.iter().all(|term| term.is_in(text))
     }
 
-    /// The keyword as a rule of X: a space is AND, quotes make a phrase. What X would read as an operator stands in quotes.
+    /// The keyword as a rule of X: a space is AND, quotes make a phrase. What X would read as an
+    /// operator stands in quotes.
     pub fn rule(&self) -> String {
         let terms: Vec<String> = self.terms.iter().map(Term::rule).collect();
         terms.join(" ")
@@ -128,7 +131,8 @@ impl Term {
                 .is_some_and(|after| !after.is_some_and(|char| joined(last, char)))
     }
 
-    /// When `text` begins with this term: the character after it, or `None` inside at the end of the text.
+    /// When `text` begins with this term: the character after it, or `None` inside at the end of
+    /// the text.
     fn end_of_match(&self, text: std::str::Chars<'_>) -> Option<Option<char>> {
         let mut text = text.peekable();
         for &wanted in &self.folded {
@@ -159,8 +163,9 @@ impl Term {
     }
 }
 
-/// One character without its case: capital, then small, which brings together letters with several small forms, such as σ and ς.
-/// What Unicode writes with several characters in the other case keeps its own: ß is not ss.
+/// One character without its case: capital, then small, which brings together letters with several
+/// small forms, such as σ and ς. What Unicode writes with several characters in the other case
+/// keeps its own: ß is not ss.
 fn fold(char: char) -> char {
     if char.is_ascii() {
         return char.to_ascii_lowercase();
@@ -181,7 +186,8 @@ fn is_word(char: char) -> bool {
     if char.is_ascii() {
         return char.is_ascii_alphanumeric() || char == '_';
     }
-    // Accents and the signs that join Indic letters are parts of the letter before them, though no letters themselves.
+    // Accents and the signs that join Indic letters are parts of the letter before them, though no
+    // letters themselves.
     let is_mark = matches!(
         char,
         '\u{300}'

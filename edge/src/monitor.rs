@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::spool::Spool;
+use crate::state::Readers;
 use crate::status::{About, Counters, Rates, Snapshot, metrics};
 use crate::systemd::Systemd;
 use crate::time::Clock;
@@ -82,10 +83,11 @@ impl Monitor {
             && let Ok(json) = serde_json::to_vec(snapshot)
         {
             // Without it `headwater status` knows nothing; all else goes on.
-            let _ = state::replace(path, &json);
+            let _ = state::replace(path, &json, Readers::Everyone);
         }
         if let Some(path) = &self.metrics_file
-            && let Err(error) = state::replace(path, metrics::text(snapshot).as_bytes())
+            && let text = metrics::text(snapshot)
+            && let Err(error) = state::replace(path, text.as_bytes(), Readers::Everyone)
         {
             log::warn!(
                 "the metrics file {} cannot be written ({error}); delivery goes on",

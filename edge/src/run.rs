@@ -34,6 +34,9 @@ use crate::uplink::{DeadLetters, Place, Uplink};
 /// How long delivery may go on after a signal.
 const ENDING: Duration = Duration::from_secs(4);
 
+/// How long a source may take to close its connection once all is delivered.
+const SOURCE_CLOSES: Duration = Duration::from_millis(500);
+
 /// What the threads tell the main one.
 enum Event {
     Signal,
@@ -133,14 +136,20 @@ fn until_the_end(
     abort: &Stop,
     monitor: &mut Monitor,
 ) -> anyhow::Result<()> {
-    let mut source_result = Ok(());
+    let mut source_result = None;
     let mut deadline = None;
     loop {
         let left = deadline.map(|deadline: Duration| deadline.saturating_sub(feed.clock.elapsed()));
         match events.recv_timeout(left.unwrap_or(monitor::EVERY).min(monitor::EVERY)) {
-            Ok(Event::UplinkEnded) => return source_result,
+            // The source saw the same signal, but may still be closing its connection.
+            Ok(Event::UplinkEnded) => {
+                return source_result.unwrap_or_else(|| match events.recv_timeout(SOURCE_CLOSES) {
+                    Ok(Event::SourceEnded(result)) => result,
+                    _ => Ok(()),
+                });
+            }
             Ok(Event::SourceEnded(result)) => {
-                source_result = result;
+                source_result = Some(result);
                 feed.counters.source.waits();
                 feed.spool.close();
             }
@@ -152,10 +161,10 @@ fn until_the_end(
             }
             Err(RecvTimeoutError::Timeout) if left.is_some_and(|left| left.is_zero()) => {
                 abort.ask();
-                return source_result;
+                return source_result.unwrap_or(Ok(()));
             }
             Err(RecvTimeoutError::Timeout) => monitor.tick(),
-            Err(RecvTimeoutError::Disconnected) => return source_result,
+            Err(RecvTimeoutError::Disconnected) => return source_result.unwrap_or(Ok(())),
         }
     }
 }

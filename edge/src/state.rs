@@ -2,7 +2,9 @@
 //! the clock is off. A fact is a name and a short text. Losing one costs a little politeness, never a post.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
@@ -57,7 +59,8 @@ impl State {
 
     fn write(&self, facts: &BTreeMap<String, String>, path: Option<&Path>) {
         let Some(path) = path else { return };
-        if let Err(error) = replace(path, &serde_json::to_vec(facts).unwrap_or_default()) {
+        let facts = serde_json::to_vec(facts).unwrap_or_default();
+        if let Err(error) = replace(path, &facts, Readers::Owner) {
             debug!(
                 "the state in {} could not be written: {error}",
                 path.display()
@@ -66,12 +69,25 @@ impl State {
     }
 }
 
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// As the process's umask says.
+    Owner,
+    /// Every user of this machine.
+    Everyone,
+}
+
 /// Puts `content` in the place of the file at `path`: a reader sees the one or the other, whole. Not
 /// synced: what stands here is not worth a write to flash of its own.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let mut file = fs::File::create(&name)?;
+    if readers == Readers::Everyone {
+        // Whatever the umask takes away: the service's leaves its files to itself.
+        file.set_permissions(Permissions::from_mode(0o644))?;
+    }
     file.write_all(content)?;
     fs::rename(&name, path)
 }

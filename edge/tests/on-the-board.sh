@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 posts=${POSTS:-500}
 if [ -z "${DEB:-}" ]; then
   edge/dist/package.sh armhf
-  DEB=$(ls -t target/packages/headwater_*_armhf.deb | head -n 1)
+  DEB=$(echo target/packages/headwater_*_armhf.deb)
 fi
 
 work=$(mktemp -d)

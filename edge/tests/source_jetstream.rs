@@ -1,10 +1,10 @@
-//! Bluesky's Jetstream, read over real sockets from a WebSocket server that pings, disconnects and knows cursors.
+//! Bluesky's Jetstream, read over real sockets from a WebSocket server that pings, disconnects and
+//! knows cursors.
 
 mod support;
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -137,7 +137,8 @@ fn only_wanted_posts_arrive_as_they_were_sent() {
 
 #[test]
 fn twenty_disconnects_lose_none_of_ten_thousand_events() {
-    // Given a server that cuts each of twenty connections, one way or another, and goes on from the cursor
+    // Given a server that cuts each of twenty connections, one way or another, and goes on from the
+    // cursor
     const EVENTS: u64 = 10_000;
     // 50 ms between events: the rewind of a few seconds takes back some hundred of them.
     let time_of = |index: u64| FIRST_US + index * 50_000;
@@ -327,26 +328,13 @@ fn the_stream_is_encrypted_and_goes_by_way_of_the_proxy() {
     std::fs::write(&bundle, authority.pem()).unwrap();
 
     // When the real program reads it
-    let mut child = Command::new(env!("CARGO_BIN_EXE_headwater"))
-        .env_clear()
-        .env("XDG_RUNTIME_DIR", folder.path())
-        .env("AWS_ACCESS_KEY_ID", "AK")
-        .env("AWS_SECRET_KEY", "SK")
-        .env("AWS_REGION", "eu-west-1")
-        .env("AWS_STREAM_NAME", "posts")
+    let runtime = runtime_folder();
+    let mut child = headwater(folder.path(), runtime.path(), &kinesis)
         .env("AWS_CA_BUNDLE", &bundle)
         .env("HTTPS_PROXY", &proxy)
         .env("NO_PROXY", "127.0.0.1")
         .env("JETSTREAM_URL", format!("wss://localhost:{port}"))
-        .args([
-            "pizza",
-            "--source",
-            "jetstream",
-            "--endpoint",
-            &kinesis.url(),
-        ])
-        .args(["--spool-size", "1MiB", "--spool"])
-        .arg(folder.path().join("spool"))
+        .args(["pizza", "--source", "jetstream"])
         .spawn()
         .unwrap();
     wait_until("the post is in Kinesis", || !kinesis.data().is_empty());

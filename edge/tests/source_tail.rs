@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -232,18 +232,10 @@ fn a_program_killed_in_the_middle_of_a_file_stores_every_line_once() {
     let content: String = (0..LINES).map(|n| format!("{n}\n")).collect();
     fs::write(&file, content).unwrap();
     let kinesis = Kinesis::scripted([]);
+    let runtime = runtime_folder();
     let start = || {
-        Command::new(env!("CARGO_BIN_EXE_headwater"))
-            .env_clear()
-            .env("XDG_RUNTIME_DIR", folder.folder.path())
-            .env("AWS_ACCESS_KEY_ID", "AK")
-            .env("AWS_SECRET_KEY", "SK")
-            .env("AWS_REGION", "eu-west-1")
-            .env("AWS_STREAM_NAME", "posts")
-            .args(["--source", "lines", "--endpoint", &kinesis.url()])
-            .args(["--when-full", "block", "--spool-size", "1MiB", "--spool"])
-            .arg(folder.file("spool"))
-            .arg("--input")
+        headwater(folder.folder.path(), runtime.path(), &kinesis)
+            .args(["--source", "lines", "--when-full", "block", "--input"])
             .arg(&file)
             .stderr(Stdio::null())
             .spawn()

@@ -1,5 +1,5 @@
-//! What X does not give, over real sockets: one test for each row of its table of answers, the pauses between connections, and the
-//! limit of a day.
+//! What X does not give, over real sockets: one test for each row of its table of answers, the
+//! pauses between connections, and the limit of a day.
 
 mod support;
 
@@ -196,7 +196,8 @@ fn a_program_that_crashes_and_is_started_again_is_slowed_down() {
     let server = x_server(|nth, connection| serve_posts(connection, &[nth]));
     let mut pauses = Vec::new();
     for crash in 0..5 {
-        // A crash leaves the state as it is: this run's goes on in a folder that the next one does not see.
+        // A crash leaves the state as it is: this run's goes on in a folder that the next one does
+        // not see.
         let run = folder.path().join(crash.to_string());
         std::fs::create_dir(&run).unwrap();
         if crash > 0 {

@@ -169,6 +169,25 @@ impl Aws {
         self.json("sqs", "1.0", &format!("AmazonSQS.{operation}"), input)
     }
 
+    /// Sets one variable in the environment of a Lambda function.
+    pub fn set_variable(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
+        let path = format!("/2015-03-31/functions/{function}/configuration");
+        let answer = self.call("lambda", "GET", &path, &[], b"")?;
+        let mut configuration: Value = serde_json::from_slice(&answer)?;
+        let mut environment = configuration["Environment"].take();
+        environment["Variables"][name] = value.into();
+        let change = json!({ "Environment": { "Variables": environment["Variables"] } });
+        let headers = [("content-type", "application/json")];
+        self.call(
+            "lambda",
+            "PUT",
+            &path,
+            &headers,
+            change.to_string().as_bytes(),
+        )?;
+        Ok(())
+    }
+
     /// The data of every record of a stream, shard by shard, base64 as Kinesis gives it.
     pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<String>> {
         let shards = self.kinesis("ListShards", &json!({ "StreamName": stream }))?;

@@ -131,7 +131,8 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, fate: &Mutex<Fate>) -> io
     Ok(())
 }
 
-fn forward(request: &Request, server: &mut BufReader<TcpStream>) -> io::Result<Answer> {
+/// Has `server` answer `request`, signature and all as it came.
+pub fn forward(request: &Request, server: &mut BufReader<TcpStream>) -> io::Result<Answer> {
     let mut bytes = request.head.clone();
     bytes.extend(&request.body);
     server.get_mut().write_all(&bytes)?;

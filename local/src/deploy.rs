@@ -27,6 +27,8 @@ pub struct Stack {
     pub stream: String,
     /// The table the function stores in.
     pub table: String,
+    /// The URL of the queue for what cannot be stored.
+    pub failure_queue: String,
     /// The identity of the producer.
     pub producer: String,
     /// Where all of it is.
@@ -61,6 +63,7 @@ pub fn deploy(aws: &Aws, name: &str) -> anyhow::Result<Stack> {
                 return Ok(Stack {
                     stream: output("KinesisStreamName")?,
                     table: output("TableName")?,
+                    failure_queue: output("FailureQueueUrl")?,
                     producer: output("ProducerUserName")?,
                     region: output("Region")?,
                 });

@@ -126,11 +126,6 @@ impl Jetstream {
         self.stream.state().sent.clone()
     }
 
-    /// How many events of the script wait.
-    pub fn waiting(&self) -> usize {
-        self.stream.state().script.len()
-    }
-
     /// The cursor each connection came with, in microseconds.
     pub fn cursors(&self) -> Vec<Option<u64>> {
         self.stream.state().cursors.clone()

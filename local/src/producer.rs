@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -132,6 +132,7 @@ impl Board {
             .stderr(Stdio::piped());
         let mut process = Process::spawn(&mut command)?;
         let said = Arc::new(Mutex::new(Vec::new()));
+        let mut readers = Vec::new();
         let child = process.child();
         for pipe in [
             child
@@ -144,15 +145,19 @@ impl Board {
                 .map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
         ] {
             let (pipe, said) = (pipe.context("a pipe is missing")?, Arc::clone(&said));
-            thread::spawn(move || {
+            readers.push(thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
                     said.lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .push(line);
                 }
-            });
+            }));
         }
-        Ok(Producer { process, said })
+        Ok(Producer {
+            process,
+            said,
+            readers,
+        })
     }
 }
 
@@ -161,6 +166,7 @@ impl Board {
 pub struct Producer {
     process: Process,
     said: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Producer {
@@ -169,15 +175,22 @@ impl Producer {
         &mut self.process
     }
 
-    /// How it ended, if it did.
-    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        self.process.wait(Duration::ZERO)
+    /// How it ended, if it did within `at_most`; all it said has been heard then.
+    pub fn wait(&mut self, at_most: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        let status = self.process.wait(at_most)?;
+        if status.is_some() {
+            for reader in self.readers.drain(..) {
+                // It cannot panic, and there would be nothing to do about it.
+                let _ = reader.join();
+            }
+        }
+        Ok(status)
     }
 
-    /// How it ended, within `at_most`, after SIGTERM.
+    /// The same, after SIGTERM.
     pub fn stop(&mut self, at_most: Duration) -> anyhow::Result<Option<ExitStatus>> {
         self.process.terminate();
-        self.process.wait(at_most)
+        self.wait(at_most)
     }
 
     /// The lines it printed so far, on either output.

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_changed_on_the_way_is_lost_and_oddities() {
+    fn a_text_that_changed_on_the_way_is_lost_and_said_to_be_odd() {
         let items = [json!({ "Id": { "S": "1" }, "Message": { "S": "text l" } })];
         let tally = Tally::new(&sent(&["1"]), &records(&["1"]), &items, 0);
         assert_eq!((tally.lost, tally.oddities.len()), (1, 1));

@@ -53,6 +53,33 @@ fn it_ends_with_a_count_that_adds_up() {
 }
 
 #[test]
+fn a_spool_too_small_for_the_outage_counts_what_it_drops() {
+    let arguments = [
+        "--posts",
+        "6000",
+        "--rate",
+        "1500",
+        "--spool-size",
+        "1MiB",
+        "--outage",
+        "6",
+    ];
+    let output = demo(&arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(text.contains("dropped = 6000 read"), "{text}");
+    let last = last_line(&output);
+    assert!(
+        last.starts_with("read 6000, ") && last.contains(", lost 0, twice 0, dropped "),
+        "{text}"
+    );
+}
+
+#[test]
 fn ctrl_c_and_kill_leave_no_process_and_no_file_behind() {
     for (signal, exit_code) in [(Signal::INT, Some(130)), (Signal::KILL, None)] {
         // Given a demo at work, with a local AWS, the function and the producer

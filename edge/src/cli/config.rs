@@ -137,7 +137,7 @@ impl<'a> Settings<'a> {
         let provider = self.provider(profile, roots.clone());
         let endpoint = self.endpoint(region.as_deref());
         let sts = self.sts(region.as_deref());
-        let spool = self.spool();
+        let spool = self.spool(source.as_ref());
         let ordered = self.switch(options::ORDERED);
         let quiet = self.switch(options::QUIET);
         let metrics_file = self.get(options::METRICS_FILE).map(PathBuf::from);
@@ -333,7 +333,7 @@ impl<'a> Settings<'a> {
         self.valid(Endpoint::parse(&url?, self.plain))
     }
 
-    fn spool(&mut self) -> Option<spool::Options> {
+    fn spool(&mut self, source: Option<&Source>) -> Option<spool::Options> {
         let card = self
             .get(options::SPOOL)
             .map_or_else(|| self.default_spool(), |path| Some(path.into()));
@@ -345,16 +345,24 @@ impl<'a> Settings<'a> {
         }
         let size = |text: &str| values::size(text).filter(|size| SPOOL_SIZES.contains(size));
         let size_bytes = self.parsed(options::SPOOL_SIZE, "a size from 1MiB to 64GiB", size);
-        let when_full = self.parsed(
-            options::WHEN_FULL,
-            "drop-oldest, drop-newest or block",
-            |text| match text {
-                "drop-oldest" => Some(WhenFull::DropOldest),
-                "drop-newest" => Some(WhenFull::DropNewest),
-                "block" => Some(WhenFull::Block),
-                _ => None,
-            },
-        );
+        // A file or a pipe waits for its reader; a live stream does not.
+        let default = match source {
+            Some(Source::Lines(_)) => WhenFull::Block,
+            _ => WhenFull::DropOldest,
+        };
+        let when_full = match self.get(options::WHEN_FULL) {
+            None => Some(default),
+            Some(_) => self.parsed(
+                options::WHEN_FULL,
+                "drop-oldest, drop-newest or block",
+                |text| match text {
+                    "drop-oldest" => Some(WhenFull::DropOldest),
+                    "drop-newest" => Some(WhenFull::DropNewest),
+                    "block" => Some(WhenFull::Block),
+                    _ => None,
+                },
+            ),
+        };
         let durable_within = self.parsed(
             options::DURABLE_WITHIN,
             "a duration such as 1s or 500ms",

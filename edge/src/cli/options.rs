@@ -70,7 +70,7 @@ options! {
     ENDPOINT: "endpoint" "URL" ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"], "", "Another server that speaks Kinesis";
     SPOOL: "spool" "FILE" ["HEADWATER_SPOOL"], "", "The disk queue [default: spool in the state folder]";
     SPOOL_SIZE: "spool-size" "SIZE" ["HEADWATER_SPOOL_SIZE"], "64MiB", "Its size, 1MiB to 64GiB, fixed when it is made";
-    WHEN_FULL: "when-full" "drop-oldest|drop-newest|block" ["HEADWATER_WHEN_FULL"], "drop-oldest", "What a full queue does";
+    WHEN_FULL: "when-full" "drop-oldest|drop-newest|block" ["HEADWATER_WHEN_FULL"], "", "What a full queue does [default: block for lines, which can wait; else drop-oldest]";
     DURABLE_WITHIN: "durable-within" "DURATION" ["HEADWATER_DURABLE_WITHIN"], "1s", "A power cut loses at most what is younger";
     ORDERED: "ordered" "" ["HEADWATER_ORDERED"], "", "Strict order for each partition key, one call a post";
     MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read no more than N a day (UTC)";

@@ -134,7 +134,7 @@ fn an_unknown_option_is_named() {
 }
 
 #[test]
-fn lines_need_no_keyword_and_no_account_at_x() {
+fn lines_need_no_keyword_and_no_account_at_x_and_wait_for_room() {
     let config = config(&["--source", "lines"], &ENOUGH[2..]);
     assert!(matches!(
         config.source,
@@ -144,6 +144,7 @@ fn lines_need_no_keyword_and_no_account_at_x() {
             ..
         })
     ));
+    assert_eq!(config.spool.when_full, WhenFull::Block);
 }
 
 #[test]

@@ -84,14 +84,11 @@ impl Event {
             seconds @ 0..120 => format!("{seconds} s"),
             seconds => format!("{} min", seconds / 60),
         };
+        let line = &self.line;
         match self.times {
             0 => {}
-            // The only one since then was not said yet: it is no sum.
-            1 => say(self.level, &self.line),
-            times => say(
-                self.level,
-                &format!("{} ({times} times in {span})", self.line),
-            ),
+            1 => say(self.level, &format!("once more in {span}: {line}")),
+            times => say(self.level, &format!("{times} times more in {span}: {line}")),
         }
         self.said = now;
         self.quiet_for = AGAIN;
@@ -153,9 +150,12 @@ mod tests {
         assert_eq!(said[0], "cannot be reached; again in 0.5s");
         assert_eq!(
             said[1],
-            "cannot be reached; again in 19.5s (19 times in 60 s)"
+            "19 times more in 60 s: cannot be reached; again in 19.5s"
         );
-        assert!(said[2].ends_with("(200 times in 10 min)"), "{said:#?}");
+        assert!(
+            said[2].starts_with("200 times more in 10 min: "),
+            "{said:#?}"
+        );
     }
 
     #[test]
@@ -168,7 +168,12 @@ mod tests {
     fn events_with_other_words_do_not_wait_for_each_other() {
         let lines = ["a broke 1", "b broke 1", "a broke 2", "b broke 2"];
         let said = said((0..).zip(lines), 10);
-        assert_eq!(said, ["a broke 1", "b broke 1", "a broke 2", "b broke 2"]);
+        let sums = [
+            "once more in 10 s: a broke 2",
+            "once more in 9 s: b broke 2",
+        ];
+        assert_eq!(said[..2], lines[..2]);
+        assert_eq!(said[2..], sums);
     }
 
     #[test]

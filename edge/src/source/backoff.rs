@@ -1,5 +1,6 @@
-//! How long to wait before the next connection: one schedule for each kind of failure, remembered across a restart, so that a program
-//! that is started again and again is no rougher on the server than one that runs.
+//! How long to wait before the next connection: one schedule for each kind of failure, remembered
+//! across a restart, so that a program that is started again and again is no rougher on the server
+//! than one that runs.
 
 use std::str::FromStr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,14 +12,15 @@ use super::{Feed, Stopped};
 /// A kind of failure, with the schedule it is retried on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The connection broke or could not be made: at once, then 250 ms longer each time, up to 16 s.
+    /// The connection broke or could not be made: at once, then 250 ms longer each time, up to 16
+    /// s.
     Network,
     /// The server answered with an error: from 5 s, doubling, up to 320 s.
     Server,
     /// The server wants fewer connections: from 60 s, doubling, up to 16 min.
     Limited,
-    /// A person must act. As slow as [`Failure::Limited`], and forgotten when the program ends: who mended it and starts
-    /// the program again is not kept waiting.
+    /// A person must act. As slow as [`Failure::Limited`], and forgotten when the program ends: who
+    /// mended it and starts the program again is not kept waiting.
     Person,
 }
 
@@ -79,7 +81,8 @@ impl Backoff {
         feed.sleep(left)
     }
 
-    /// A connection is about to be made. Until it does well or ends as it should, a crash of the program counts as its failure.
+    /// A connection is about to be made. Until it does well or ends as it should, a crash of the
+    /// program counts as its failure.
     pub fn attempt(&self, feed: &Feed) {
         let mut counts = self.counts;
         counts.count(Failure::Network);
@@ -92,7 +95,8 @@ impl Backoff {
         feed.state.set(self.fact, self.counts);
     }
 
-    /// Counts a failure: how long to wait now, on its schedule unless the server `asked` for something else.
+    /// Counts a failure: how long to wait now, on its schedule unless the server `asked` for
+    /// something else.
     pub fn failed(&mut self, feed: &Feed, failure: Failure, asked: Option<Duration>) -> Duration {
         let nth = self.counts.count(failure);
         let pause = asked.unwrap_or_else(|| failure.pause(nth));

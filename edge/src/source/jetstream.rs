@@ -1,8 +1,10 @@
-//! Posts of Bluesky, through Jetstream: one WebSocket with one JSON event a message, no account needed.
+//! Posts of Bluesky, through Jetstream: one WebSocket with one JSON event a message, no account
+//! needed.
 //!
-//! The server keeps about 36 hours and takes up anywhere in them: every event carries its time, and the time of the last one seen is the
-//! cursor. It rides with each record, and is remembered now and then besides, since a keyword may match nothing for hours.
-//! Each connection begins a few seconds before it: a post read twice is the same item, one not read is lost.
+//! The server keeps about 36 hours and takes up anywhere in them: every event carries its time, and
+//! the time of the last one seen is the cursor. It rides with each record, and is remembered now
+//! and then besides, since a keyword may match nothing for hours. Each connection begins a few
+//! seconds before it: a post read twice is the same item, one not read is lost.
 
 mod event;
 
@@ -29,10 +31,12 @@ use crate::record::{MAX_RECORD_BYTES, Record};
 /// The server pings every 30 s.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// How far before the cursor a connection begins: events come a little out of order, and hosts are a little apart.
+/// How far before the cursor a connection begins: events come a little out of order, and hosts are
+/// a little apart.
 const REWIND_US: u64 = 5_000_000;
 
-/// A first event this much later than the cursor means that the server no longer had what lay between.
+/// A first event this much later than the cursor means that the server no longer had what lay
+/// between.
 const GAP_US: u64 = 10 * 60 * 1_000_000;
 
 /// How often the cursor is remembered while nothing matches.
@@ -41,7 +45,8 @@ const REMEMBER_EVERY: Duration = Duration::from_secs(30);
 /// A connection that brought this many events has proved itself.
 const PROVEN_EVENTS: u32 = 100;
 
-/// The longest message taken. The server is asked to leave out what is longer than a record; this is for one that does not know how.
+/// The longest message taken. The server is asked to leave out what is longer than a record; this
+/// is for one that does not know how.
 const MAX_MESSAGE_BYTES: usize = 8 * MAX_RECORD_BYTES;
 
 /// Where the cursor is remembered.
@@ -228,7 +233,8 @@ impl<'a> Reader<'a> {
             cursor => format!("&cursor={}", cursor.saturating_sub(REWIND_US)),
         };
         format!(
-            "{base}/subscribe?wantedCollections=app.bsky.feed.post&maxMessageSizeBytes={MAX_RECORD_BYTES}{from}"
+            "{base}/subscribe?wantedCollections=app.bsky.feed.post\
+             &maxMessageSizeBytes={MAX_RECORD_BYTES}{from}"
         )
     }
 
@@ -262,7 +268,8 @@ impl<'a> Reader<'a> {
             if events == 0 && asked > 0 && event.time_us > asked.saturating_add(GAP_US) {
                 let minutes = (event.time_us - asked) / 60_000_000;
                 warn!(
-                    "{host} no longer has the {minutes} minutes after the last event read: the posts of that time are missed"
+                    "{host} no longer has the {minutes} minutes after the last event read: \
+                     the posts of that time are missed"
                 );
             }
             self.take(&event, &text)?;

@@ -1,4 +1,5 @@
-//! JSON of a server that may change its mind: what has an unexpected type reads as if it were not there.
+//! JSON of a server that may change its mind: what has an unexpected type reads as if it were not
+//! there.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +9,8 @@ use std::ops::Deref;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A string, borrowed from the input where it holds no escape; empty where the input has something else.
+/// A string, borrowed from the input where it holds no escape; empty where the input has something
+/// else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
@@ -113,7 +115,8 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> 
     }
 }
 
-/// The JSON that `line` is, if it is. One look at its ends spares most lines of a log a parser's error, which costs an allocation.
+/// The JSON that `line` is, if it is. One look at its ends spares most lines of a log a parser's
+/// error, which costs an allocation.
 pub fn json(line: &str) -> Option<&RawValue> {
     let bytes = line.trim_ascii().as_bytes();
     let may_be = match (bytes.first()?, bytes.last()?) {
@@ -125,7 +128,8 @@ pub fn json(line: &str) -> Option<&RawValue> {
     may_be.then(|| serde_json::from_str(line).ok())?
 }
 
-/// The text of a string in JSON, its quotes included in `raw`: `raw` itself where it holds no escape, else written to `buffer`.
+/// The text of a string in JSON, its quotes included in `raw`: `raw` itself where it holds no
+/// escape, else written to `buffer`.
 pub fn unescaped<'a>(raw: &'a str, buffer: &'a mut String) -> &'a str {
     let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
     let mut rest = inner.unwrap_or_default();
@@ -145,8 +149,8 @@ pub fn unescaped<'a>(raw: &'a str, buffer: &'a mut String) -> &'a str {
     buffer
 }
 
-/// The character of the escape at the start of `text`, its backslash taken off, and what follows. What is no escape, or half of a
-/// character, becomes U+FFFD.
+/// The character of the escape at the start of `text`, its backslash taken off, and what follows.
+/// What is no escape, or half of a character, becomes U+FFFD.
 fn escaped(text: &str) -> (char, &str) {
     let mut chars = text.chars();
     let char = match chars.next() {

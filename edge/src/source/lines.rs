@@ -1,8 +1,9 @@
-//! Lines of standard input or a file: sensors, logs, anything that prints. Each becomes one record, in an [`envelope`] that says
-//! when and where it was read.
+//! Lines of standard input or a file: sensors, logs, anything that prints. Each becomes one record,
+//! in an [`envelope`] that says when and where it was read.
 //!
-//! A file is followed as it grows, is rotated or cut short ([`tail`]), and every line of it has a [`place`] to come back to, from which
-//! its id is made. Standard input, a pipe or a serial port is read as it comes ([`pipe`]).
+//! A file is followed as it grows, is rotated or cut short ([`tail`]), and every line of it has a
+//! [`place`] to come back to, from which its id is made. Standard input, a pipe or a serial port is
+//! read as it comes ([`pipe`]).
 
 mod envelope;
 mod id;
@@ -44,7 +45,8 @@ pub struct Settings {
 pub enum Input {
     /// Standard input: its end ends the source.
     Stdin,
-    /// A file, followed as it grows, is rotated, cut short or made anew; or a named pipe or serial port. It may appear later.
+    /// A file, followed as it grows, is rotated, cut short or made anew; or a named pipe or serial
+    /// port. It may appear later.
     File(PathBuf),
 }
 

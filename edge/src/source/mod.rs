@@ -1,5 +1,6 @@
-//! Where records come from. A source reads, and hands each record to its [`Feed`]; it owns its connection, its reconnects and its place in
-//! the stream, and nothing else. It runs in a thread of its own and blocks.
+//! Where records come from. A source reads, and hands each record to its [`Feed`]; it owns its
+//! connection, its reconnects and its place in the stream, and nothing else. It runs in a thread of
+//! its own and blocks.
 
 pub mod backoff;
 pub mod jetstream;
@@ -24,15 +25,17 @@ use crate::time::{Clock, Stop};
 
 /// One kind of stream.
 pub trait Source: Send {
-    /// Reads until the stream ends or `feed` is stopped. Trouble that heals, and trouble that a person must mend while the board waits, is
-    /// logged and retried in here: an error means that this source can never go on, and says why and what to do.
+    /// Reads until the stream ends or `feed` is stopped. Trouble that heals, and trouble that a
+    /// person must mend while the board waits, is logged and retried in here: an error means that
+    /// this source can never go on, and says why and what to do.
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()>;
 
     /// Tries whether a run could begin, and says so as a person would read it. Reads no post, changes nothing.
     fn check(&self) -> anyhow::Result<String>;
 }
 
-/// What a source works with: the way into the spool, the time, and what it remembers across a restart.
+/// What a source works with: the way into the spool, the time, and what it remembers across a
+/// restart.
 #[derive(Clone, Debug)]
 pub struct Feed {
     /// Where records go.
@@ -43,7 +46,8 @@ pub struct Feed {
     pub stop: Arc<Stop>,
     /// What the user is told of the stream.
     pub counters: Arc<Counters>,
-    /// What the source remembers across a restart, under names that begin with its own: `x.backoff`.
+    /// What the source remembers across a restart, under names that begin with its own:
+    /// `x.backoff`.
     pub state: Arc<State>,
     /// Whether each record's text is printed as it is read.
     pub echo: bool,
@@ -54,8 +58,9 @@ pub struct Feed {
 pub struct Stopped;
 
 impl Feed {
-    /// Hands over one record, with the `position` right after it (at most 255 bytes, the source's own format) and its text as a person
-    /// would read it. Returns once the record survives a crash of the program, or was dropped by the spool's policy, and counted.
+    /// Hands over one record, with the `position` right after it (at most 255 bytes, the source's
+    /// own format) and its text as a person would read it. Returns once the record survives a crash
+    /// of the program, or was dropped by the spool's policy, and counted.
     pub fn put(&self, record: Record<'_>, position: &[u8], text: &str) -> Result<(), Stopped> {
         if self.stop.asked() {
             return Err(Stopped);
@@ -78,7 +83,8 @@ impl Feed {
         }
     }
 
-    /// Where an earlier run ended: the position of the newest record that survived; empty if there was none.
+    /// Where an earlier run ended: the position of the newest record that survived; empty if there
+    /// was none.
     pub fn position(&self) -> Vec<u8> {
         self.spool.position()
     }

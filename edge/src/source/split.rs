@@ -1,5 +1,5 @@
-//! Bytes into lines, in memory of a fixed size. Lines are split at the newline byte before anything is decoded: a character of several
-//! bytes may straddle two reads.
+//! Bytes into lines, in memory of a fixed size. Lines are split at the newline byte before anything
+//! is decoded: a character of several bytes may straddle two reads.
 
 use std::io::{self, Read};
 
@@ -112,7 +112,8 @@ impl Lines {
         (taken > 0).then_some(Next::Line { line, taken })
     }
 
-    /// Leaves room to read into: moves an unfinished line to the front, and skips one that fills all.
+    /// Leaves room to read into: moves an unfinished line to the front, and skips one that fills
+    /// all.
     fn make_room(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);

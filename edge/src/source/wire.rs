@@ -1,7 +1,8 @@
 //! The connections of sources: watched, so that none stalls silently.
 //!
-//! A source waits most of its time for the next byte. Below TLS that wait is cut into slices; between two of them a stop is seen, and a
-//! silence that the program's clock calls too long ends the connection. Any byte counts as life: a keep-alive, a ping, half a post.
+//! A source waits most of its time for the next byte. Below TLS that wait is cut into slices;
+//! between two of them a stop is seen, and a silence that the program's clock calls too long ends
+//! the connection. Any byte counts as life: a keep-alive, a ping, half a post.
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use crate::time::{Clock, Stop, SystemClock};
 /// How long a stop, or the end of the program's patience, may go unseen.
 const SLICE: Duration = Duration::from_millis(250);
 
-/// How long a connection that answered one request is kept for the next. Short: a reconnect resolves the name anew.
+/// How long a connection that answered one request is kept for the next. Short: a reconnect
+/// resolves the name anew.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// A TLS record at most: a stream's posts are a few hundred bytes, its requests fewer.
@@ -76,7 +78,8 @@ pub fn agent(roots: &Roots, watch: &Watch) -> Agent {
     )
 }
 
-/// A watched connection to `endpoint` for a protocol of the caller's own: by way of the proxy, and encrypted, as its HTTP would be.
+/// A watched connection to `endpoint` for a protocol of the caller's own: by way of the proxy, and
+/// encrypted, as its HTTP would be.
 pub fn connect(
     roots: &Roots,
     watch: &Watch,
@@ -209,7 +212,8 @@ impl<T: Transport> Transport for Watched<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // What is asked for now can be answered only from now on: a connection kept idle was not silent.
+        // What is asked for now can be answered only from now on: a connection kept idle was not
+        // silent.
         self.heard = self.watch.clock.elapsed();
         self.inner.transmit_output(amount, timeout)
     }

@@ -1,8 +1,9 @@
 //! Posts of X, through the filtered stream of its API v2.
 //!
-//! A session: a token for the keys ([`token`]), this keyword's rule and no older one ([`rules`]), then one connection that stays open, with
-//! one JSON object a line ([`message`]). What ends a session is sorted by what to do about it ([`outcome`]), and the next one
-//! begins on that kind of failure's schedule.
+//! A session: a token for the keys ([`token`]), this keyword's rule and no older one ([`rules`]),
+//! then one connection that stays open, with one JSON object a line ([`message`]). What ends a
+//! session is sorted by what to do about it ([`outcome`]), and the next one begins on that kind of
+//! failure's schedule.
 
 mod budget;
 mod client;
@@ -40,9 +41,12 @@ const SILENCE: Duration = Duration::from_secs(22);
 const PROVEN: Duration = Duration::from_secs(30);
 
 /// The fields of a post that are asked for; the author comes along in `includes.users`.
-const STREAM_PATH: &str = "/2/tweets/search/stream?tweet.fields=created_at,author_id,lang,note_tweet&expansions=author_id&user.fields=username,name";
+const STREAM_PATH: &str = "/2/tweets/search/stream\
+    ?tweet.fields=created_at,author_id,lang,note_tweet\
+    &expansions=author_id&user.fields=username,name";
 
-/// Remembered while a connection is open: one that this program left behind may be ended by it, one of another program may not.
+/// Remembered while a connection is open: one that this program left behind may be ended by it, one
+/// of another program may not.
 const OPEN_FACT: &str = "x.open";
 
 /// How to reach X, and what to ask it for.
@@ -265,7 +269,8 @@ impl<'a> Reader<'a> {
             }
             Trouble::Occupied if self.may_evict() => return self.evict(),
             Trouble::Occupied => {
-                let what = "X still counts an earlier connection, or another program reads with the same keys";
+                let what = "X still counts an earlier connection, \
+                    or another program reads with the same keys";
                 (Failure::Limited, what.to_owned())
             }
             Trouble::Unauthorized if self.client.refused() => return Ok(()),
@@ -284,7 +289,8 @@ impl<'a> Reader<'a> {
         self.feed.sleep(pause)
     }
 
-    /// Whether the connection that X still counts was this program's, and X was not yet asked to end it.
+    /// Whether the connection that X still counts was this program's, and X was not yet asked to
+    /// end it.
     fn may_evict(&self) -> bool {
         !self.evicted && self.feed.state.get(OPEN_FACT) == Some(true)
     }

@@ -1,7 +1,6 @@
 //! Having a card to write to: its file made, given up when it fails, opened again.
 
 use std::io;
-use std::ops::Range;
 use std::time::Duration;
 
 use log::{info, warn};
@@ -116,7 +115,7 @@ impl Spool {
         };
         let storage = committer.slot.create(len, &go_on).map_err(io_error)?;
         let ring = Ring::format(storage.clone(), spec)?;
-        let mut card = Card::new(ring, committer.stamp, 0, 0);
+        let mut card = Card::new(ring, committer.stamp);
         let known = {
             let state = self.lock();
             let mut cursor = state.ledger.cursor.clone();
@@ -134,7 +133,15 @@ impl Spool {
         card.begin(known.head, known.cursor.card_next);
         card.commit(&known.cursor)?;
         committer.slot.publish(&*storage, set_aside)?;
-        self.install(committer, card, 1, known, 0..0);
+        let view = CardView {
+            ring: card.ring.clone(),
+            generation: 0,
+            oldest: card.tail,
+            tail: card.tail,
+            unsynced: 0..0,
+            untangled_at: 0,
+        };
+        self.install(committer, card, view, known);
         Ok(())
     }
 
@@ -145,17 +152,15 @@ impl Spool {
             NotARing::Unreadable(error) => error,
             _ => io::Error::other("it is not the same file any more"),
         })?;
+        let other = || io::Error::other("it is not the same file any more");
         let before = self.lock().card.as_ref().map(|card| card.ring.spec());
-        if before.is_some_and(|before| before != ring.spec()) {
-            return Err(io::Error::other("it is not the same file any more"));
+        let found = recover::find(&ring).ok_or_else(other)?;
+        let ours = committer.stamp;
+        let not_after_us =
+            found.epoch < ours.epoch || (found.epoch, found.run) == (ours.epoch, ours.run);
+        if before.is_some_and(|before| before != ring.spec()) || !not_after_us {
+            return Err(other());
         }
-        let found =
-            recover::find(&ring).ok_or_else(|| io::Error::other("there is not one whole block"))?;
-        committer.stamp.epoch = committer.stamp.epoch.max(found.epoch + 1);
-        let stamp = Stamp {
-            durable_vblk: found.durable_vblk,
-            ..committer.stamp
-        };
         let (head, card_next, mut known) = {
             let state = self.lock();
             let ledger = &state.ledger;
@@ -168,31 +173,27 @@ impl Spool {
         let oldest = oldest_needed(&ring, &found, head, card_next);
         known.oldest = known.oldest.min(oldest);
         let floor = floor_of(&ring, found.tail, oldest);
-        let card = Card::new(ring, stamp, found.tail, floor);
-        let unsynced = found.durable_vblk..found.tail;
-        self.install(committer, card, oldest, known, unsynced);
+        let card = Card::resume(ring, ours, &found, floor);
+        let view = CardView {
+            ring: card.ring.clone(),
+            generation: 0,
+            oldest,
+            tail: card.tail,
+            unsynced: found.durable_vblk..found.tail,
+            untangled_at: found.untangled_at(),
+        };
+        self.install(committer, card, view, known);
         Ok(())
     }
 
-    fn install(
-        &self,
-        committer: &mut Committer,
-        mut card: Card,
-        oldest: u64,
-        known: Known,
-        unsynced: Range<u64>,
-    ) {
+    fn install(&self, committer: &mut Committer, mut card: Card, view: CardView, known: Known) {
         let mut state = self.lock();
         card.written_bytes = state.written.flash_bytes;
         let generation = state.card.as_ref().map_or(0, |card| card.generation) + 1;
-        state.card = Some(CardView {
-            ring: card.ring.clone(),
-            generation,
-            oldest,
-            tail: card.tail,
-            unsynced,
-        });
+        state.card = Some(CardView { generation, ..view });
         state.schedule.known = known;
+        state.ledger.cursor.card_tail = card.tail;
+        state.note();
         committer.card = Disk::Ready(Box::new(card));
     }
 }
@@ -210,7 +211,11 @@ pub(super) fn oldest_needed(ring: &Ring, found: &Found, head: Seq, card_next: Se
         return found.tail;
     }
     let window = found.tail.saturating_sub(ring.blocks());
-    locate(ring, window, found.tail, head)
+    let oldest = locate(ring, window, found.tail, head);
+    match head < found.untangled_at() {
+        true => oldest.min(found.durable_vblk.max(window)),
+        false => oldest,
+    }
 }
 
 /// Which blocks a synced CURSOR allows to overwrite is not known any more: none, then, on a ring that was once around.

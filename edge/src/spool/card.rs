@@ -7,11 +7,12 @@
 //!   in the blocks after them, under a `durable vblk` that still does not vouch for them.
 
 use std::io;
+use std::ops::Range;
 
 use super::Seq;
 use super::block::{BLOCK, Cursor, Vblk};
 use super::pack::{Builder, Encoded, RecordCrc, Stamp};
-use super::recover::UNSYNCED;
+use super::recover::{Found, UNSYNCED};
 use super::ring::Ring;
 
 /// Most blocks of one batch: two attempts stay within what recovery expects unsynced.
@@ -29,6 +30,11 @@ pub struct Card {
     pub tail: Vblk,
     /// The synced CURSOR needs nothing below this block.
     pub floor: Vblk,
+    /// Below this number there may be records in blocks that were not synced. Until synced ones have them all, `durable vblk` stays
+    /// behind: an opening that found fewer would give their numbers out again.
+    reached: Seq,
+    /// See [`Found::untangled_at`]: `durable vblk` stays behind until then too, so that the next opening finds what this one did.
+    untangled_at: Seq,
     /// Bytes written since it was opened.
     pub written_bytes: u64,
     stamp: Stamp,
@@ -37,19 +43,36 @@ pub struct Card {
 }
 
 impl Card {
-    /// Goes on at block `tail` of `ring`. What is synced needs nothing below `floor`.
-    pub fn new(ring: Ring, stamp: Stamp, tail: Vblk, floor: Vblk) -> Self {
+    /// Begins with block 0 of a ring without any.
+    pub fn new(ring: Ring, stamp: Stamp) -> Self {
         Self {
             stamp: Stamp {
                 salt: ring.spec().salt,
                 ..stamp
             },
             ring,
-            tail,
-            floor,
+            tail: 0,
+            floor: 0,
+            reached: 0,
+            untangled_at: 0,
             written_bytes: 0,
-            builder: Builder::new(tail, 0),
+            builder: Builder::new(0, 0),
             batch: Vec::with_capacity(WRITE * BLOCK),
+        }
+    }
+
+    /// Goes on behind what was found. What is synced needs nothing below `floor`.
+    pub fn resume(ring: Ring, stamp: Stamp, found: &Found, floor: Vblk) -> Self {
+        let stamp = Stamp {
+            durable_vblk: found.durable_vblk,
+            ..stamp
+        };
+        Self {
+            tail: found.tail,
+            floor,
+            reached: found.next,
+            untangled_at: found.untangled_at(),
+            ..Self::new(ring, stamp)
         }
     }
 
@@ -78,6 +101,7 @@ impl Card {
     /// Adds a record to the batch.
     pub fn put(&mut self, seq: Seq, record: &Encoded<'_>) -> io::Result<()> {
         let crc = RecordCrc::of(seq, record);
+        self.reached = self.reached.max(seq + 1);
         let mut done = 0;
         loop {
             done = self.builder.push(seq, record, crc, done, 0);
@@ -101,7 +125,9 @@ impl Card {
             .durable_vblk
             .max(self.tail - MAX_BATCH.min(self.tail));
         self.ring.forget(from, self.tail - from);
-        self.stamp.durable_vblk = self.tail;
+        if self.stamp.ack_seq >= self.untangled_at && cursor.card_next >= self.reached {
+            self.stamp.durable_vblk = self.tail;
+        }
         Ok(())
     }
 
@@ -148,12 +174,18 @@ pub fn locate(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Vblk {
     low
 }
 
-/// A block from `from` on where a batch begins that was written again, and holds record `seq`: to look for where it was lost first.
-pub fn second_copy(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Option<Vblk> {
+/// The whole blocks around `vblk` and the numbers of the records that start in each: a batch that failed is written again behind
+/// itself, so that one copy of a record may be whole where the other is not.
+pub fn starts_around(
+    ring: &Ring,
+    vblk: Vblk,
+    tail: Vblk,
+) -> impl Iterator<Item = (Vblk, Range<Seq>)> {
     let mut bytes = [0; BLOCK];
-    (from..tail.min(from + UNSYNCED)).find(|vblk| {
-        ring.load(*vblk, &mut bytes)
-            .is_some_and(|block| block.header.first_seq <= seq)
+    let around = vblk.saturating_sub(UNSYNCED)..tail.min(vblk + UNSYNCED);
+    around.filter_map(move |vblk| {
+        let block = ring.load(vblk, &mut bytes)?;
+        Some((vblk, block.header.first_seq..block.after_starts()))
     })
 }
 
@@ -161,7 +193,7 @@ pub fn second_copy(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Option<Vblk
 /// blocks that follow each other.
 pub fn skipped_between(ring: &Ring, from: Vblk, end: Vblk, head: Seq, to: Seq) -> u64 {
     let mut bytes = [0; BLOCK];
-    let mut expected = None;
+    let mut expected = Some(head);
     let mut skipped = 0;
     for vblk in from..=end {
         let block = ring.load(vblk, &mut bytes);

@@ -101,7 +101,12 @@ impl Ledger {
         let count = to.saturating_sub(self.head);
         let tally = &mut self.cursor.tally;
         match gap {
-            Gap::Skipped => tally.skipped = tally.skipped.saturating_sub(count),
+            Gap::Skipped => {
+                let known = count.min(tally.skipped);
+                tally.skipped -= known;
+                // both copies of a batch cut, and the cut blocks written over since
+                tally.unsynced_lost += count - known;
+            }
             Gap::Media => tally.media_lost += count,
             Gap::Unsynced => tally.unsynced_lost += count,
         }
@@ -137,15 +142,11 @@ impl Ledger {
         self.settle();
     }
 
-    /// Of those not on the card, all below `first` are gone from the stage, by damage.
-    pub fn lose_before(&mut self, first: Seq) {
-        let count = first.min(self.next).saturating_sub(self.unsaved());
-        self.cursor.tally.media_lost += count;
-        if self.unsaved() == self.head {
-            self.head += count;
-        } else {
-            self.cursor.tally.skipped += count;
-        }
+    /// Of the records in the stage alone, `count` are gone by damage.
+    pub fn lose_staged(&mut self, count: u64) {
+        let tally = &mut self.cursor.tally;
+        tally.media_lost += count;
+        tally.skipped += count;
         self.settle();
     }
 
@@ -161,10 +162,13 @@ impl Ledger {
         self.settle();
     }
 
-    /// Where nothing waits, nothing can be ahead: a count that damage put out of step starts anew.
+    /// Where nothing waits, nothing can be ahead: skipped numbers that never came turned up on the card after all, in the blocks of a
+    /// failed batch, or were counted with a damaged block beside them.
     fn settle(&mut self) {
         if self.head == self.next {
-            self.cursor.tally.skipped = 0;
+            let tally = &mut self.cursor.tally;
+            tally.dropped = tally.dropped.saturating_sub(tally.skipped);
+            tally.skipped = 0;
         }
     }
 }

@@ -222,6 +222,8 @@ struct CardView {
     tail: Vblk,
     /// Blocks found at opening that may never have been synced.
     unsynced: Range<Vblk>,
+    /// See [`recover::Found::untangled_at`].
+    untangled_at: Seq,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -250,20 +252,21 @@ impl Spool {
         let encoded = Encoded::new(record, when);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
-        let position =
-            Position::from_slice(position).unwrap_or_else(|_| state.ledger.cursor.position.clone());
-        let blocks = encoded.blocks(MAX_CURSOR);
-        if state.is_large(blocks) {
+        let mut after = state.ledger.cursor.clone();
+        after.position = Position::from_slice(position).unwrap_or(after.position);
+        if state.is_large(&encoded) {
             drop(state);
-            return self.append_to_card(&encoded, position);
+            return self.append_to_card(&encoded, after.position);
         }
+        let blocks = state
+            .stage
+            .blocks_for(&encoded, &state.ledger.cursor, &after);
         while !state.has_room(blocks, self.options.when_full) {
             match self.options.when_full {
                 _ if state.closed.is_some() => break,
                 WhenFull::DropOldest => {
                     let (low, to) = (state.stage.low(), state.stage.low_after(blocks));
                     state.ledger.drop_staged(low, to);
-                    state.stage.make_room(blocks);
                     break;
                 }
                 WhenFull::DropNewest => {
@@ -277,7 +280,7 @@ impl Spool {
         if state.closed.is_some() {
             return Appended::Closed;
         }
-        let seq = state.push(&encoded, position);
+        let seq = state.push(&encoded, after.position);
         if state.ledger.waiting() == 1 {
             state.oldest = (seq, when);
         }
@@ -310,14 +313,8 @@ impl Spool {
         let mut state = self.lock();
         state.ledger.ack(below);
         let (shown, vblk) = state.shown_end;
-        let head = state.ledger.head;
-        let drained = head >= state.ledger.cursor.card_next;
-        if let Some(card) = &mut state.card {
-            if drained {
-                card.oldest = card.tail;
-            } else if head == shown {
-                card.oldest = card.oldest.max(vblk);
-            }
+        if state.ledger.head == shown {
+            state.release_below(vblk);
         }
         state.unmark();
         state.note();
@@ -407,7 +404,8 @@ impl State {
     /// Whether a record of `blocks` blocks can be kept without dropping another.
     fn has_room(&self, blocks: u64, when_full: WhenFull) -> bool {
         let staged = self.stage.blocks_from(self.ledger.unsaved());
-        let fits_stage = self.stage.low_after(blocks) <= self.ledger.unsaved();
+        let fits_stage =
+            self.stage.low_after(blocks) <= self.ledger.unsaved().max(self.stage.low());
         // What is admitted must find room on the card by its deadline, unless the oldest may go for it.
         let fits_card = when_full == WhenFull::DropOldest
             || self.card.as_ref().is_none_or(|card| {
@@ -417,8 +415,9 @@ impl State {
         fits_stage && fits_card
     }
 
-    /// Whether a record of `blocks` blocks is too large to pass through the stage, or for the card behind it.
-    fn is_large(&self, blocks: u64) -> bool {
+    /// Whether a record is too large to pass through the stage, or for the card behind it.
+    fn is_large(&self, record: &Encoded<'_>) -> bool {
+        let blocks = record.blocks(MAX_CURSOR);
         let card = self.card.as_ref().map(|card| card.ring.blocks());
         blocks > self.stage.ring().blocks() / 2 || card.is_some_and(|card| blocks + 1 > card / 2)
     }
@@ -427,10 +426,24 @@ impl State {
         let seq = self.stage.next();
         let mut after = self.ledger.cursor.clone();
         after.position = position;
-        self.stage.append(record, &self.ledger.cursor, &after);
+        let head = self.ledger.head;
+        self.stage.append(record, head, &self.ledger.cursor, &after);
         self.ledger.cursor = after;
         self.ledger.next = self.stage.next();
         seq
+    }
+
+    /// No record that waits starts below block `vblk` of the card.
+    fn release_below(&mut self, vblk: Vblk) {
+        let head = self.ledger.head;
+        let drained = head >= self.ledger.cursor.card_next;
+        let Some(card) = &mut self.card else { return };
+        let oldest = match () {
+            () if drained => card.tail,
+            () if head < card.untangled_at => vblk.min(card.unsynced.start),
+            () => vblk.min(card.tail),
+        };
+        card.oldest = card.oldest.max(oldest);
     }
 
     /// Writes the ledger to the stage.

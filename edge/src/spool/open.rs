@@ -295,22 +295,15 @@ fn plan(
         );
     }
     let oldest = oldest_needed(&ring, &found, ledger.head, ledger.cursor.card_next);
-    let stamp = Stamp {
-        durable_vblk: found.durable_vblk,
-        ..stamp
-    };
-    let card = Card::new(
-        ring.clone(),
-        stamp,
-        found.tail,
-        floor_of(&ring, found.tail, oldest),
-    );
+    let floor = floor_of(&ring, found.tail, oldest);
+    let card = Card::resume(ring.clone(), stamp, &found, floor);
     let view = CardView {
         ring,
         generation: 0,
         oldest,
         tail: found.tail,
         unsynced: found.durable_vblk..found.tail,
+        untangled_at: found.untangled_at(),
     };
     (Disk::Ready(Box::new(card)), Place::Card, Some(view))
 }
@@ -334,24 +327,19 @@ fn make_stage(
         }
     };
     let (Claim::Numbered(from) | Claim::New(from)) = claim;
-    let kept = old.as_ref().map_or(0, |(ring, found)| {
-        let mut kept = 0;
-        for_each(ring, found, from, |_| kept += 1);
-        kept
+    let (mut kept, mut seen) = (0, None);
+    for_each(old, from, |seq, _| {
+        kept += 1;
+        seen.get_or_insert(seq);
     });
-    if matches!(claim, Claim::New(_)) {
-        ledger.next += kept;
+    match claim {
+        Claim::Numbered(_) => ledger.lose_staged(ledger.next - seen.unwrap_or(ledger.next) - kept),
+        Claim::New(_) => ledger.next += kept,
     }
-    let first = ledger.next - kept.min(ledger.next - ledger.unsaved());
-    ledger.lose_before(first);
-    let mut stage = Stage::create(storage.clone(), spec, stamp, first);
-    if let Some((ring, found)) = old {
-        for_each(ring, found, from, |record| {
-            if stage.next() < ledger.next {
-                stage.append(&record, &ledger.cursor, &ledger.cursor);
-            }
-        });
-    }
+    let mut stage = Stage::create(storage.clone(), spec, stamp, ledger.next - kept);
+    for_each(old, from, |_, record| {
+        stage.append(&record, ledger.head, &ledger.cursor, &ledger.cursor);
+    });
     stage.note(ledger.head, &ledger.cursor);
     if let Err(error) = slot.publish(&*storage, false) {
         warn_in_memory(&error);
@@ -359,8 +347,9 @@ fn make_stage(
     Ok(stage)
 }
 
-/// The records of a stage from number `from` on.
-fn for_each(ring: &Ring, found: &Found, from: Seq, mut visit: impl FnMut(Encoded<'_>)) {
+/// The records of the old stage from number `from` up to its end.
+fn for_each(old: &OldStage, from: Seq, mut visit: impl FnMut(Seq, Encoded<'_>)) {
+    let Some((ring, found)) = old else { return };
     let mut walk = Walk::new(ring.clone(), STAGE_READ);
     walk.seek(walk::Place::start_of(
         found.tail.saturating_sub(ring.blocks()),
@@ -377,9 +366,9 @@ fn for_each(ring: &Ring, found: &Found, from: Seq, mut visit: impl FnMut(Encoded
     };
     let mut expected = from;
     while let Some(record) = walk.next(&mut load) {
-        if record.seq >= expected {
+        if (expected..found.next).contains(&record.seq) {
             expected = record.seq + 1;
-            visit(Encoded::new(record.record, record.when));
+            visit(record.seq, Encoded::new(record.record, record.when));
         }
     }
 }

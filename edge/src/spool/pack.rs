@@ -50,6 +50,18 @@ impl Builder {
         self.header.used + FRAGMENT + cursor.len() <= BLOCK
     }
 
+    /// How many blocks more `record` takes, with `reserved` bytes of each kept free.
+    pub fn blocks_for(&self, record: &Encoded<'_>, reserved: usize) -> u64 {
+        let room = (BLOCK - reserved).saturating_sub(self.header.used);
+        let here = if room < MIN_FRAGMENT {
+            0
+        } else {
+            room - FRAGMENT
+        };
+        let each = BLOCK - reserved - HEADER - FRAGMENT;
+        record.len().saturating_sub(here).div_ceil(each) as u64
+    }
+
     /// Adds as much of `record` from byte `from` on as fits beside `reserved` bytes; returns where it got to.
     pub fn push(
         &mut self,

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use super::card::{locate, second_copy};
+use super::card::{locate, starts_around};
 use super::ledger::Gap;
 use super::walk::{Damage, Place, Unreadable, Walk};
 use super::{CardView, Seq, Spool, State};
@@ -140,18 +140,29 @@ impl Reader {
         self.turn(source, &card.ring, place);
     }
 
-    /// Where the card's blocks with `seq` are damaged: turns to where they were written again, if they were.
-    fn turn_to_copy(&mut self, spool: &Spool, seq: Seq) -> bool {
+    /// Record `seq` is damaged, or missing without a reason. Turns to another copy of it, if one is whole; otherwise says which number
+    /// below `end` is the next to look for.
+    fn turn_to_copy(&mut self, spool: &Spool, seq: Seq, end: Seq) -> Result<(), Seq> {
         let card = spool.lock().card.clone();
-        let Some(card) = card.filter(|card| self.source == Source::Card(card.generation)) else {
-            return false;
+        let reading = |card: &CardView| self.source == Source::Card(card.generation);
+        let Some(card) = card.filter(reading) else {
+            return Err(end);
         };
-        let from = self.walk.place().vblk + 1;
-        let copy = second_copy(&card.ring, from, card.tail, seq);
-        if let Some(vblk) = copy {
-            self.walk.seek(Place::start_of(vblk));
+        if self.walk.unreadable() >= MAX_UNREADABLE {
+            return Err(end);
         }
-        copy.is_some()
+        let mut load = |vblk, to: &mut [u8]| read_card(spool, vblk, to);
+        let mut next = end;
+        for (vblk, starts) in starts_around(&card.ring, self.walk.place().vblk, card.tail) {
+            if starts.contains(&seq) && self.walk.reaches(seq, vblk, &mut load) {
+                self.walk.seek(Place::start_of(vblk));
+                return Ok(());
+            }
+            if starts.end > seq + 1 {
+                next = next.min(starts.start.max(seq + 1));
+            }
+        }
+        Err(next)
     }
 
     /// Shows records from where the walk stands. Breaks where the whole reading ends; otherwise it is to be planned anew.
@@ -169,12 +180,25 @@ impl Reader {
             Source::Card(_) => read_card(spool, vblk, to),
         };
         while *seq < end {
-            let found = match self.walk.unreadable() {
+            let unreadable = self.walk.unreadable();
+            let found = match unreadable {
                 MAX_UNREADABLE.. => None,
                 _ => self.walk.next(&mut load),
             };
             let Some(found) = found else {
-                return self.at_end(spool, *from, *seq);
+                let damage = self.walk.damage();
+                if self.has_more(&spool.lock(), *seq) {
+                    self.resume = None;
+                    return ControlFlow::Continue(());
+                }
+                if *seq > *from {
+                    return ControlFlow::Break(());
+                }
+                let missing = self.missing_at_end(&spool.lock());
+                match self.turn_to_copy(spool, *seq, missing) {
+                    Ok(()) => continue,
+                    Err(to) => return self.pass(spool, to, damage),
+                }
             };
             if found.seq < *seq {
                 continue;
@@ -185,16 +209,14 @@ impl Reader {
                 }
                 let found = found.seq;
                 let damage = self.walk.damage();
-                if damage.is_some() && self.turn_to_copy(spool, *seq) {
-                    continue;
+                let unexplained = spool.lock().ledger.tally().skipped < found - *seq;
+                if damage.is_none() && !unexplained {
+                    return self.pass(spool, found, None);
                 }
-                let mut state = spool.lock();
-                let gap = state.cause(damage);
-                state.pass(found, gap);
-                // read again from there: what was found is the next to show
-                (*from, *seq) = (state.ledger.head, state.ledger.head);
-                self.resume = None;
-                return ControlFlow::Continue(());
+                match self.turn_to_copy(spool, *seq, found) {
+                    Ok(()) => continue,
+                    Err(to) => return self.pass(spool, to, damage),
+                }
             }
             let when = found.when;
             let flow = visit(*seq, found.record);
@@ -202,38 +224,42 @@ impl Reader {
                 spool.lock().oldest = (*seq, when);
             }
             *seq += 1;
+            self.walk.damage();
             self.resume = Some((source, *seq, self.walk.place()));
             flow?;
         }
         ControlFlow::Break(())
     }
 
-    /// The walk ended before record `seq`.
-    fn at_end(&mut self, spool: &Spool, from: Seq, seq: Seq) -> ControlFlow<()> {
-        let mut state = spool.lock();
-        self.resume = None;
-        let low = state.stage.low();
-        let card_next = state.ledger.cursor.card_next;
-        let look_again = match self.source {
-            Source::Stage => low > seq,
-            Source::Card(generation) => {
-                let grown = |card: &CardView| {
-                    card.generation != generation
-                        || (self.walk.unreadable() == 0 && self.walk.place().vblk < card.tail)
-                };
-                seq >= card_next || seq >= low || state.card.as_ref().is_none_or(grown)
-            }
+    /// Whether there is reason to look for `seq` again where the walk has ended.
+    fn has_more(&self, state: &State, seq: Seq) -> bool {
+        let Source::Card(generation) = self.source else {
+            return state.stage.low() > seq;
         };
-        if look_again {
-            return ControlFlow::Continue(());
+        let grown = |card: &CardView| {
+            card.generation != generation
+                || (self.walk.unreadable() == 0 && self.walk.place().vblk < card.tail)
+        };
+        seq >= state.ledger.cursor.card_next
+            || seq >= state.stage.low()
+            || state.card.as_ref().is_none_or(grown)
+    }
+
+    /// The number after those that should be at the end of this medium, and are not.
+    fn missing_at_end(&self, state: &State) -> Seq {
+        match self.source {
+            Source::Stage => state.ledger.next,
+            Source::Card(_) => state.ledger.cursor.card_next.min(state.stage.low()),
         }
-        if seq > from {
-            return ControlFlow::Break(());
-        }
-        // What should be here is not.
-        let (to, gap) = match self.source {
-            Source::Stage => (state.ledger.next, Gap::Media),
-            Source::Card(_) => (card_next.min(low), state.cause(self.walk.damage())),
+    }
+
+    /// Passes the numbers from the head to `to`. Then it is to be planned anew.
+    fn pass(&mut self, spool: &Spool, to: Seq, damage: Option<Damage>) -> ControlFlow<()> {
+        self.resume = None;
+        let mut state = spool.lock();
+        let gap = match self.source {
+            Source::Stage => Gap::Media,
+            Source::Card(_) => state.cause(damage),
         };
         state.pass(to, gap);
         ControlFlow::Continue(())

@@ -29,8 +29,18 @@ pub struct Found {
     pub head: Seq,
     /// The next record's number.
     pub next: Seq,
+    /// Whether blocks that may be unsynced are damaged, or hold a batch twice: then no copy of it is whole for certain.
+    pub tangled: bool,
     /// The newest counters, and the position after the last record before any gap.
     pub cursor: Cursor,
+}
+
+impl Found {
+    /// All blocks that may be unsynced are needed until everything below this number is let go: no one of them is known to hold
+    /// any record whole.
+    pub fn untangled_at(&self) -> Seq {
+        if self.tangled { self.next } else { 0 }
+    }
 }
 
 /// A block's rank: of two blocks, the one with the higher rank was written later.
@@ -134,8 +144,10 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Found {
         durable_vblk: 0,
         head: 0,
         next: 0,
+        tangled: false,
         cursor: Cursor::default(),
     };
+    let mut first_after = Seq::MAX;
     let mut oldest_epoch = epoch;
     let mut counted = false;
     let mut position: Option<Position> = None;
@@ -151,6 +163,7 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Found {
         let Some(block) = block.filter(|block| block.header.epoch <= oldest_epoch) else {
             // Records are missing here: the source shall go on before them, not after.
             position = position.filter(|_| settled);
+            found.tangled |= !settled;
             continue;
         };
         oldest_epoch = block.header.epoch;
@@ -158,6 +171,8 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Found {
             found.run = block.header.run;
             found.durable_vblk = block.header.durable_vblk.min(newest);
         }
+        found.tangled |= !settled && block.header.first_seq > first_after;
+        first_after = block.header.first_seq;
         found.head = found.head.max(block.header.ack_seq);
         found.next = found.next.max(block.next_seq());
         if let Some(cursor) = block.cursor() {

@@ -259,9 +259,7 @@ impl Spool {
         let Some(view) = view else { return card.tail };
         let oldest = card::locate(&card.ring, view.oldest, view.tail, head);
         let mut state = self.lock();
-        if let Some(view) = &mut state.card {
-            view.oldest = view.oldest.max(oldest);
-        }
+        state.release_below(oldest);
         state.card_oldest(card.tail)
     }
 
@@ -387,13 +385,10 @@ impl State {
 
     /// All blocks below `tail` are synced.
     fn settle_card(&mut self, tail: Vblk) {
-        let drained = self.ledger.head >= self.ledger.cursor.card_next;
         self.ledger.cursor.card_tail = tail;
         if let Some(card) = &mut self.card {
             card.tail = tail;
-            if drained {
-                card.oldest = tail;
-            }
         }
+        self.release_below(0);
     }
 }

@@ -53,11 +53,12 @@ impl Stage {
         }
     }
 
-    /// Appends the next record. `before` and `after` it: what rides along.
-    pub fn append(&mut self, record: &Encoded<'_>, before: &Cursor, after: &Cursor) {
+    /// Appends the next record, and notes that everything below `ack_seq` is let go. `before` and `after` it: what rides along.
+    pub fn append(&mut self, record: &Encoded<'_>, ack_seq: Seq, before: &Cursor, after: &Cursor) {
+        self.stamp.ack_seq = ack_seq;
         let seq = self.next;
         let crc = RecordCrc::of(seq, record);
-        let reserved = FRAGMENT + before.len().max(after.len());
+        let reserved = reserved(before, after);
         let mut done = 0;
         loop {
             let from = done;
@@ -74,6 +75,11 @@ impl Stage {
         }
         self.next = seq + 1;
         self.write_tail(after);
+    }
+
+    /// How many blocks more the next record would take, with the longer of two cursors in each.
+    pub fn blocks_for(&self, record: &Encoded<'_>, before: &Cursor, after: &Cursor) -> u64 {
+        self.tail.blocks_for(record, reserved(before, after))
     }
 
     /// Notes that everything below `ack_seq` is let go, and `cursor`.
@@ -93,12 +99,6 @@ impl Stage {
     /// The oldest record that can still be read here.
     pub fn low(&self) -> Seq {
         self.low_after(0)
-    }
-
-    /// Lets go of what `blocks` more would overwrite, at most. [`Self::low`] is then what [`Self::low_after`] said.
-    pub fn make_room(&mut self, blocks: u64) {
-        let oldest = (self.tail.vblk() + blocks + 1).saturating_sub(self.ring.blocks());
-        self.floor = self.floor.max(oldest);
     }
 
     /// The oldest record that can still be read after `blocks` more are written.
@@ -189,6 +189,10 @@ pub fn warn_in_memory(error: &io::Error) {
     warn!(
         "the stage cannot be kept in RAM that outlives the program ({error}): if the program crashes, its newest records are lost"
     );
+}
+
+fn reserved(before: &Cursor, after: &Cursor) -> usize {
+    FRAGMENT + before.len().max(after.len())
 }
 
 fn in_memory(spec: Super) -> Ring {

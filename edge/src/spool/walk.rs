@@ -151,6 +151,17 @@ impl Walk {
         decode_record(bytes).map(|(when, record)| Found { seq, when, record })
     }
 
+    /// Whether record `seq` can be read from block `vblk` on.
+    pub fn reaches(&mut self, seq: Seq, vblk: Vblk, load: &mut impl Load) -> bool {
+        self.seek(Place::start_of(vblk));
+        while let Some((found, _)) = self.advance(load) {
+            if found >= seq {
+                return found == seq;
+            }
+        }
+        false
+    }
+
     fn advance(&mut self, load: &mut impl Load) -> Option<(Seq, Bytes)> {
         loop {
             let Some(header) = self.header else {
@@ -168,9 +179,16 @@ impl Walk {
             }
             self.place.offset = fragment.end;
             let seq = self.place.seq;
+            let begins = matches!(fragment.kind, Kind::Full | Kind::First);
+            if begins && self.open.take().is_some() {
+                // the record before does not go on where it should
+                self.damage = Some(Damage {
+                    vblk: self.place.vblk,
+                    durable_vblk: Some(header.durable_vblk),
+                });
+            }
             match fragment.kind {
                 Kind::Full => {
-                    self.open = None;
                     self.place.seq += 1;
                     if is_record(fragment.payload, seq, fragment.crc) {
                         let end = at + fragment.end;

@@ -270,6 +270,7 @@ mod tests {
             last_read_age_s: Some(3.1),
             delivered: 1_234_000,
             delivered_per_s: 12.4,
+            draining_per_s: 10.0,
             last_delivered_age_s: Some(75.0),
             waiting_records: 567,
             waiting_bytes: 48 << 20,

@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub delivered: u64,
     /// The same a second, over the last minute.
     pub delivered_per_s: f64,
+    /// How many more were acknowledged than read a second, over the last ten seconds; negative while the backlog grows.
+    pub draining_per_s: f64,
     /// How long ago the last one was acknowledged.
     pub last_delivered_age_s: Option<f64>,
     /// [`Counters::filtered`].
@@ -125,7 +127,7 @@ impl Snapshot {
         let (now, wall) = (clock.elapsed(), clock.wall());
         let age = |moment: Duration| tenths(now.saturating_sub(moment).as_secs_f64());
         let (read, delivered) = (counters.read.get(), counters.delivered.get());
-        let (read_per_s, delivered_per_s) = rates.of(now, read, delivered);
+        let pace = rates.of(now, read, delivered);
         let expiry = counters.credentials_expiry_s.get();
         let clock_offset_s = counters.clock_offset_ms.get() / 1000;
         let wall_s = wall
@@ -139,10 +141,11 @@ impl Snapshot {
             ended: false,
             uptime_s: now.as_secs(),
             read,
-            read_per_s,
+            read_per_s: pace.read_per_s,
             last_read_age_s: counters.last_read.get().map(age),
             delivered,
-            delivered_per_s,
+            delivered_per_s: pace.delivered_per_s,
+            draining_per_s: pace.draining_per_s,
             last_delivered_age_s: counters.last_delivered.get().map(age),
             filtered: counters.filtered.get(),
             unusable: counters.unusable.get(),
@@ -177,9 +180,9 @@ impl Snapshot {
         Duration::from_millis(since_boot_ms().saturating_sub(self.taken_ms))
     }
 
-    /// How long the backlog takes at the pace of the last minute; `None` while it does not shrink.
+    /// How long the backlog takes at the pace of the last seconds; `None` while it does not shrink.
     pub fn drained_in_s(&self) -> Option<u64> {
-        let pace = self.delivered_per_s - self.read_per_s;
+        let pace = self.draining_per_s;
         let records = u32::try_from(self.waiting_records).unwrap_or(u32::MAX);
         match records {
             0 => Some(0),
@@ -225,39 +228,79 @@ fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {
     of_threads.chain(of_spool).collect()
 }
 
-/// The pace of the last minute.
+/// How fast it goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pace {
+    read_per_s: f64,
+    delivered_per_s: f64,
+    draining_per_s: f64,
+}
+
+/// What the pace is known from: the last minute.
 #[derive(Debug)]
 pub struct Rates {
-    /// When, and how many had been read and delivered by then; one a second.
-    samples: HistoryBuf<(Duration, u64, u64), 61>,
+    /// One a second.
+    samples: HistoryBuf<Sample, { MINUTE + 1 }>,
 }
 
-impl Default for Rates {
-    fn default() -> Self {
-        let mut samples = HistoryBuf::new();
-        samples.write((Duration::ZERO, 0, 0));
-        Self { samples }
-    }
+/// Seconds.
+const MINUTE: usize = 60;
+
+/// What is draining now: seconds.
+const LATELY: usize = 10;
+
+/// How many had been read and delivered by then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sample {
+    at: Duration,
+    read: u64,
+    delivered: u64,
 }
 
-impl Rates {
-    /// Records read and delivered a second over the last minute, or since the start.
-    pub fn of(&mut self, now: Duration, read: u64, delivered: u64) -> (f64, f64) {
-        let newest = self.samples.recent().map_or(Duration::ZERO, |(at, ..)| *at);
-        if now.saturating_sub(newest) >= Duration::from_secs(1) {
-            self.samples.write((now, read, delivered));
-        }
-        let oldest = self.samples.oldest_ordered().next();
-        let (since, read_then, delivered_then) = *oldest.unwrap_or(&(Duration::ZERO, 0, 0));
-        let seconds = now.saturating_sub(since).as_secs_f64().max(1.0);
+impl Sample {
+    /// Records read and delivered a second since `then`.
+    fn since(self, then: Self) -> (f64, f64) {
+        let seconds = self.at.saturating_sub(then.at).as_secs_f64().max(1.0);
         let per_second = |now: u64, then: u64| {
             let count = u32::try_from(now.saturating_sub(then)).unwrap_or(u32::MAX);
             tenths(f64::from(count) / seconds)
         };
         (
-            per_second(read, read_then),
-            per_second(delivered, delivered_then),
+            per_second(self.read, then.read),
+            per_second(self.delivered, then.delivered),
         )
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let mut samples = HistoryBuf::new();
+        samples.write(Sample::default());
+        Self { samples }
+    }
+}
+
+impl Rates {
+    fn of(&mut self, at: Duration, read: u64, delivered: u64) -> Pace {
+        let now = Sample {
+            at,
+            read,
+            delivered,
+        };
+        let newest = self.samples.recent().copied().unwrap_or_default();
+        if at.saturating_sub(newest.at) >= Duration::from_secs(1) {
+            self.samples.write(now);
+        }
+        let mut samples = self.samples.oldest_ordered();
+        let first = samples.next().copied().unwrap_or_default();
+        let lately = samples.rev().take(LATELY).last().copied().unwrap_or(first);
+        let (read_per_s, delivered_per_s) = now.since(first);
+        let (read_lately, delivered_lately) = now.since(lately);
+        Pace {
+            read_per_s,
+            delivered_per_s,
+            draining_per_s: tenths(delivered_lately - read_lately),
+        }
     }
 }
 
@@ -279,35 +322,46 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn the_pace_is_that_of_the_last_minute() {
+    fn the_pace_is_that_of_the_last_minute_and_draining_that_of_the_last_seconds() {
+        let pace = |read_per_s, delivered_per_s, draining_per_s| Pace {
+            read_per_s,
+            delivered_per_s,
+            draining_per_s,
+        };
+        // Given a minute of ten a second in and none out
         let mut rates = Rates::default();
-        assert_eq!(rates.of(SECOND, 10, 0), (10.0, 0.0));
-        // Given a minute of ten a second in and none out, and two of none in and five a second out
-        for second in 2..=60u32 {
-            rates.of(second * SECOND, u64::from(second) * 10, 0);
+        for second in 1..=60u32 {
+            let now = rates.of(second * SECOND, u64::from(second) * 10, 0);
+            assert!(
+                second < 2 || now == pace(10.0, 0.0, -10.0),
+                "{second}: {now:?}"
+            );
         }
-        assert_eq!(rates.of(60 * SECOND, 600, 0), (10.0, 0.0));
-        for second in 61..=180u32 {
-            rates.of(second * SECOND, 600, u64::from(second - 60) * 5);
+        // When none come in and five a second go out
+        for second in 61..=120u32 {
+            let now = rates.of(second * SECOND, 600, u64::from(second - 60) * 5);
+            assert!(
+                second < 71 || (now.draining_per_s - 5.0).abs() < 0.01,
+                "{second}: {now:?}"
+            );
         }
-        assert_eq!(rates.of(180 * SECOND, 600, 600), (0.0, 5.0));
+        assert_eq!(rates.of(120 * SECOND, 600, 300), pace(0.0, 5.0, 5.0));
     }
 
     #[test]
     fn the_time_to_drain_follows_from_the_pace_and_is_unknown_while_the_backlog_grows() {
-        let with = |waiting_records, read_per_s, delivered_per_s| {
+        let with = |waiting_records, draining_per_s| {
             let snapshot = Snapshot {
                 waiting_records,
-                read_per_s,
-                delivered_per_s,
+                draining_per_s,
                 ..Snapshot::default()
             };
             snapshot.drained_in_s()
         };
-        assert_eq!(with(0, 5.0, 5.0), Some(0));
-        assert_eq!(with(900, 1.0, 10.0), Some(100));
-        assert_eq!(with(900, 5.0, 5.0), None);
-        assert_eq!(with(900, 5.0, 0.0), None);
+        assert_eq!(with(0, 0.0), Some(0));
+        assert_eq!(with(900, 9.0), Some(100));
+        assert_eq!(with(900, 0.0), None);
+        assert_eq!(with(900, -5.0), None);
     }
 
     #[test]

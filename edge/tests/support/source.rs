@@ -1,10 +1,12 @@
-//! What the tests of sources have in common: a clock of their own, a spool to look into, and a server on a port of its own.
+//! What the tests of sources have in common: a clock of their own, a spool to look into, and a
+//! server on a port of its own.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -15,7 +17,9 @@ use headwater::source::{Feed, Source};
 use headwater::spool::{Options, Spool, WhenFull};
 use headwater::state::State;
 use headwater::status::Counters;
-use headwater::time::{Clock, Stop};
+use headwater::time::{Clock, Stop, SystemClock};
+
+use super::kinesis::Kinesis;
 
 /// When tests begin, by the wall clock: 2026-01-15T10:35:00Z.
 pub const WALL_START_SECS: u64 = 1_768_473_300;
@@ -61,23 +65,59 @@ impl Clock for TestClock {
 
 /// A feed into memory, with state in the folder if there is one.
 pub fn feed(clock: Arc<TestClock>, folder: Option<&Path>) -> Feed {
-    // The spool's file goes with its folder, and stays open until the test ends.
     let unnamed = tempfile::tempdir().unwrap();
+    let card = unnamed.path().join("spool");
     let options = Options {
-        card: unnamed.path().join("spool"),
+        card: card.clone(),
         stage: None,
         size_bytes: 32 << 20,
         when_full: WhenFull::Block,
         durable_within: Duration::from_secs(1),
     };
+    // The spool keeps time by itself: what tests do to the source's clock is none of its business.
+    let own_clock = Arc::new(SystemClock::default());
+    let spool = Arc::new(Spool::open(options, own_clock).unwrap());
+    std::thread::spawn({
+        let spool = spool.clone();
+        move || spool.run_committer()
+    });
+    // Then the file goes with its folder: it stays open until the test ends.
+    wait_until("the spool is made", || card.exists());
     Feed {
-        spool: Arc::new(Spool::open(options, clock.clone()).unwrap()),
+        spool,
         clock,
         stop: Arc::default(),
         counters: Arc::new(Counters::default()),
         state: Arc::new(State::open(folder.map(|folder| folder.join("state")), None)),
         echo: false,
     }
+}
+
+/// The real program with its spool in `folder` and files of its runtime in `runtime`, which sends
+/// to `kinesis`.
+pub fn headwater(folder: &Path, runtime: &Path, kinesis: &Kinesis) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+    command
+        .env_clear()
+        .env("RUNTIME_DIRECTORY", runtime)
+        .env("AWS_ACCESS_KEY_ID", "AK")
+        .env("AWS_SECRET_KEY", "SK")
+        .env("AWS_REGION", "eu-west-1")
+        .env("AWS_STREAM_NAME", "posts")
+        .args([
+            "--endpoint",
+            &kinesis.url(),
+            "--spool-size",
+            "1MiB",
+            "--spool",
+        ])
+        .arg(folder.join("spool"));
+    command
+}
+
+/// A folder in RAM, as systemd would give, that goes with the test.
+pub fn runtime_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap()
 }
 
 /// The records in the spool: partition key and data.
@@ -138,7 +178,8 @@ pub struct Request {
     pub body: String,
 }
 
-/// What the server does with each request. Returns whether it takes another one on the same connection.
+/// What the server does with each request. Returns whether it takes another one on the same
+/// connection.
 type Handler = dyn Fn(&Request, &mut TcpStream) -> bool + Send + Sync;
 
 /// An HTTP server on this machine.

@@ -43,7 +43,8 @@ pub fn post(id: usize) -> String {
     )
 }
 
-/// A server that gives a token, has the rule, and leaves the stream's `nth` opening, counted from 0, to `stream`.
+/// A server that gives a token, has the rule, and leaves the stream's `nth` opening, counted from
+/// 0, to `stream`.
 pub fn x_server(stream: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Server {
     let opened = AtomicUsize::new(0);
     Server::start(move |request, connection| match request.target.as_str() {
@@ -61,8 +62,8 @@ pub fn x_server(stream: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + '
     })
 }
 
-/// Runs against a stream that answers its `nth` opening with `answers[nth]`, then serves one post; returns the feed, its clock
-/// and the server once that post is read.
+/// Runs against a stream that answers its `nth` opening with `answers[nth]`, then serves one post;
+/// returns the feed, its clock and the server once that post is read.
 pub fn read_after(answers: &'static [(u16, &str, &str)]) -> (Feed, Arc<TestClock>, Server) {
     let server = x_server(move |nth, connection| match answers.get(nth) {
         Some((status, headers, body)) => answer(connection, *status, headers, body),

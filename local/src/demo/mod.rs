@@ -144,7 +144,7 @@ impl<'a> Demo<'a> {
             if self.outage.advance(figures.read, screen) || figures != last {
                 (last, moved) = (figures, Instant::now());
             }
-            if let Some(status) = self.producer.ended()? {
+            if let Some(status) = self.producer.wait(Duration::ZERO)? {
                 ensure!(
                     status.success(),
                     "headwater ended with {status}: {}",
@@ -173,7 +173,7 @@ impl<'a> Demo<'a> {
 
     /// Ends headwater as systemd would, if it has not ended by itself.
     fn end(&mut self, screen: &mut Screen) -> anyhow::Result<()> {
-        let status = match self.producer.ended()? {
+        let status = match self.producer.wait(Duration::ZERO)? {
             Some(status) => status,
             None => self.producer.stop(END)?.with_context(|| {
                 format!(

@@ -88,7 +88,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
             Arg::Long("offline") => offline = true,
             Arg::Long("headwater") => {
                 let command = parser.value()?.string()?;
-                options.headwater = Some(command.split_whitespace().map(OsString::from).collect());
+                options.headwater = Some(command.split_whitespace().map(absolute).collect());
             }
             Arg::Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected().into()),
@@ -111,4 +111,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
         words.join(" ")
     };
     Ok(Some(options))
+}
+
+/// A word of a command that runs in another folder: what is a file here is the same file there.
+fn absolute(word: &str) -> OsString {
+    match std::path::absolute(word) {
+        Ok(path) if path.is_file() => path.into(),
+        _ => word.into(),
+    }
 }

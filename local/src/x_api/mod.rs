@@ -4,6 +4,7 @@
 //! duplicates and disorder are posts placed in the script twice or out of order, and trouble is an event between posts. What single
 //! requests are answered, out of the ordinary, is queued with [`XApi::answer_next`].
 
+mod refusal;
 mod rules;
 mod stream;
 mod wire;
@@ -12,14 +13,17 @@ use std::collections::VecDeque;
 use std::io::{self, BufReader};
 use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+pub use refusal::Refusal;
 pub use rules::{MAX_RULE_CHARS, Rule};
+
+use refusal::problem;
 
 use crate::http::{Answer, Request};
 use crate::posts::Post;
@@ -97,25 +101,6 @@ pub enum Endpoint {
     Rules,
     /// `GET /2/tweets/search/stream`
     Stream,
-}
-
-/// An answer out of the ordinary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// 429: too many requests; wait until then.
-    RateLimited(SystemTime),
-    /// 429: an earlier connection still counts.
-    TooManyConnections,
-    /// 429: the month's posts are used up.
-    UsageCapExceeded,
-    /// 402: the account is empty.
-    CreditsDepleted,
-    /// 403: the app may not use this endpoint.
-    ClientForbidden,
-    /// 401: the token is not valid.
-    Unauthorized,
-    /// Any 5xx.
-    Server(u16),
 }
 
 /// The simulated API. Ends, with every connection, when dropped.
@@ -206,11 +191,6 @@ impl XApi {
     /// How many posts were sent whole.
     pub fn sent_count(&self) -> usize {
         self.api.state().sent.len()
-    }
-
-    /// How many events of the script wait.
-    pub fn waiting(&self) -> usize {
-        self.api.state().script.len()
     }
 
     /// When the stream was asked for, refused or not.
@@ -425,70 +405,11 @@ impl State {
     }
 }
 
-impl Refusal {
-    fn answer(self) -> Answer {
-        match self {
-            Self::RateLimited(reset) => {
-                let error = json!({ "code": 88, "message": "Rate limit exceeded" });
-                let reset = reset.duration_since(UNIX_EPOCH).unwrap_or_default();
-                Answer::json(429, &json!({ "errors": [error] }))
-                    .with("x-rate-limit-limit", 50)
-                    .with("x-rate-limit-remaining", 0)
-                    .with("x-rate-limit-reset", reset.as_secs())
-            }
-            Self::TooManyConnections => {
-                let detail = "This stream is currently at the maximum allowed connection limit.";
-                problem(
-                    429,
-                    "ConnectionException",
-                    json!({ "detail": detail, "connection_issue": "TooManyConnections" }),
-                )
-            }
-            Self::UsageCapExceeded => {
-                let detail = "Usage cap exceeded: Monthly product cap";
-                problem(
-                    429,
-                    "UsageCapExceeded",
-                    json!({ "detail": detail, "period": "Monthly", "scope": "Product" }),
-                )
-            }
-            Self::CreditsDepleted => {
-                let detail =
-                    "Your enrolled account does not have any credits to fulfill this request.";
-                problem(402, "CreditsDepleted", json!({ "detail": detail }))
-            }
-            Self::ClientForbidden => {
-                let detail = "When authenticating requests to the X API v2 endpoints, you must use keys and tokens from a developer App that is attached to a Project.";
-                problem(
-                    403,
-                    "Client Forbidden",
-                    json!({ "detail": detail, "reason": "client-not-enrolled", "type": "https://api.twitter.com/2/problems/client-forbidden" }),
-                )
-            }
-            Self::Unauthorized => problem(401, "Unauthorized", json!({ "detail": "Unauthorized" })),
-            Self::Server(status) => problem(
-                status,
-                "Service Unavailable",
-                json!({ "detail": "Service Unavailable" }),
-            ),
-        }
-    }
-}
-
 fn authorized(request: &Request) -> bool {
     let token = request
         .header("authorization")
         .and_then(|value| value.strip_prefix("Bearer "));
     token == Some(BEARER_TOKEN)
-}
-
-fn problem(status: u16, title: &str, mut fields: Value) -> Answer {
-    fields["title"] = json!(title);
-    fields["status"] = json!(status);
-    if fields["type"].is_null() {
-        fields["type"] = json!("about:blank");
-    }
-    Answer::json(status, &fields)
 }
 
 fn rule_json(rule: &Rule) -> Value {

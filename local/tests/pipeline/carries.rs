@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use local::jetstream::{self, Jetstream, record_key};
 use local::network::Network;
 use local::posts::{self, Post, SHORT_POST_CHARS};
 use local::tally::Sent;
 use local::x_api::{self, Event, XApi};
+use serde_json::{Value, json};
 
 use super::{Cloud, stop, wait_for};
 
@@ -140,7 +143,7 @@ fn lines_that_end_end_the_run_with_all_sent() {
     drop(input);
 
     // Then the program ends by itself, and everything is stored once
-    let status = producer.process().wait(super::PATIENCE).unwrap();
+    let status = producer.wait(super::PATIENCE).unwrap();
     assert!(
         status.is_some_and(|status| status.success()),
         "{:?}",
@@ -213,5 +216,34 @@ fn disconnects_of_jetstream_lose_nothing_and_what_is_replayed_is_one_row() {
         "5,000 events, {} connections, {} posts about the keyword sent, {tally}",
         server.cursors().len(),
         sent.len()
+    );
+}
+
+#[test]
+fn a_record_nobody_can_read_is_set_aside_with_its_reason_and_blocks_nothing() {
+    // Given a stream that somebody put nonsense to
+    let cloud = Cloud::shared();
+    let stack = cloud.stack("carries-nonsense");
+    let nonsense = json!({ "StreamName": stack.stream, "PartitionKey": "k", "Data": BASE64_STANDARD.encode("%!?") });
+    cloud.aws.kinesis("PutRecord", &nonsense).unwrap();
+
+    // When a line follows it
+    let mut board = cloud.board(&stack, &cloud.ministack.endpoint());
+    board.argument("--source").argument("lines");
+    let mut producer = board.start().unwrap();
+    let mut input = producer.process().child().stdin.take().unwrap();
+    input.write_all(b"sense\n").unwrap();
+    drop(input);
+
+    // Then the line is stored, and the nonsense waits in the queue with its reason
+    cloud.await_items(&stack, 1);
+    let receive = json!({ "QueueUrl": stack.failure_queue, "WaitTimeSeconds": 5 });
+    let received = cloud.aws.sqs("ReceiveMessage", &receive).unwrap();
+    let message = received["Messages"][0]["Body"].as_str().unwrap();
+    let message: Value = serde_json::from_str(message).unwrap();
+    assert_eq!(message["data"], BASE64_STANDARD.encode("%!?"));
+    assert!(
+        message["reason"].as_str().unwrap().contains("JSON"),
+        "{message}"
     );
 }

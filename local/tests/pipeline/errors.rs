@@ -10,7 +10,7 @@ use super::{Cloud, PATIENCE, bare_board, says, stop};
 /// What the program says in the end, and its exit code.
 fn runs_to_its_end(board: &Board) -> (i32, String) {
     let mut producer = board.start().unwrap();
-    let status = producer.process().wait(PATIENCE).unwrap();
+    let status = producer.wait(PATIENCE).unwrap();
     let said = producer.said().join("\n");
     let status = status.unwrap_or_else(|| panic!("it does not end: {said}"));
     (status.code().unwrap_or(-1), said)

@@ -5,6 +5,7 @@ mod crashes;
 mod errors;
 mod permissions;
 mod soak;
+mod stores;
 mod x_answers;
 
 use std::sync::OnceLock;

@@ -52,7 +52,7 @@ fn a_network_and_a_cloud_that_misbehave_lose_nothing() {
         .unset("AWS_SECRET_KEY")
         .set("AWS_SHARED_CREDENTIALS_FILE", &credentials);
 
-    // When it reads its lines, and its credentials end twice on the way: they expire, and they are deleted
+    // When it reads its lines, no faster than its spool takes them, and its credentials end twice on the way: they expire, and they are deleted
     let input = board.folder().join("input");
     let lines: Vec<_> = (0..posts)
         .map(|n| format!("post {n} 🍕 {}", "x".repeat(n % 400)))
@@ -61,6 +61,8 @@ fn a_network_and_a_cloud_that_misbehave_lose_nothing() {
     board
         .argument("--source")
         .argument("lines")
+        .argument("--when-full")
+        .argument("block")
         .argument("--input")
         .argument(&input);
     let producer = board.start().unwrap();

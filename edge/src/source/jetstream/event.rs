@@ -43,7 +43,8 @@ pub fn parse(message: &str) -> serde_json::Result<Event<'_>> {
 }
 
 impl<'a> Event<'a> {
-    /// The text of the post that was written, if one was; a delete carries none. May be written to `buffer`.
+    /// The text of the post that was written, if one was; a delete carries none. May be written to
+    /// `buffer`.
     pub fn post_text<'b>(&self, buffer: &'b mut String) -> Option<&'b str>
     where
         'a: 'b,

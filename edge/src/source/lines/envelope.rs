@@ -1,5 +1,6 @@
-//! What a line travels in: `{"headwater":1,"id":ULID,"at":TIME,"from":HOST,"line":VALUE}`. TIME is when it was read, by RFC 3339 in UTC with
-//! milliseconds; VALUE is the line itself where that is JSON, else the line as a string.
+//! What a line travels in: `{"headwater":1,"id":ULID,"at":TIME,"from":HOST,"line":VALUE}`. TIME is
+//! when it was read, by RFC 3339 in UTC with milliseconds; VALUE is the line itself where that is
+//! JSON, else the line as a string.
 
 use std::io::Write;
 use std::time::SystemTime;
@@ -84,8 +85,9 @@ impl std::fmt::Display for Rfc3339 {
     }
 }
 
-/// Year, month and day of a number of days since 1970, by the Gregorian calendar. Years are taken to begin in March, so that
-/// the leap day ends one, and are counted in eras of 400, which all have the same length.
+/// Year, month and day of a number of days since 1970, by the Gregorian calendar. Years are taken
+/// to begin in March, so that the leap day ends one, and are counted in eras of 400, which all have
+/// the same length.
 fn date(days_since_1970: u64) -> (u64, u64, u64) {
     const DAYS_FROM_0000_03_01_TO_1970: u64 = 719_468;
     const ERA_DAYS: u64 = 146_097;

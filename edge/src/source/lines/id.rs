@@ -1,5 +1,5 @@
-//! Names of lines, as ULIDs: 48 bits of milliseconds since 1970, then 80 bits that tell apart what has the same time; 26 characters that
-//! sort as the numbers do.
+//! Names of lines, as ULIDs: 48 bits of milliseconds since 1970, then 80 bits that tell apart what
+//! has the same time; 26 characters that sort as the numbers do.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,7 +33,8 @@ impl Ulid {
     }
 }
 
-/// Names for the lines of one run over an input without places: the time they were read, and a number that begins at random and counts up.
+/// Names for the lines of one run over an input without places: the time they were read, and a
+/// number that begins at random and counts up.
 #[derive(Debug)]
 pub struct Run {
     next: u128,

@@ -47,9 +47,11 @@ pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a pipe or a device until the program ends: writers of a pipe come and go, a port is unplugged and comes back.
+/// Reads a pipe or a device until the program ends: writers of a pipe come and go, a port is
+/// unplugged and comes back.
 pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
-    // Without a writer, opening a pipe would wait for one; a terminal must not become the program's own.
+    // Without a writer, opening a pipe would wait for one; a terminal must not become the program's
+    // own.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut lines = Lines::new(MAX_RECORD_BYTES);
     let mut run = Run::new()?;

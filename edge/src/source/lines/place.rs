@@ -1,11 +1,13 @@
 //! A place in a followed file, and the id of the line that begins there.
 //!
-//! The file is known by its inode and birth, not by its name or device: both change, by rotation and by a reboot. Its first bytes tell
-//! whether it still holds what was read. The same line of the same file has the same id whenever it is read, so that what a power cut
-//! makes the program read twice is stored once; `cuts` keeps the lines apart that a file held at one offset before and after it was
-//! cut short.
+//! The file is known by its inode and birth, not by its name or device: both change, by rotation
+//! and by a reboot. Its first bytes tell whether it still holds what was read. The same line of the
+//! same file has the same id whenever it is read, so that what a power cut makes the program read
+//! twice is stored once; `cuts` keeps the lines apart that a file held at one offset before and
+//! after it was cut short.
 //!
-//! As a position in the spool it is written `file PATH_CRC INODE BORN_NS CUTS OFFSET HEAD_BYTES HEAD_CRC`, in decimal.
+//! As a position in the spool it is written `file PATH_CRC INODE BORN_NS CUTS OFFSET HEAD_BYTES
+//! HEAD_CRC`, in decimal.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -28,7 +30,8 @@ pub struct Place {
     /// The name the user gave, as a CRC: places under another name are none of this one's.
     path_crc: u32,
     inode: u64,
-    /// When the file was made, in ns since 1970; where the file system does not know, when it was first opened.
+    /// When the file was made, in ns since 1970; where the file system does not know, when it was
+    /// first opened.
     born_ns: u64,
     /// How often it was cut short.
     cuts: u64,
@@ -87,7 +90,8 @@ impl Place {
         head_crc(file, self.head_bytes).is_ok_and(|crc| crc == self.head_crc)
     }
 
-    /// The id of the line that begins here: the file's birth, then cuts, offset, and what tells files of the same birth apart.
+    /// The id of the line that begins here: the file's birth, then cuts, offset, and what tells
+    /// files of the same birth apart.
     pub fn id(&self) -> Ulid {
         let mut crc = crc32c::crc32c(&self.path_crc.to_le_bytes());
         for number in [self.inode, self.born_ns, self.cuts] {

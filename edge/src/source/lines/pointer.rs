@@ -1,4 +1,5 @@
-//! A JSON pointer (RFC 6901) to the partition key in a line of JSON, followed without taking the line apart: nothing is copied on the way.
+//! A JSON pointer (RFC 6901) to the partition key in a line of JSON, followed without taking the
+//! line apart: nothing is copied on the way.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -41,7 +42,8 @@ impl fmt::Display for NoPointer {
 impl std::error::Error for NoPointer {}
 
 impl Pointer {
-    /// The text, number or truth value it points to in `json`; `None` if there is none, or it is empty.
+    /// The text, number or truth value it points to in `json`; `None` if there is none, or it is
+    /// empty.
     pub fn text_in<'a>(&self, json: &'a RawValue) -> Option<Cow<'a, str>> {
         let mut value = json;
         for step in &self.0 {

@@ -1,7 +1,9 @@
-//! A file followed by its name, as `tail -F` does: as it grows, is rotated away, cut short, deleted and made anew.
+//! A file followed by its name, as `tail -F` does: as it grows, is rotated away, cut short, deleted
+//! and made anew.
 //!
-//! At its end a file is looked at again and again. When its name has gone to another file, the old one is read to its very end first: who
-//! writes it may not know yet. After a restart, reading goes on where the spool has it, in the rotated file if need be.
+//! At its end a file is looked at again and again. When its name has gone to another file, the old
+//! one is read to its very end first: who writes it may not know yet. After a restart, reading goes
+//! on where the spool has it, in the rotated file if need be.
 
 use std::convert::Infallible;
 use std::fs::{self, File};
@@ -101,7 +103,8 @@ impl Tail {
         }
     }
 
-    /// At the end of the file, before more is read: finds out whether it was cut short, or its name went to another.
+    /// At the end of the file, before more is read: finds out whether it was cut short, or its name
+    /// went to another.
     fn look(&mut self, maker: &mut Maker<'_>) -> Result<io::Result<()>, Stopped> {
         match self.change() {
             Ok(Change::None) => self.last_looks = 0,
@@ -170,7 +173,8 @@ enum Change {
     Replaced,
 }
 
-/// Finds the place where an earlier run ended, if there was one: in the file of that name, or in one beside it that had the name.
+/// Finds the place where an earlier run ended, if there was one: in the file of that name, or in
+/// one beside it that had the name.
 fn resume(path: &Path, maker: &Maker<'_>) -> Option<(File, Place)> {
     let place = Place::parse(&maker.feed.position(), path)?;
     let named = File::open(path).ok().filter(|file| is_of(&place, file));

@@ -64,7 +64,8 @@ impl Budget {
             if !is_told {
                 is_told = true;
                 warn!(
-                    "all {} posts of today are read (--max-per-day); reading goes on at 00:00 UTC, in {} h {} min",
+                    "all {} posts of today are read (--max-per-day); \
+                     reading goes on at 00:00 UTC, in {} h {} min",
                     self.today.posts,
                     left.as_secs() / 3600,
                     left.as_secs() / 60 % 60
@@ -107,7 +108,8 @@ impl Budget {
 }
 
 impl Today {
-    /// The count on this `day`. A clock that was set back over midnight opens no new day; one that was more than a day ahead was wrong.
+    /// The count on this `day`. A clock that was set back over midnight opens no new day; one that
+    /// was more than a day ahead was wrong.
     fn on(self, day: u64) -> Self {
         if day == self.day || day + 1 == self.day {
             self

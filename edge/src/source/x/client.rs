@@ -1,4 +1,5 @@
-//! Calls of X's API: each bears the token, and any answer but a success is sorted by what to do about it.
+//! Calls of X's API: each bears the token, and any answer but a success is sorted by what to do
+//! about it.
 
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
@@ -69,7 +70,8 @@ impl<'a> Client<'a> {
             ),
         };
         format!(
-            "X does not accept the {what}: check {check} against the app's keys in the developer console"
+            "X does not accept the {what}: \
+             check {check} against the app's keys in the developer console"
         )
     }
 

@@ -1,7 +1,8 @@
-//! One line of the stream, read as far as this program needs it: who wrote the post, and its text for the terminal.
+//! One line of the stream, read as far as this program needs it: who wrote the post, and its text
+//! for the terminal.
 //!
-//! Field names are changing (`note_post` for `note_tweet`), fields are missing, and new kinds of messages appear: what is not understood
-//! is no error as long as the line is a JSON object.
+//! Field names are changing (`note_post` for `note_tweet`), fields are missing, and new kinds of
+//! messages appear: what is not understood is no error as long as the line is a JSON object.
 
 use std::borrow::Cow;
 
@@ -120,7 +121,8 @@ impl Post<'_> {
         keys.into_iter().find(|key| !key.is_empty()).unwrap_or("")
     }
 
-    /// Whether a rule with this tag, or one X does not name, brought the post: rules of others bring posts, too.
+    /// Whether a rule with this tag, or one X does not name, brought the post: rules of others
+    /// bring posts, too.
     pub fn is_tagged(&self, tag: &str) -> bool {
         let mut tags = self.rules.0.iter().map(|rule| &*rule.tag);
         self.rules.0.is_empty() || tags.any(|has| has == tag || has.is_empty())

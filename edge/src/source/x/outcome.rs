@@ -30,12 +30,14 @@ pub enum Trouble {
     Person(String),
 }
 
-/// How long until X counts anew, from `x-rate-limit-reset`; `None` where it does not say, or that is over.
+/// How long until X counts anew, from `x-rate-limit-reset`; `None` where it does not say, or that
+/// is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait(Option<Duration>);
 
 impl Wait {
-    /// Reads an answer's headers. The board's own time `now` counts only where the server does not say what time it is.
+    /// Reads an answer's headers. The board's own time `now` counts only where the server does not
+    /// say what time it is.
     pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
         let header = |name| headers.get(name)?.to_str().ok();
         let reset = header("x-rate-limit-reset").and_then(|at| at.parse().ok());
@@ -73,7 +75,8 @@ pub fn of_answer(status: u16, wait: Wait, body: &str) -> Trouble {
         401 => Trouble::Unauthorized,
         402 => out_of_credits(),
         403 => Trouble::Person(format!(
-            "X refuses this app{said}: in the developer console, give it a project and access to the filtered stream"
+            "X refuses this app{said}: in the developer console, \
+             give it a project and access to the filtered stream"
         )),
         409 => Trouble::NoRules,
         420 | 429 => Trouble::Limited { wait: wait.0 },
@@ -107,7 +110,8 @@ impl Problem {
     fn known(&self) -> Option<Trouble> {
         let own = match self.name().as_str() {
             "usagecapexceeded" | "usagecapped" => Some(Trouble::Person(
-                "the X account has used up its posts for this period: raise the cap in the developer console, or wait for the next"
+                "the X account has used up its posts for this period: \
+                 raise the cap in the developer console, or wait for the next"
                     .to_owned(),
             )),
             "creditsdepleted" | "credits" => Some(out_of_credits()),

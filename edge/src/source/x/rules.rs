@@ -1,5 +1,5 @@
-//! The rule that tells X which posts to send. X keeps rules between runs: those of this program's earlier keywords go, those of others,
-//! which have other tags, stay.
+//! The rule that tells X which posts to send. X keeps rules between runs: those of this program's
+//! earlier keywords go, those of others, which have other tags, stay.
 
 use log::info;
 use serde::Deserialize;

@@ -195,7 +195,8 @@ fn after_power_cut(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    // PROPTEST_CASES=20000 for a longer look
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_spool_is_a_queue_through_kills_cuts_and_failures(size in sizes(), ops in ops()) {
