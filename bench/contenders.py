@@ -92,7 +92,7 @@ class Sink:
 class Run:
     """A contender at work. Its CPU time includes what the kernel does for it."""
 
-    def __init__(self, contender: Contender, sink: Sink, folder: Path, stdin, spool: Path | None = None, size="128MiB"):
+    def __init__(self, contender: Contender, sink: Sink, folder: Path, stdin, spool: Path, size="128MiB"):
         self.folder = Path(tempfile.mkdtemp(dir=folder))
         self.metrics = self.folder / "metrics"
         url = f"https://127.0.0.1:{sink.port}"
@@ -107,8 +107,9 @@ class Run:
             environment |= {
                 "AWS_REGION": "eu-west-1",
                 "AWS_STREAM_NAME": "posts",
-                "HEADWATER_SPOOL": str(spool or self.folder / "spool"),
+                "HEADWATER_SPOOL": str(spool),
                 "HEADWATER_SPOOL_SIZE": size,
+                "RUNTIME_DIRECTORY": str(folder / "runtime"),
                 # A file is read faster than any card is written: the source waits, nothing is dropped.
                 "HEADWATER_WHEN_FULL": "block",
                 "HEADWATER_METRICS_FILE": str(self.metrics),

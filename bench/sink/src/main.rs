@@ -26,7 +26,10 @@ fn main() -> anyhow::Result<()> {
     let made = rcgen::generate_simple_self_signed(names)?;
     std::fs::write(file, made.cert.pem())?;
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = ServerConfig::builder()
+    // Named, for where the SDK's own choice is compiled in too.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)?;
 
