@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use log::warn;
+use log::{info, warn};
 
 use super::attach::{Committer, Disk, RETRY, floor_of, oldest_needed};
 use super::block::BLOCK;
@@ -94,6 +94,7 @@ impl Spool {
         };
         let stage = make_stage(&*stage_slot, spec, stamp, &mut ledger, &old_stage, claim)?;
         let found = words(&ledger, view.as_ref());
+        info!("{}: {found}", options.card.display());
         let mut state = State {
             schedule: Schedule {
                 not_before: match disk {
