@@ -67,7 +67,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use log::warn;
+use log::{info, warn};
 
 use attach::Committer;
 use block::{BLOCK, MAX_CURSOR, Position, Vblk};
@@ -248,7 +248,9 @@ impl Spool {
                 Box::new(NoSlot)
             }
         };
-        Self::open_in(card, stage, STAGE_BYTES, options, clock)
+        let spool = Self::open_in(card, stage, STAGE_BYTES, options, clock)?;
+        info!("{}: {}", spool.options.card.display(), spool.found());
+        Ok(spool)
     }
 
     /// Keeps `record`, and `position`: how its source finds the place right after it (at most 255 bytes, the source's own; a longer
