@@ -94,7 +94,7 @@ class Run:
 
     def __init__(self, contender: Contender, sink: Sink, folder: Path, stdin, spool: Path, size="128MiB"):
         self.folder = Path(tempfile.mkdtemp(dir=folder))
-        self.metrics = self.folder / "metrics"
+        self.metrics = folder / "runtime/metrics"
         url = f"https://127.0.0.1:{sink.port}"
         environment = {
             "PATH": os.environ["PATH"],

@@ -37,7 +37,7 @@ memory() { sed -n "s/^$1:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$2/status" 2>/dev/nul
 read_total() { sed -n 's/^headwater_read_total //p' /run/metrics 2>/dev/null; }
 
 # A backlog: all is read while no call is answered, then it drains.
-/board/headwater pizza </board/posts 2>/run/log &
+/board/headwater pizza </board/posts >/run/log 2>&1 &
 pid=$!
 while [ "$(read_total)" != "$posts" ] && kill -0 $pid; do sleep 0.2; done
 echo FILLED
@@ -52,7 +52,7 @@ echo "peak $last"
 head -n 60 /board/posts | while read -r line; do
   echo "$line"
   sleep 0.1
-done | /board/headwater pizza 2>/run/log &
+done | /board/headwater pizza >/run/log 2>&1 &
 pid=$!
 sleep 6
 echo "idle $(memory VmRSS $pid)"
