@@ -99,6 +99,17 @@ fn standard_input_that_ends_ends_the_run_with_all_sent() {
 }
 
 #[test]
+fn a_hundred_thousand_lines_in_one_breath_all_arrive_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Kinesis::scripted([]);
+    let numbers: Vec<String> = (1..=100_000).map(|n: u32| n.to_string()).collect();
+    let child = headwater(folder.path(), &server.url()).spawn().unwrap();
+    let (success, said) = finish(child, &(numbers.join("\n") + "\n"));
+    assert!(success, "{said}");
+    assert_eq!(lines_in(&server), numbers);
+}
+
+#[test]
 fn a_server_is_trusted_by_its_authority_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (own, other) = (Authority::new(), Authority::new());
