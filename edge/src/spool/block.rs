@@ -7,7 +7,7 @@
 //!            24 salt u64          32 card salt u64           40 CRC-32C of bytes 0..40
 //! block       0 magic "HWBK"       4 version u8  5 flags u8    6 bytes used u16   8 salt u64
 //!            16 vblk u64          24 first seq u64            32 ack seq u64     40 durable vblk u64
-//!            48 epoch u32         52 first start u16          54 run u16         56 CRC-32C of the block but these 4 bytes
+//!            48 epoch u32         52 first start u16          54 run u16         56 CRC-32C of the fragments and then of bytes 0..56
 //!            60 fragments up to `bytes used`, then zeros
 //! fragment    0 kind u8            1 codec u8    2 length u16  4 record CRC u32   8 payload
 //! record      0 when u32 (unix s)  4 key length u16            6 key, then data
@@ -75,8 +75,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// Writes this header, and the CRC over all of `bytes`.
-    pub(super) fn encode(&self, bytes: &mut [u8; BLOCK]) {
+    /// Writes this header, and the block's CRC, from that of its `fragments`.
+    pub(super) fn encode(&self, bytes: &mut [u8; BLOCK], fragments: u32) {
         bytes[..4].copy_from_slice(MAGIC);
         bytes[4] = VERSION;
         bytes[5] = 0;
@@ -89,7 +89,7 @@ impl Header {
         bytes[48..52].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[52..54].copy_from_slice(&(self.first_start as u16).to_le_bytes());
         bytes[54..56].copy_from_slice(&self.run.to_le_bytes());
-        let crc = crc_of(bytes);
+        let crc = crc_of(bytes, fragments);
         bytes[CRC_AT..HEADER].copy_from_slice(&crc.to_le_bytes());
     }
 }
@@ -123,7 +123,7 @@ impl<'a> Block<'a> {
             && [header.vblk, header.first_seq, header.ack_seq]
                 .iter()
                 .all(|number| *number < MAX_NUMBER)
-            && u32_at(bytes, CRC_AT) == crc_of(bytes);
+            && u32_at(bytes, CRC_AT) == crc_of(bytes, crc32c::crc32c(&bytes[HEADER..header.used]));
         sound.then_some(Self { header, bytes })
     }
 
@@ -316,8 +316,9 @@ impl Cursor {
     }
 }
 
-fn crc_of(bytes: &[u8; BLOCK]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&bytes[..CRC_AT]), &bytes[HEADER..])
+/// The CRC of a block whose fragments have this one. What comes after them is read by nobody.
+fn crc_of(bytes: &[u8; BLOCK], fragments: u32) -> u32 {
+    crc32c::crc32c_append(fragments, &bytes[..CRC_AT])
 }
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -12,6 +12,8 @@ const MIN_FRAGMENT: usize = FRAGMENT + 8;
 pub struct Builder {
     bytes: Box<[u8; BLOCK]>,
     header: Header,
+    /// The CRC of the fragments so far: only what is new is read at each seal.
+    crc: u32,
 }
 
 impl Builder {
@@ -20,6 +22,7 @@ impl Builder {
         let mut builder = Self {
             bytes: Box::new([0; BLOCK]),
             header: Header::default(),
+            crc: 0,
         };
         builder.begin(vblk, seq);
         builder
@@ -27,6 +30,7 @@ impl Builder {
 
     /// Starts over as block `vblk`.
     pub fn begin(&mut self, vblk: Vblk, seq: Seq) {
+        self.crc = 0;
         self.header = Header {
             used: HEADER,
             vblk,
@@ -91,6 +95,7 @@ impl Builder {
         }
         let end = self.put_head(kind, crc.0, to - from);
         record.copy(from, &mut self.bytes[end - (to - from)..end]);
+        self.crc = crc32c::crc32c_append(self.crc, &self.bytes[used..end]);
         self.header.used = end;
         to
     }
@@ -113,7 +118,8 @@ impl Builder {
             run: stamp.run,
             ..self.header
         };
-        header.encode(&mut self.bytes);
+        let crc = crc32c::crc32c_append(self.crc, &self.bytes[used..end]);
+        header.encode(&mut self.bytes, crc);
         &self.bytes
     }
 

@@ -130,7 +130,7 @@ fn bisect(ring: &Ring) -> Option<Rank> {
         return None;
     }
     let found = first.vblk + same;
-    (found.saturating_sub(UNSYNCED)..found + UNSYNCED)
+    (found.saturating_sub(UNSYNCED)..=found + UNSYNCED)
         .filter_map(|vblk| ring.load(vblk, &mut bytes).map(|b| (b.header.epoch, vblk)))
         .max()
 }

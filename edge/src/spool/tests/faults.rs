@@ -294,7 +294,11 @@ fn restamp(page: &Page, knows_all: bool) -> Page {
         seq += u64::from(bytes[at] <= 2);
         at = end;
     }
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..56]), &bytes[60..]);
+    let used = usize::from(u16::from_le_bytes([bytes[6], bytes[7]]));
+    let Some(fragments) = bytes.get(60..used) else {
+        return page.clone();
+    };
+    let crc = crc32c::crc32c_append(crc32c::crc32c(fragments), &bytes[..56]);
     bytes[56..60].copy_from_slice(&crc.to_le_bytes());
     Arc::new(bytes)
 }

@@ -3,6 +3,7 @@
 mod basics;
 mod crash;
 mod faults;
+mod images;
 mod model;
 mod sim;
 
