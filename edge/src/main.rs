@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use headwater::cli::{self, Command};
+use headwater::spool::inspect;
 use headwater::status::show;
 use headwater::{check, report, run};
 
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
         Command::Run(config) => run::run(*config),
         Command::Check(config, file) => check::check(*config, file.as_deref()).map_err(Into::into),
         Command::Status(options) => show::show(&options).map_err(Into::into),
-        Command::Spool(_) => todo!(),
+        Command::Spool(args) => inspect::run(&args),
         Command::Print(text) => {
             // Nobody is left to tell that standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());

@@ -173,7 +173,8 @@ fn a_thousand_lines_are_read_with_the_allocations_of_ten() {
 
 #[test]
 fn a_thousand_posts_of_x_are_read_with_the_allocations_of_ten() {
-    let allocated = [10, 1010].map(|posts| {
+    // The first run, of the process, also remembers the token as a secret.
+    let [_, few, many] = [10, 10, 1010].map(|posts| {
         let server = x_server(move |_, connection| {
             begin_stream(connection);
             for _ in 0..posts {
@@ -186,5 +187,5 @@ fn a_thousand_posts_of_x_are_read_with_the_allocations_of_ten() {
         let source = X::new(settings(server.endpoint()));
         allocated_by_source(source, &feed(folder.path()), posts)
     });
-    assert_eq!(allocated[0], allocated[1]);
+    assert_eq!(few, many);
 }

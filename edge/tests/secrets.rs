@@ -139,6 +139,14 @@ fn an_x_that_quotes_what_it_was_sent_is_not_quoted_with_its_secrets() {
 }
 
 #[test]
+fn what_all_tests_say_is_searched_for_these_secrets_too() {
+    let list = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/secrets")).unwrap();
+    for (of, secret) in SECRETS {
+        assert!(list.lines().any(|line| secret.contains(line)), "{of}");
+    }
+}
+
+#[test]
 fn a_proxy_that_fails_is_named_without_its_password() {
     let refusing = serve(SystemTime::now, |request| (407, request.head.clone()));
     let host = refusing.trim_start_matches("http://");

@@ -72,9 +72,17 @@ impl Network {
         self.server.connections().close();
     }
 
-    /// Lets new connections through again.
-    pub fn restore(&self) {
+    /// Lets new connections through again. What was sent into the cut network, even by a program that is gone by now, never arrives.
+    pub fn restore(&self) -> io::Result<()> {
+        // Connections are accepted in their order: once this one is closed, all older ones are accepted, and soon refused.
+        let mut last = TcpStream::connect(self.address())?;
+        let _ = last.read(&mut [0]);
+        let accepted = self.server.accepted();
+        while lock(&self.wire).connections < accepted {
+            thread::sleep(Duration::from_millis(1));
+        }
         lock(&self.wire).cut = false;
+        Ok(())
     }
 }
 

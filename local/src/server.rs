@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 pub struct Server {
     address: SocketAddr,
     open: Arc<Connections>,
+    accepted: Arc<AtomicU64>,
     ending: Arc<AtomicBool>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -27,6 +28,8 @@ impl Server {
         let open = Arc::new(Connections::default());
         let ending = Arc::new(AtomicBool::new(false));
         let (ours, stopped) = (Arc::clone(&open), Arc::clone(&ending));
+        let accepted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&accepted);
         let serve = Arc::new(serve);
         let accepting = thread::spawn(move || {
             for stream in listener.incoming() {
@@ -37,6 +40,7 @@ impl Server {
                 // What is small and answered at once must not wait for more.
                 let _ = stream.set_nodelay(true);
                 ours.add(&stream);
+                count.fetch_add(1, Ordering::Release);
                 let serve = Arc::clone(&serve);
                 thread::spawn(move || {
                     if let Ok(ours) = stream.try_clone() {
@@ -50,6 +54,7 @@ impl Server {
         Ok(Self {
             address,
             open,
+            accepted,
             ending,
             accepting: Some(accepting),
         })
@@ -58,6 +63,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many connections it has accepted.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Acquire)
     }
 
     /// What is connected.

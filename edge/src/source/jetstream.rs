@@ -21,7 +21,6 @@ use ureq::unversioned::transport::TransportAdapter;
 
 use self::event::Event;
 use super::backoff::{Backoff, Failure};
-use super::report::Unusable;
 use super::wire::{self, Watch};
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
@@ -115,7 +114,6 @@ struct Reader<'a> {
     settings: &'a Settings,
     feed: &'a Feed,
     backoff: Backoff,
-    unusable: Unusable,
     /// Whether a connection was open before.
     was_open: bool,
     /// Which of the servers is used.
@@ -140,7 +138,6 @@ impl<'a> Reader<'a> {
             settings,
             feed,
             backoff: Backoff::new("jetstream.backoff"),
-            unusable: Unusable::default(),
             was_open: false,
             host: 0,
             cursor: in_spool.max(remembered).unwrap_or(0),
@@ -260,8 +257,7 @@ impl<'a> Reader<'a> {
             let event = match event::parse(&text) {
                 Ok(event) => event,
                 Err(error) => {
-                    self.unusable
-                        .count(self.feed, "an event of Jetstream", error);
+                    self.feed.unusable("an event of Jetstream", error);
                     continue;
                 }
             };
@@ -308,7 +304,7 @@ impl<'a> Reader<'a> {
         match Record::new(&event.did, line.as_bytes()) {
             Ok(record) => self.feed.put(record, position.as_bytes(), text),
             Err(unfit) => {
-                self.unusable.count(self.feed, "a post", unfit);
+                self.feed.unusable("a post", unfit);
                 Ok(())
             }
         }

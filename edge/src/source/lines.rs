@@ -21,7 +21,6 @@ use self::envelope::Envelope;
 use self::id::Ulid;
 pub use self::pointer::{NoPointer, Pointer};
 use super::lenient;
-use super::report::Unusable;
 use super::split::Next;
 use super::{Feed, Source, Stopped};
 use crate::filter::Filter;
@@ -100,7 +99,6 @@ struct Maker<'a> {
     feed: &'a Feed,
     settings: &'a Settings,
     envelope: Envelope,
-    unusable: Unusable,
 }
 
 impl<'a> Maker<'a> {
@@ -109,7 +107,6 @@ impl<'a> Maker<'a> {
             feed,
             settings,
             envelope: Envelope::new(&settings.host),
-            unusable: Unusable::default(),
         }
     }
 
@@ -118,11 +115,11 @@ impl<'a> Maker<'a> {
         match next {
             Next::Line { line, .. } => match plain(line) {
                 Ok(line) => self.put_line(line, id, position)?,
-                Err(why) => self.unusable.count(self.feed, "a line", why),
+                Err(why) => self.feed.unusable("a line", why),
             },
             Next::TooLong(bytes) => {
                 let why = Unfit::TooLarge(*bytes as usize);
-                self.unusable.count(self.feed, "a line", why);
+                self.feed.unusable("a line", why);
             }
             Next::End => {}
         }
@@ -143,7 +140,7 @@ impl<'a> Maker<'a> {
         match Record::new(pointed.as_deref().unwrap_or(sealed.id), sealed.data) {
             Ok(record) => self.feed.put(record, position, line),
             Err(unfit) => {
-                self.unusable.count(self.feed, "a line", unfit);
+                self.feed.unusable("a line", unfit);
                 Ok(())
             }
         }

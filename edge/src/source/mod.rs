@@ -6,7 +6,6 @@ pub mod backoff;
 pub mod jetstream;
 mod lenient;
 pub mod lines;
-mod report;
 mod split;
 mod wire;
 pub mod x;
@@ -93,6 +92,12 @@ impl Feed {
     pub fn alive(&self) {
         let now = self.clock.elapsed();
         self.counters.source.alive(now, Duration::ZERO);
+    }
+
+    /// Counts an input that could not become a record, and says what was left out and why.
+    pub fn unusable(&self, what: &str, why: impl std::fmt::Display) {
+        self.counters.unusable.add(1);
+        log::warn!("left out {what}: {why}; reading goes on");
     }
 
     /// There is trouble: a person must act ([`Level::Error`]), or it heals. The same again is told once and then summed up.

@@ -26,7 +26,6 @@ use self::client::Client;
 use self::message::{Message, Post};
 use self::outcome::Trouble;
 use super::backoff::{Backoff, Failure};
-use super::report::Unusable;
 use super::split::{Lines, Next};
 use super::wire::Watch;
 use super::{Feed, Source, Stopped};
@@ -126,7 +125,6 @@ struct Reader<'a> {
     backoff: Backoff,
     budget: Budget,
     tag: String,
-    unusable: Unusable,
     /// Whether X is known to hold this keyword's rule and no older one.
     rules_fit: bool,
     /// Whether a connection was open before.
@@ -153,7 +151,6 @@ impl<'a> Reader<'a> {
             backoff: Backoff::new("x.backoff"),
             budget: Budget::new(settings.max_per_day, feed),
             tag: settings.filter.tag(),
-            unusable: Unusable::default(),
             rules_fit: false,
             was_open: false,
             evicted: false,
@@ -222,8 +219,8 @@ impl<'a> Reader<'a> {
                 Next::Line { line: b"", .. } => continue,
                 Next::Line { line, .. } => line,
                 Next::TooLong(bytes) => {
-                    self.unusable
-                        .count(self.feed, "a post", Unfit::TooLarge(bytes as usize));
+                    self.feed
+                        .unusable("a post", Unfit::TooLarge(bytes as usize));
                     continue;
                 }
                 Next::End => return Err(Trouble::Network("X ended the stream".to_owned())),
@@ -236,7 +233,7 @@ impl<'a> Reader<'a> {
                     continue;
                 }
                 Err(error) => {
-                    self.unusable.count(self.feed, "a line of X", error);
+                    self.feed.unusable("a line of X", error);
                     continue;
                 }
             };
@@ -244,7 +241,7 @@ impl<'a> Reader<'a> {
             let is_last = self.budget.spend(self.feed);
             if !post.is_tagged(&self.tag) {
                 self.feed.counters.filtered.add(1);
-            } else if put(self.feed, &post, line, &mut self.unusable).is_err() {
+            } else if put(self.feed, &post, line).is_err() {
                 return Ok(Ended::Stopped);
             }
             if is_last {
@@ -307,13 +304,13 @@ impl<'a> Reader<'a> {
 }
 
 /// Hands over one post: its line as received, under its author's name.
-fn put(feed: &Feed, post: &Post<'_>, line: &[u8], unusable: &mut Unusable) -> Result<(), Stopped> {
+fn put(feed: &Feed, post: &Post<'_>, line: &[u8]) -> Result<(), Stopped> {
     match Record::new(post.partition_key(), line) {
         // The stream has no place to go back to, so there is no position.
         Ok(record) if feed.echo => feed.put(record, b"", &post.text()),
         Ok(record) => feed.put(record, b"", ""),
         Err(unfit) => {
-            unusable.count(feed, "a post", unfit);
+            feed.unusable("a post", unfit);
             Ok(())
         }
     }

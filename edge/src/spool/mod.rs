@@ -45,6 +45,7 @@
 mod attach;
 mod block;
 mod card;
+pub mod inspect;
 mod ledger;
 mod open;
 mod pack;
@@ -66,6 +67,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use log::{info, warn};
+
 use attach::Committer;
 use block::{BLOCK, MAX_CURSOR, Position, Vblk};
 use ledger::Ledger;
@@ -76,6 +79,7 @@ use schedule::Schedule;
 use stage::Stage;
 pub use storage::Locked;
 use storage::{FileSlot, NoSlot, Slot};
+use walk::Found;
 
 use crate::record::Record;
 use crate::time::Clock;
@@ -170,8 +174,6 @@ pub struct Stats {
     pub syncs: u64,
     /// Where unacknowledged records go.
     pub place: Place,
-    /// What was found at the start, in words.
-    pub found: String,
 }
 
 /// The queue: one thread appends, one peeks and acknowledges, one commits.
@@ -207,7 +209,6 @@ struct State {
     sleepers: u32,
     closed: Option<Duration>,
     written: Written,
-    found: String,
 }
 
 /// What the card holds, as far as it is synced.
@@ -239,9 +240,17 @@ impl Spool {
         let card = Box::new(FileSlot::new(&options.card));
         let stage: Box<dyn Slot> = match &options.stage {
             Some(path) => Box::new(FileSlot::new(path)),
-            None => Box::new(NoSlot),
+            None => {
+                warn!(
+                    "there is no tmpfs to keep the newest posts in: if the program crashes, those younger than {:?} are lost",
+                    options.durable_within
+                );
+                Box::new(NoSlot)
+            }
         };
-        Self::open_in(card, stage, STAGE_BYTES, options, clock)
+        let spool = Self::open_in(card, stage, STAGE_BYTES, options, clock)?;
+        info!("{}: {}", spool.options.card.display(), spool.found());
+        Ok(spool)
     }
 
     /// Keeps `record`, and `position`: how its source finds the place right after it (at most 255 bytes, the source's own; a longer
@@ -304,6 +313,10 @@ impl Spool {
     /// Shows the waiting records from the oldest on, in order, until `visit` breaks. They stay. Ends early at a gap: the next call
     /// goes on behind it.
     pub fn peek(&self, mut visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {
+        self.show(|found| visit(found.seq, found.record));
+    }
+
+    fn show(&self, mut visit: impl FnMut(Found<'_>) -> ControlFlow<()>) {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         reader.show(self, &mut visit);
     }
@@ -364,7 +377,6 @@ impl Spool {
             flash_bytes: state.written.flash_bytes,
             syncs: state.written.syncs,
             place: state.place.clone(),
-            found: state.found.clone(),
         }
     }
 

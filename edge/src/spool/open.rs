@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use log::{info, warn};
+use log::warn;
 
 use super::attach::{Committer, Disk, RETRY, floor_of, oldest_needed};
 use super::block::BLOCK;
@@ -58,6 +58,25 @@ enum Claim {
 }
 
 impl Spool {
+    /// What waits in it, in words.
+    pub(super) fn found(&self) -> String {
+        let state = self.lock();
+        let waiting = state.ledger.waiting();
+        let on_card = state
+            .ledger
+            .cursor
+            .card_next
+            .saturating_sub(state.ledger.head);
+        match (waiting, &state.card) {
+            (0, None) => "there is no file to use yet".to_owned(),
+            (0, Some(_)) => "nothing waits".to_owned(),
+            _ => format!(
+                "{waiting} records wait, {} of them on the card",
+                on_card.min(waiting)
+            ),
+        }
+    }
+
     /// Opens the spool in these slots, with a stage of `stage_bytes`.
     pub(super) fn open_in(
         card_slot: Box<dyn Slot>,
@@ -93,8 +112,6 @@ impl Spool {
             card_salt,
         };
         let stage = make_stage(&*stage_slot, spec, stamp, &mut ledger, &old_stage, claim)?;
-        let found = words(&ledger, view.as_ref());
-        info!("{}: {found}", options.card.display());
         let mut state = State {
             schedule: Schedule {
                 not_before: match disk {
@@ -115,7 +132,6 @@ impl Spool {
             sleepers: 0,
             closed: None,
             written: Written::default(),
-            found,
         };
         if state.ledger.unsaved() < state.ledger.next {
             // They waited before: as far as anyone knows, past their deadline.
@@ -370,19 +386,5 @@ fn for_each(old: &OldStage, from: Seq, mut visit: impl FnMut(Seq, Encoded<'_>)) 
             expected = record.seq + 1;
             visit(record.seq, Encoded::new(record.record, record.when));
         }
-    }
-}
-
-fn words(ledger: &Ledger, card: Option<&CardView>) -> String {
-    let waiting = ledger.waiting();
-    let on_card = ledger
-        .cursor
-        .card_next
-        .saturating_sub(ledger.head)
-        .min(waiting);
-    match (waiting, card) {
-        (0, None) => "new, or without its file".to_owned(),
-        (0, Some(_)) => "nothing waits".to_owned(),
-        _ => format!("{waiting} records wait, {on_card} of them on the card"),
     }
 }

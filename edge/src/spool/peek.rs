@@ -8,9 +8,8 @@ use std::ops::ControlFlow;
 
 use super::card::{locate, starts_around};
 use super::ledger::Gap;
-use super::walk::{Damage, Place, Unreadable, Walk};
+use super::walk::{Damage, Found, Place, Unreadable, Walk};
 use super::{CardView, Seq, Spool, State};
-use crate::record::Record;
 
 /// After this many blocks in a row that give errors, the rest of the card counts as lost for this run.
 const MAX_UNREADABLE: u64 = 16;
@@ -41,7 +40,7 @@ enum Next {
     End,
 }
 
-type Visit<'v> = dyn FnMut(Seq, Record<'_>) -> ControlFlow<()> + 'v;
+type Visit<'v> = dyn FnMut(Found<'_>) -> ControlFlow<()> + 'v;
 
 impl Reader {
     pub(super) fn new(state: &State) -> Self {
@@ -219,7 +218,7 @@ impl Reader {
                 }
             }
             let when = found.when;
-            let flow = visit(*seq, found.record);
+            let flow = visit(found);
             if *seq == *from {
                 spool.lock().oldest = (*seq, when);
             }

@@ -130,6 +130,11 @@ impl Ring {
         Ok(count)
     }
 
+    /// Reads the 4 KiB in `place`, counted from the file's beginning.
+    pub fn read_raw(&self, place: u64, to: &mut [u8; BLOCK]) -> io::Result<()> {
+        self.storage.read_at(to, place * BLOCK as u64)
+    }
+
     /// Block `vblk`, if it is live; `bytes` holds it.
     pub fn load<'a>(&self, vblk: Vblk, bytes: &'a mut [u8; BLOCK]) -> Option<Block<'a>> {
         self.read(vblk, bytes).ok()?;

@@ -141,7 +141,7 @@ impl<'a> Demo<'a> {
             let figures = self.figures()?;
             most_spooled = most_spooled.max(figures.spooled);
             screen.progress(&format!("{figures}{}", self.outage));
-            if self.outage.advance(figures.read, screen) || figures != last {
+            if self.outage.advance(figures.read, screen)? || figures != last {
                 (last, moved) = (figures, Instant::now());
             }
             if let Some(status) = self.producer.wait(Duration::ZERO)? {

@@ -52,7 +52,7 @@ impl Outage {
     }
 
     /// Fails, or comes back, when it is time; true if it did.
-    pub fn advance(&mut self, read: u64, screen: &mut Screen) -> bool {
+    pub fn advance(&mut self, read: u64, screen: &mut Screen) -> anyhow::Result<bool> {
         match self.phase {
             Phase::Ahead(at) if read >= at => {
                 self.network.cut();
@@ -63,13 +63,13 @@ impl Outage {
                 ));
             }
             Phase::Until(end) if Instant::now() >= end => {
-                self.network.restore();
+                self.network.restore()?;
                 self.phase = Phase::Over;
                 screen.tick("the network is back");
             }
-            _ => return false,
+            _ => return Ok(false),
         }
-        true
+        Ok(true)
     }
 }
 

@@ -38,7 +38,8 @@ impl Screen {
         work: impl FnOnce() -> anyhow::Result<(T, String)>,
     ) -> anyhow::Result<T> {
         if self.terminal {
-            print!("… {doing}");
+            // What cargo has to say meanwhile is written over it.
+            print!("… {doing}\r");
             let _ = io::stdout().flush();
         }
         let result = work();

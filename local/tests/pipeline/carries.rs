@@ -113,7 +113,7 @@ fn an_outage_delays_posts_and_loses_none() {
             .copied()
     };
     wait_for("150 posts in the spool", || waiting() == Some(150));
-    network.restore();
+    network.restore().unwrap();
 
     // Then all are there once
     let sent: Vec<_> = api.sent().iter().map(Sent::from).collect();

@@ -59,12 +59,17 @@ fn fifty_kills_during_an_outage_lose_nothing_and_send_nothing_twice() {
     let total = lines.len();
 
     // Then, once the network is back, all that was written is stored, once
-    network.restore();
+    network.restore().unwrap();
     let sent: Vec<_> = lines.iter().map(|line| Sent::from(line.as_str())).collect();
     let tally = cloud.tally(&stack, &sent);
     println!("{KILLS} kills, {total} lines: {tally}");
-    assert!(tally.adds_up(), "{tally:?}\n{}", producer.said().join("\n"));
     let metrics = || board.metrics();
+    assert!(
+        tally.adds_up(),
+        "{tally:?}\n{:#?}\n{}",
+        metrics(),
+        producer.said().join("\n")
+    );
     wait_for("empty spool", || {
         metrics().get("headwater_spool_waiting_records") == Some(&0)
     });

@@ -13,13 +13,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
-use log::{error, info, warn};
+use log::{Level, error, info, warn};
 
 use super::Maker;
 use super::place::Place;
 use crate::record::MAX_RECORD_BYTES;
 use crate::source::Stopped;
-use crate::source::report::Complaint;
 use crate::source::split::{Lines, Next};
 
 /// How often the end of a file is looked at.
@@ -46,7 +45,6 @@ struct Tail {
     lines: Lines,
     /// How often the end was seen in a row since the name went to another file.
     last_looks: u32,
-    trouble: Complaint,
 }
 
 impl Tail {
@@ -65,7 +63,6 @@ impl Tail {
             place,
             lines: Lines::new(MAX_RECORD_BYTES),
             last_looks: 0,
-            trouble: Complaint::default(),
         })
     }
 
@@ -76,13 +73,13 @@ impl Tail {
             if result.is_ok() {
                 result = self.look(maker)?;
             }
-            if let Err(error) = result
-                && self.trouble.due(maker.feed).is_some()
-            {
-                warn!(
-                    "{} cannot be read: {error}; trying again",
-                    self.path.display()
-                );
+            match result {
+                Ok(()) => maker.feed.well(),
+                Err(error) => {
+                    let path = self.path.display();
+                    let text = format!("{path} cannot be read: {error}; trying again");
+                    maker.feed.trouble(Level::Warn, &text);
+                }
             }
         }
     }
