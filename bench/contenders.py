@@ -133,6 +133,11 @@ class Run:
         values = [line.split()[1] for line in status.splitlines() if line.startswith(field + ":")]
         return int(values[0]) if values else 0
 
+    def flash_bytes(self) -> int:
+        """Bytes it caused to be written to a disk so far; tmpfs is none."""
+        io = Path(f"/proc/{self.process.pid}/io").read_text()
+        return int(io.split("write_bytes: ")[1].split()[0])
+
     def cpu_s(self) -> float:
         """CPU seconds so far, by the process's own clock."""
         return time.clock_gettime(~self.process.pid << 3 | 2)

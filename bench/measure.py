@@ -61,7 +61,7 @@ class Bench:
         with open(self.input(contender, count), "rb") as stdin:
             run = self.start(contender, stdin)
         begun_ns = run.started_ns
-        filled = {}
+        filled = {}  # what it cost until then
         if contender.is_headwater:
             wait_until(lambda: run.read_total() == count, "all posts are in the spool")
             filled["fill_us"] = (run.cpu_s() - start_up_s) / count * 1e6
@@ -70,8 +70,11 @@ class Bench:
         usage = run.end()
         seen = self.delivered(count)
         cpu_s = usage.ru_utime + usage.ru_stime
+        drain_us = (cpu_s - start_up_s) / count * 1e6
+        if filled:
+            filled["send_us"] = drain_us - filled["fill_us"]
         return filled | {
-            "drain_us": (cpu_s - start_up_s) / count * 1e6,
+            "drain_us": drain_us,
             "posts_per_s": count / (seen["last_ns"] - begun_ns) * 1e9,
             "peak_kib": run.peak_kib,
             "wire_bytes": (seen["read"] + seen["written"]) / count,
@@ -112,14 +115,16 @@ class Bench:
         cpu_s = run.cpu_s() - before
         feed(run, lines[: IDLE_PER_S * IDLE_S], IDLE_PER_S)
         idle_kib = run.memory_kib("VmRSS")
+        # A clean end then writes the source's place and what was acknowledged, once.
+        flash_bytes = run.flash_bytes()
         run.process.stdin.close()
-        usage = run.end()
+        run.end()
         sent = count + IDLE_PER_S * IDLE_S
         seen = self.delivered(sent)
         return {
             "live_us": cpu_s / (count - LIVE_PER_S) * 1e6,
             "idle_kib": idle_kib,
-            "live_flash_bytes": usage.ru_oublock * 512 / sent,
+            "live_flash_bytes": flash_bytes / sent,
             "live_posts_per_call": sent / seen["calls"],
             "live_wire_bytes": (seen["read"] + seen["written"]) / sent,
             "first_ms": self.start_up(contender)["first_ms"],
