@@ -357,16 +357,18 @@ impl Spool {
     pub fn stats(&self) -> Stats {
         let state = self.lock();
         let ledger = &state.ledger;
+        let waiting = ledger.waiting();
         let staged = state.stage.blocks_from(ledger.unsaved());
         let on_card = state
             .card
             .as_ref()
             .map_or(0, |card| card.tail - card.oldest);
-        let waiting = ledger.waiting();
+        // The blocks of records that are all acknowledged are free, though nothing has been written over them yet.
+        let blocks = if waiting == 0 { 0 } else { staged + on_card };
         let known = waiting > 0 && state.oldest.0 == ledger.head;
         Stats {
             waiting_records: waiting,
-            waiting_bytes: (staged + on_card) * BLOCK as u64,
+            waiting_bytes: blocks * BLOCK as u64,
             dropped: ledger.tally().dropped + ledger.tally().refused,
             appended: ledger.next + ledger.tally().refused,
             delivered: ledger.delivered(),
