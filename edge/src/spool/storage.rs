@@ -168,7 +168,7 @@ impl Slot for FileSlot {
         if system.f_bavail.saturating_mul(system.f_frsize) < len {
             // found out without wearing the flash
             let _ = fs::remove_file(&path);
-            return Err(io::Error::from(ErrorKind::StorageFull).into());
+            return Err(rustix::io::Errno::NOSPC.into());
         }
         if let Err(error) = fill_with_zeros(&file, len, go_on) {
             // a full disk is not made worse by a file that is no use
