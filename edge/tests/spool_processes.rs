@@ -173,11 +173,14 @@ fn delivers(board: &Board, server: &Kinesis) -> String {
     said
 }
 
+/// What becomes of a file's bytes.
+type Damage = fn(Vec<u8>) -> Vec<u8>;
+
 #[test]
 fn a_spool_cut_short_grown_zeroed_or_of_noise_does_not_stop_the_program() {
     let (server, cut) = cuttable();
     cut.store(false, Ordering::SeqCst);
-    let damages: [(&str, fn(Vec<u8>) -> Vec<u8>); 6] = [
+    let damages: [(&str, Damage); 6] = [
         ("empty", |_| Vec::new()),
         ("cut short", |bytes| bytes[..bytes.len() / 3].to_vec()),
         ("cut amid a block", |bytes| bytes[..5000].to_vec()),
