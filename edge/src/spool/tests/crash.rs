@@ -2,6 +2,7 @@
 //! [`ALL_TORN`] blocks, in every combination of there or not up to [`ALL`], and sampled beyond.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 use std::thread;
 
 use super::sim::{Event, Faults, Page, Wrap, torn};
@@ -333,11 +334,16 @@ fn no_power_cut_loses_alters_or_repeats_what_the_promise_covers() {
         (size(12, 32, WhenFull::DropOldest), 20..23),
         (size(20, 16, WhenFull::DropNewest), 30..36),
     ];
+    // Under emulation a fifth of them is enough: it is the word size that differs.
+    let (runs, at_least) = match cfg!(target_arch = "arm") {
+        true => (1, 10_000),
+        false => (5, 100_000),
+    };
     let tried: u64 = thread::scope(|scope| {
         let running = campaigns.map(|(size, seeds)| {
             scope.spawn(move || -> u64 {
                 seeds
-                    .map(|seed| match campaign(size, seed, 5, 40, |disk| disk) {
+                    .map(|seed| match campaign(size, seed, runs, 40, |disk| disk) {
                         Ok(tried) => tried,
                         Err(why) => panic!("{size:?}, seed {seed}: {why}"),
                     })
@@ -346,6 +352,7 @@ fn no_power_cut_loses_alters_or_repeats_what_the_promise_covers() {
         });
         running.map(|thread| thread.join().unwrap()).iter().sum()
     });
-    println!("crash states tried: {tried}, in violation: 0");
-    assert!(tried >= 100_000);
+    // Written past the capture of tests: the count is a result.
+    let _ = writeln!(io::stdout(), "crash states tried: {tried}, in violation: 0");
+    assert!(tried >= at_least, "{tried}");
 }
