@@ -326,9 +326,8 @@ impl Spool {
         let mut state = self.lock();
         state.ledger.ack(below);
         let (shown, vblk) = state.shown_end;
-        if state.ledger.head == shown {
-            state.release_below(vblk);
-        }
+        let begins_at = if state.ledger.head == shown { vblk } else { 0 };
+        state.release_below(begins_at);
         state.unmark();
         state.note();
         self.wake_sleepers(&mut state);

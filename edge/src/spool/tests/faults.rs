@@ -2,6 +2,8 @@
 
 use std::io;
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use super::crash::campaign;
 use super::sim::{Faults, Page, Wrap};
@@ -129,6 +131,58 @@ fn a_stage_that_fails_goes_on_in_memory() {
     rig.append_all(3..9);
     rig.spool.ack(2);
     assert_eq!(ids(&rig.drain()), (2..9).collect::<Vec<_>>());
+}
+
+/// A disk whose sync takes as long as somebody holds the gate.
+#[derive(Debug)]
+struct Slow(Arc<Disk>);
+
+static GATE: Mutex<()> = Mutex::new(());
+static SYNCING: AtomicBool = AtomicBool::new(false);
+
+impl Storage for Slow {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<()> {
+        self.0.read_at(to, at)
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.0.write_at(bytes, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        SYNCING.store(true, Ordering::SeqCst);
+        let _gate = GATE.lock().unwrap();
+        SYNCING.store(false, Ordering::SeqCst);
+        self.0.sync()
+    }
+}
+
+#[test]
+fn a_slow_card_holds_up_neither_source_nor_uplink() {
+    let slow = SimSlot::wrapped(None, |disk| Arc::new(Slow(disk)));
+    let rig = Rig::in_slots(SIZE, slow, SimSlot::new(None));
+    rig.spool.commit();
+    rig.append_all(0..3);
+    thread::scope(|scope| {
+        // Given a commit that waits for the card
+        let gate = GATE.lock().unwrap();
+        scope.spawn(|| rig.spool.commit());
+        while !SYNCING.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        // Then records are taken, shown and let go meanwhile
+        rig.append_all(3..5);
+        assert_eq!(ids(&rig.peek()), [0, 1, 2, 3, 4]);
+        rig.spool.ack(4);
+        assert_eq!(ids(&rig.peek()), [4]);
+        drop(gate);
+    });
+    assert_eq!(ids(&rig.drain()), [4]);
+    rig.check_sum();
 }
 
 /// A stage from before the card's newest batches knows less than the card: believed, it would send delivered records again and give
