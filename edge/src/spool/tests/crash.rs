@@ -337,21 +337,12 @@ fn no_power_cut_loses_alters_or_repeats_what_the_promise_covers() {
         (size(12, 32, WhenFull::DropOldest), 20..23),
         (size(20, 16, WhenFull::DropNewest), 30..36),
     ];
-    // Under emulation a fifth of them is enough: it is the word size that differs.
-    let (runs, at_least) = match cfg!(target_arch = "arm") {
-        true => (1, 10_000),
-        false => (5, 100_000),
-    };
     let tried: u64 = thread::scope(|scope| {
         let running = campaigns.map(|(size, seeds)| {
             scope.spawn(move || -> u64 {
                 seeds
-<<<<<<< HEAD
-                    .map(|seed| match campaign(size, seed, runs, 40, |disk| disk) {
-=======
                     .take(if EMULATED { 1 } else { usize::MAX })
                     .map(|seed| match campaign(size, seed, 5, 40, |disk| disk) {
->>>>>>> spool
                         Ok(tried) => tried,
                         Err(why) => panic!("{size:?}, seed {seed}: {why}"),
                     })
@@ -360,12 +351,7 @@ fn no_power_cut_loses_alters_or_repeats_what_the_promise_covers() {
         });
         running.map(|thread| thread.join().unwrap()).iter().sum()
     });
-<<<<<<< HEAD
     // Written past the capture of tests: the count is a result.
     let _ = writeln!(io::stdout(), "crash states tried: {tried}, in violation: 0");
-    assert!(tried >= at_least, "{tried}");
-=======
-    println!("crash states tried: {tried}, in violation: 0");
     assert!(tried >= 100_000 || EMULATED);
->>>>>>> spool
 }
