@@ -1,7 +1,7 @@
 //! The real program, in an environment of its own: nothing of the machine's settings reaches it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -56,16 +56,7 @@ impl Board {
 
     /// The program with these arguments, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
-        let program = env!("CARGO_BIN_EXE_headwater");
-        let emulator = Path::new("/usr/bin/qemu-arm-static");
-        let mut command = if cfg!(target_arch = "arm") && emulator.exists() {
-            // Tests for the board run in an emulator, and so must what they start.
-            let mut command = Command::new(emulator);
-            command.args(["-L", "/usr/arm-linux-gnueabihf", program]);
-            command
-        } else {
-            Command::new(program)
-        };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
         command
             .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
