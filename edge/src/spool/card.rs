@@ -99,8 +99,7 @@ impl Card {
     }
 
     /// Adds a record to the batch.
-    pub fn put(&mut self, seq: Seq, record: &Encoded<'_>) -> io::Result<()> {
-        let crc = RecordCrc::of(seq, record);
+    pub fn put(&mut self, seq: Seq, record: &Encoded<'_>, crc: RecordCrc) -> io::Result<()> {
         self.reached = self.reached.max(seq + 1);
         let mut done = 0;
         loop {

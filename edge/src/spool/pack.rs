@@ -123,6 +123,11 @@ impl Builder {
         &self.bytes
     }
 
+    /// The block as [`Self::seal`] left it, if nothing was added since.
+    pub fn sealed(&self) -> &[u8; BLOCK] {
+        &self.bytes
+    }
+
     fn put_head(&mut self, kind: Kind, crc: u32, len: usize) -> usize {
         let used = self.header.used;
         let head = &mut self.bytes[used..used + FRAGMENT];
@@ -134,9 +139,9 @@ impl Builder {
     }
 }
 
-/// The CRC of a record and its number.
+/// The CRC of a record and its number: the same wherever the record lies.
 #[derive(Clone, Copy, Debug)]
-pub struct RecordCrc(u32);
+pub struct RecordCrc(pub u32);
 
 impl RecordCrc {
     /// That of `record` as number `seq`.

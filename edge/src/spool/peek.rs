@@ -175,7 +175,7 @@ impl Reader {
     ) -> ControlFlow<()> {
         let source = self.source;
         let mut load = |vblk, to: &mut [u8]| match source {
-            Source::Stage => Ok(spool.lock().stage.read(vblk, to)),
+            Source::Stage => Ok(spool.lock().read_stage(vblk, to)),
             Source::Card(_) => read_card(spool, vblk, to),
         };
         while *seq < end {
