@@ -14,6 +14,8 @@ pub struct Builder {
     header: Header,
     /// The CRC of the fragments so far: only what is new is read at each seal.
     crc: u32,
+    /// Zeros from here on.
+    written: usize,
 }
 
 impl Builder {
@@ -23,6 +25,7 @@ impl Builder {
             bytes: Box::new([0; BLOCK]),
             header: Header::default(),
             crc: 0,
+            written: 0,
         };
         builder.begin(vblk, seq);
         builder
@@ -97,6 +100,7 @@ impl Builder {
         record.copy(from, &mut self.bytes[end - (to - from)..end]);
         self.crc = crc32c::crc32c_append(self.crc, &self.bytes[used..end]);
         self.header.used = end;
+        self.written = self.written.max(end);
         to
     }
 
@@ -108,7 +112,10 @@ impl Builder {
             cursor.copy(&mut self.bytes[end - cursor.len()..end]);
             end
         });
-        self.bytes[end..].fill(0);
+        if end < self.written {
+            self.bytes[end..self.written].fill(0);
+        }
+        self.written = end;
         let header = Header {
             used: end,
             salt: stamp.salt,
