@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(50);
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What is sent in one piece; a larger call goes in several.
-const OUTPUT_BYTES: usize = 64 << 10;
+const OUTPUT_BYTES: usize = 32 << 10;
 
 /// What is read at once, and the longest head of an answer: a TLS record at most.
 const INPUT_BYTES: usize = 16 << 10;
@@ -91,7 +91,8 @@ impl Connection {
             config,
             kept: None,
             used: Instant::now(),
-            body: Vec::new(),
+            // Only what is written to costs memory.
+            body: Vec::with_capacity(MAX_BODY_BYTES),
         }
     }
 

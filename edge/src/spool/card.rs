@@ -19,7 +19,7 @@ use super::ring::Ring;
 pub const MAX_BATCH: u64 = UNSYNCED / 2;
 
 /// Blocks written in one call.
-const WRITE: usize = 16;
+const WRITE: usize = 8;
 
 /// The writer of a card.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ use super::{CardView, Options, Place, Seq, Spool, State, Written};
 use crate::time::Clock;
 
 /// Blocks of the stage read at once.
-const STAGE_READ: usize = 16;
+const STAGE_READ: usize = 8;
 /// What lies in the card's place.
 enum OldCard {
     Good(Ring, Box<Found>),

@@ -15,7 +15,7 @@ use super::{CardView, Seq, Spool, State};
 const MAX_UNREADABLE: u64 = 16;
 
 /// Blocks read at once from the card.
-const READ_AHEAD: usize = 16;
+const READ_AHEAD: usize = 8;
 
 /// Who peeks holds this.
 #[derive(Debug)]
