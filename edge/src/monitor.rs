@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::spool::Spool;
 use crate::state::Readers;
-use crate::status::{About, Counters, Rates, Snapshot, metrics};
+use crate::status::{About, Counters, Past, Snapshot, metrics};
 use crate::systemd::Systemd;
 use crate::time::Clock;
 use crate::{report, state};
@@ -36,8 +36,8 @@ pub struct Monitor {
     pub metrics_file: Option<PathBuf>,
     /// Who starts the program again.
     pub systemd: Systemd,
-    /// The pace of the last minute.
-    pub rates: Rates,
+    /// What it saw before.
+    pub past: Past,
 }
 
 impl Monitor {
@@ -72,10 +72,10 @@ impl Monitor {
             counters,
             spool,
             clock,
-            rates,
+            past,
             ..
         } = self;
-        Snapshot::take(about, counters, &spool.stats(), rates, &**clock)
+        Snapshot::take(about, counters, &spool.stats(), past, &**clock)
     }
 
     fn write(&self, snapshot: &Snapshot) {

@@ -26,7 +26,7 @@ use crate::source::x::X;
 use crate::source::{self, Feed, Source};
 use crate::spool::Spool;
 use crate::state::State;
-use crate::status::{About, Counters, Rates};
+use crate::status::{About, Counters, Past};
 use crate::systemd::Systemd;
 use crate::time::{Clock, Stop, SystemClock};
 use crate::uplink::{DeadLetters, Place, Uplink};
@@ -93,7 +93,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         status_file: runtime::file_beside(&card, "status"),
         metrics_file: config.metrics_file,
         systemd: Systemd::from_env(&|name| env::var(name).ok()),
-        rates: Rates::default(),
+        past: Past::new(&spool.stats()),
     };
 
     let (tell, events) = sync_channel(8);

@@ -4,18 +4,15 @@ mod support;
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use headwater::monitor::Monitor;
-use headwater::source::Feed;
-use headwater::spool::{Options, Spool, WhenFull};
-use headwater::state::State;
-use headwater::status::{About, Counters, Rates};
-use headwater::systemd::Systemd;
-use headwater::time::{Clock, Stop};
+use headwater::spool::WhenFull;
+use headwater::time::Clock;
 use rustix::process::Signal;
 use support::kinesis::Kinesis;
+use support::monitor::watched;
 use support::program::{Board, PATIENCE};
 use tempfile::TempDir;
 
@@ -34,6 +31,10 @@ impl Listener {
 
     fn path(&self) -> String {
         self.folder.path().join("notify").display().to_string()
+    }
+
+    fn spool(&self) -> PathBuf {
+        self.folder.path().join("spool")
     }
 
     /// The next message, if one comes in time.
@@ -111,57 +112,6 @@ fn a_program_that_is_stopped_is_silent_and_loses_nothing_when_it_goes_on() {
     assert_eq!(server.data().len(), 2);
 }
 
-/// A clock that the test moves.
-#[derive(Debug, Default)]
-struct TestClock(Mutex<Duration>);
-
-impl Clock for TestClock {
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.elapsed()
-    }
-
-    fn elapsed(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
-        *self.0.lock().unwrap() += pause;
-        stop.asked()
-    }
-}
-
-/// A monitor, and the source it watches.
-fn watched(listener: &Listener) -> (Monitor, Feed, Arc<TestClock>) {
-    let clock = Arc::new(TestClock::default());
-    let options = Options {
-        card: listener.folder.path().join("spool"),
-        stage: None,
-        size_bytes: 1 << 20,
-        when_full: WhenFull::Block,
-        durable_within: Duration::from_secs(1),
-    };
-    let feed = Feed {
-        spool: Arc::new(Spool::open(options, clock.clone()).unwrap()),
-        clock: clock.clone(),
-        stop: Arc::default(),
-        counters: Arc::new(Counters::default()),
-        state: Arc::new(State::open(None, None)),
-        echo: false,
-    };
-    let path = listener.path();
-    let monitor = Monitor {
-        about: About::default(),
-        counters: feed.counters.clone(),
-        spool: feed.spool.clone(),
-        clock: clock.clone(),
-        status_file: None,
-        metrics_file: None,
-        systemd: Systemd::from_env(&|name| (name == "NOTIFY_SOCKET").then(|| path.clone())),
-        rates: Rates::default(),
-    };
-    (monitor, feed, clock)
-}
-
 /// Whether the monitor gives a sign of life now.
 fn lives(monitor: &mut Monitor, listener: &Listener) -> bool {
     monitor.tick();
@@ -173,22 +123,22 @@ fn lives(monitor: &mut Monitor, listener: &Listener) -> bool {
 fn a_thread_that_stands_still_starves_the_watchdog_and_one_that_waits_does_not() {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let listener = Listener::new();
-    let (mut monitor, feed, clock) = watched(&listener);
+    let (mut monitor, feed, clock) = watched(listener.spool(), WhenFull::Block, &listener.path());
     feed.alive();
     assert!(lives(&mut monitor, &listener), "the source moves");
 
     // A pause of sixteen minutes was announced
     feed.counters.source.alive(clock.elapsed(), minutes(16));
-    *clock.0.lock().unwrap() += minutes(16);
+    clock.advance(minutes(16));
     assert!(
         lives(&mut monitor, &listener),
         "the source sleeps as it said"
     );
 
     // Nothing is heard of it after that, as of one that waits for a lock nobody lets go
-    *clock.0.lock().unwrap() += minutes(3);
+    clock.advance(minutes(3));
     assert!(!lives(&mut monitor, &listener), "the source stands still");
-    *clock.0.lock().unwrap() += minutes(60);
+    clock.advance(minutes(60));
     assert!(!lives(&mut monitor, &listener), "for good");
 
     // It was only slow
@@ -197,7 +147,7 @@ fn a_thread_that_stands_still_starves_the_watchdog_and_one_that_waits_does_not()
 
     // The uplink in turn
     feed.counters.uplink.alive(clock.elapsed(), minutes(0));
-    *clock.0.lock().unwrap() += minutes(3);
+    clock.advance(minutes(3));
     feed.alive();
     assert!(!lives(&mut monitor, &listener), "the uplink stands still");
 }

@@ -10,7 +10,7 @@ mod vitals;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use snapshot::{About, Rates, Snapshot, Trouble};
+pub use snapshot::{About, Past, Snapshot, Trouble};
 pub use vitals::Vitals;
 
 /// A number that only grows.

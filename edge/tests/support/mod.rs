@@ -4,6 +4,7 @@
 pub mod http;
 pub mod kinesis;
 pub mod lines;
+pub mod monitor;
 pub mod program;
 pub mod proxy;
 pub mod source;
