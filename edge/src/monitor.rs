@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::spool::Spool;
 use crate::state::Readers;
-use crate::status::{About, Counters, Past, Snapshot, metrics};
+use crate::status::{About, Counters, Past, Rewriter, Snapshot, metrics};
 use crate::systemd::Systemd;
 use crate::time::Clock;
 use crate::{report, state};
@@ -32,8 +32,8 @@ pub struct Monitor {
     pub clock: Arc<dyn Clock>,
     /// Where `headwater status` looks; on tmpfs.
     pub status_file: Option<PathBuf>,
-    /// For node_exporter's textfile collector.
-    pub metrics_file: Option<PathBuf>,
+    /// The metrics file, for node_exporter's textfile collector.
+    pub metrics: Option<Rewriter>,
     /// Who starts the program again.
     pub systemd: Systemd,
     /// What it saw before.
@@ -63,10 +63,14 @@ impl Monitor {
             ..self.snapshot()
         };
         self.write(&snapshot);
+        if let Some(file) = &self.metrics {
+            file.end(EVERY);
+        }
         report::sum_up(true);
     }
 
-    fn snapshot(&mut self) -> Snapshot {
+    /// The figures of this moment.
+    pub fn snapshot(&mut self) -> Snapshot {
         let Self {
             about,
             counters,
@@ -85,14 +89,8 @@ impl Monitor {
             // Without it `headwater status` knows nothing; all else goes on.
             let _ = state::replace(path, &json, Readers::Everyone);
         }
-        if let Some(path) = &self.metrics_file
-            && let text = metrics::text(snapshot)
-            && let Err(error) = state::replace(path, text.as_bytes(), Readers::Everyone)
-        {
-            log::warn!(
-                "the metrics file {} cannot be written ({error}); delivery goes on",
-                path.display()
-            );
+        if let Some(file) = &self.metrics {
+            file.replace(metrics::text(snapshot).into_bytes());
         }
     }
 }

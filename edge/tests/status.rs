@@ -4,21 +4,15 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use headwater::record::Record;
 use headwater::source::Feed;
 use headwater::spool::WhenFull;
+use headwater::status::metrics;
 use serde_json::Value;
 use support::kinesis::{Kinesis, Reply};
 use support::monitor::watched;
-use support::program::{Board, until};
-
-/// What `headwater status --json` says, if one runs.
-fn status(board: &Board) -> Option<Value> {
-    let output = board.output(&["status", "--json"]);
-    serde_json::from_slice(&output.stdout).ok()
-}
+use support::program::{Board, status, until};
 
 #[test]
 fn a_running_program_says_what_it_does_and_an_ended_one_what_it_left() {
@@ -150,9 +144,8 @@ fn a_stopped_program_does_not_pass_for_a_running_one() {
     until("it is back", || status(&board));
 }
 
-/// The metrics file's figures whose name ends as that of a counter does.
-fn counters(file: &Path) -> BTreeMap<String, u64> {
-    let text = std::fs::read_to_string(file).unwrap();
+/// The figures of a metrics file whose name ends as that of a counter does.
+fn counters(text: &str) -> BTreeMap<String, u64> {
     text.lines()
         .filter_map(|line| {
             let (name, value) = line.split_once(' ')?;
@@ -179,12 +172,7 @@ fn no_counter_of_the_metrics_goes_down_when_a_dropped_post_arrives_after_all() {
     // Given a spool that drops the oldest, and ten posts of it on their way to Kinesis
     let folder = tempfile::tempdir().unwrap();
     let (mut monitor, feed, _) = watched(folder.path().join("spool"), WhenFull::DropOldest, "");
-    let file = folder.path().join("metrics");
-    monitor.metrics_file = Some(file.clone());
-    let mut figures = || {
-        monitor.tick();
-        counters(&file)
-    };
+    let mut figures = || counters(&metrics::text(&monitor.snapshot()));
     put(&feed, 10);
     let mut on_their_way = 0;
     feed.spool.peek(|seq, _| {

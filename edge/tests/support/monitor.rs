@@ -41,7 +41,7 @@ pub fn watched(
         spool: feed.spool.clone(),
         clock: clock.clone(),
         status_file: None,
-        metrics_file: None,
+        metrics: None,
         systemd: Systemd::from_env(&|name| (name == "NOTIFY_SOCKET").then(|| notify.to_owned())),
         past: Past::new(&feed.spool.stats()),
     };

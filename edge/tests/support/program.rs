@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a test waits for what must happen before it is called failed.
@@ -122,11 +123,21 @@ impl Running {
 
     /// Waits until it has said `part`.
     pub fn wait_for(&self, part: &str) {
+        self.wait_longer_for(part, PATIENCE);
+    }
+
+    /// The same, where what must happen takes its time.
+    pub fn wait_longer_for(&self, part: &str, patience: Duration) {
         let (said, changed) = &*self.said;
         let waited =
-            changed.wait_timeout_while(said.lock().unwrap(), PATIENCE, |said| !said.contains(part));
+            changed.wait_timeout_while(said.lock().unwrap(), patience, |said| !said.contains(part));
         let said = waited.unwrap().0;
         assert!(said.contains(part), "{part:?} was never said:\n{said}");
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -151,6 +162,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What `headwater status --json` says, if one runs.
+pub fn status(board: &Board) -> Option<Value> {
+    let output = board.output(&["status", "--json"]);
+    serde_json::from_slice(&output.stdout).ok()
 }
 
 /// Asks again and again until there is an answer.
