@@ -4,9 +4,9 @@ use crate::spool::WhenFull;
 
 const ENOUGH: [(&str, &str); 7] = [
     ("TWITTER_API_CONSUMER_KEY", "ck"),
-    ("TWITTER_API_CONSUMER_SECRET", "cs"),
+    ("TWITTER_API_CONSUMER_SECRET", "another-secret-of-the-tests"),
     ("AWS_ACCESS_KEY_ID", "AK"),
-    ("AWS_SECRET_KEY", "SK"),
+    ("AWS_SECRET_KEY", "a-secret-of-the-tests"),
     ("AWS_REGION", "eu-west-1"),
     ("AWS_STREAM_NAME", "posts"),
     ("HOME", "/home/pi"),
@@ -64,7 +64,7 @@ fn the_command_line_wins_over_the_environment() {
     env.extend([
         ("HEADWATER_SPOOL_SIZE", "1G"),
         ("HEADWATER_WHEN_FULL", "block"),
-        ("AWS_SECRET_ACCESS_KEY", "standard"),
+        ("AWS_SECRET_ACCESS_KEY", "a-standard-secret-of-the-tests"),
     ]);
     let config = config(
         &[

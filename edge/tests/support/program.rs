@@ -67,7 +67,10 @@ impl Board {
 
     /// What the program says that ends by itself.
     pub fn output(&self, args: &[&str]) -> Output {
-        self.command(args).stdin(Stdio::null()).output().unwrap()
+        let output = self.command(args).stdin(Stdio::null()).output().unwrap();
+        heard(&output.stdout);
+        heard(&output.stderr);
+        output
     }
 
     /// Starts the program.
@@ -92,12 +95,18 @@ impl Board {
     }
 }
 
+/// Passes on what a program said: all that the tests and their programs say is searched for secrets (.ci/run).
+pub fn heard(output: &[u8]) {
+    print!("{}", String::from_utf8_lossy(output));
+}
+
 type Said = Arc<(Mutex<String>, Condvar)>;
 
 fn listen(stream: impl Read + Send + 'static, said: &Said) -> JoinHandle<()> {
     let said = said.clone();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            println!("{line}");
             said.0.lock().unwrap().push_str(&(line + "\n"));
             said.1.notify_all();
         }
