@@ -48,7 +48,11 @@ impl Monitor {
         report::sum_up(false);
         let now = self.clock.elapsed();
         match self.counters.stuck(now) {
-            None => self.systemd.alive(now, || in_a_line(&snapshot)),
+            None => {
+                let trouble = snapshot.troubles.first();
+                let trouble = trouble.map(|trouble| trouble.text.as_str());
+                self.systemd.alive(now, &in_a_line(&snapshot), trouble);
+            }
             Some(thread) => log::error!(
                 "the thread '{thread}' has stopped moving: a fault, please report it; every post that was read is kept, \
                  and systemd will start the program again"
@@ -95,7 +99,7 @@ impl Monitor {
     }
 }
 
-/// What `systemctl status` shows.
+/// The figures that `systemctl status` shows.
 fn in_a_line(snapshot: &Snapshot) -> String {
     let Snapshot {
         read,
@@ -103,9 +107,5 @@ fn in_a_line(snapshot: &Snapshot) -> String {
         waiting_records,
         ..
     } = snapshot;
-    let trouble = snapshot
-        .troubles
-        .first()
-        .map_or_else(String::new, |trouble| format!("; {}", trouble.text));
-    format!("{read} read, {delivered} acknowledged, {waiting_records} wait{trouble}")
+    format!("{read} read, {delivered} acknowledged, {waiting_records} wait")
 }

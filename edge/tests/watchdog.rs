@@ -3,6 +3,7 @@
 mod support;
 
 use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -13,6 +14,7 @@ use std::{fs, thread};
 use headwater::monitor::Monitor;
 use headwater::spool::WhenFull;
 use headwater::time::Clock;
+use log::Level;
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -38,6 +40,45 @@ fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_ends() {
         last = listener.next(PATIENCE).unwrap();
     }
     assert!(running.end().0);
+}
+
+#[test]
+fn systemd_shows_a_new_trouble_at_once() {
+    let listener = Listener::new();
+    let (mut monitor, feed, _) = watched(listener.spool(), WhenFull::Block, &listener.path());
+    feed.spool.commit();
+    let mut heard = || {
+        monitor.tick();
+        listener.next(Duration::from_millis(10))
+    };
+    assert!(heard().is_some());
+    assert_eq!(heard(), None, "nothing has changed");
+    feed.trouble(Level::Warn, "the source is gone");
+    assert!(heard().unwrap().ends_with("wait; the source is gone"));
+    assert_eq!(heard(), None, "it is known");
+    feed.well();
+    assert!(heard().unwrap().ends_with(" wait"));
+}
+
+#[test]
+fn settings_that_are_missing_are_one_line_of_the_journal_with_its_priority() {
+    // Given standard error that is the journal's
+    let board = Board::new("http://127.0.0.1:1").with("AWS_REGION", "");
+    let path = board.card.path().join("journal");
+    let journal = fs::File::create(&path).unwrap();
+    let metadata = journal.metadata().unwrap();
+    let stream = format!("{}:{}", metadata.dev(), metadata.ino());
+    let board = board.with("JOURNAL_STREAM", &stream);
+
+    // When a setting is missing, then one line names it
+    let status = board.command(&[]).stderr(journal).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    let said = fs::read_to_string(path).unwrap();
+    assert!(
+        said.starts_with("<3>headwater: set what is missing: AWS_REGION ("),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]

@@ -86,7 +86,8 @@ fn the_command_line_wins_over_the_environment() {
 
 #[test]
 fn everything_missing_is_named_at_once() {
-    let usage = parse_with(&[], &[]).unwrap_err().to_string();
+    let usage = parse_with(&[], &[]).unwrap_err();
+    let (line, usage) = (usage.line(), usage.to_string());
     for name in [
         "KEYWORD",
         "TWITTER_API_CONSUMER_KEY",
@@ -97,7 +98,9 @@ fn everything_missing_is_named_at_once() {
         "AWS_STREAM_NAME",
     ] {
         assert!(usage.contains(name), "{name} is not named in:\n{usage}");
+        assert!(line.contains(name), "{name} is not named in {line}");
     }
+    assert!(!line.contains('\n'), "{line}");
 }
 
 #[test]
