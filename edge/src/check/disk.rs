@@ -89,12 +89,15 @@ fn spool(options: &Options) -> Verdict {
             folder.display()
         ));
     }
-    let place = format!(
-        "{} can be kept, {} of {} free",
-        card.display(),
-        bytes(needs),
-        bytes(free)
-    );
+    let card = card.display();
+    let place = match needs {
+        0 => format!("{card} is there, and can be written"),
+        needs => format!(
+            "{card} can be kept, {} of {} free",
+            bytes(needs),
+            bytes(free)
+        ),
+    };
     match &options.stage {
         Some(_) => Good(place),
         None => Doubtful(format!(
