@@ -15,8 +15,8 @@ const COMPLETE: [(&str, &str); 7] = [
     ("DAYS_TO_KEEP", "90"),
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-    ("AWS_SECRET_ACCESS_KEY", "a-secret"),
-    ("AWS_SESSION_TOKEN", "a-token"),
+    ("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-tests"),
+    ("AWS_SESSION_TOKEN", "a-token-of-the-tests"),
 ];
 
 /// The complete environment, with some variables set anew (or to nothing, as if missing).
@@ -59,7 +59,7 @@ fn the_function_prints_no_secret() {
     let function = read(&[]).unwrap().function();
     let printed = format!("{function:?}");
     assert!(
-        !printed.contains("a-secret") && !printed.contains("a-token"),
+        !printed.contains("a-secret-of-the-tests") && !printed.contains("a-token-of-the-tests"),
         "{printed}"
     );
 }

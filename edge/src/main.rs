@@ -11,14 +11,19 @@ use headwater::{check, report, run};
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let command = match cli::parse(&args, &|name| std::env::var(name).ok()) {
+    let command = cli::parse(&args, &|name| std::env::var(name).ok());
+    report::start();
+    let command = match command {
         Ok(command) => command,
         Err(usage) => {
-            eprint!("{usage}");
+            if report::to_journal() {
+                log::error!("{}", usage.line());
+            } else {
+                eprint!("{usage}");
+            }
             return ExitCode::from(2);
         }
     };
-    report::start();
     let ended = match command {
         Command::Run(config) => run::run(*config),
         Command::Check(config, file) => check::check(*config, file.as_deref()).map_err(Into::into),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::spool::Spool;
 use crate::state::Readers;
-use crate::status::{About, Counters, Rates, Snapshot, metrics};
+use crate::status::{About, Counters, Past, Rewriter, Snapshot, metrics};
 use crate::systemd::Systemd;
 use crate::time::Clock;
 use crate::{report, state};
@@ -32,12 +32,12 @@ pub struct Monitor {
     pub clock: Arc<dyn Clock>,
     /// Where `headwater status` looks; on tmpfs.
     pub status_file: Option<PathBuf>,
-    /// For node_exporter's textfile collector.
-    pub metrics_file: Option<PathBuf>,
+    /// The metrics file, for node_exporter's textfile collector.
+    pub metrics: Option<Rewriter>,
     /// Who starts the program again.
     pub systemd: Systemd,
-    /// The pace of the last minute.
-    pub rates: Rates,
+    /// What it saw before.
+    pub past: Past,
 }
 
 impl Monitor {
@@ -48,7 +48,11 @@ impl Monitor {
         report::sum_up(false);
         let now = self.clock.elapsed();
         match self.counters.stuck(now) {
-            None => self.systemd.alive(now, || in_a_line(&snapshot)),
+            None => {
+                let trouble = snapshot.troubles.first();
+                let trouble = trouble.map(|trouble| trouble.text.as_str());
+                self.systemd.alive(now, &in_a_line(&snapshot), trouble);
+            }
             Some(thread) => log::error!(
                 "the thread '{thread}' has stopped moving: a fault, please report it; every post that was read is kept, \
                  and systemd will start the program again"
@@ -63,19 +67,23 @@ impl Monitor {
             ..self.snapshot()
         };
         self.write(&snapshot);
+        if let Some(file) = &self.metrics {
+            file.end(EVERY);
+        }
         report::sum_up(true);
     }
 
-    fn snapshot(&mut self) -> Snapshot {
+    /// The figures of this moment.
+    pub fn snapshot(&mut self) -> Snapshot {
         let Self {
             about,
             counters,
             spool,
             clock,
-            rates,
+            past,
             ..
         } = self;
-        Snapshot::take(about, counters, &spool.stats(), rates, &**clock)
+        Snapshot::take(about, counters, &spool.stats(), past, &**clock)
     }
 
     fn write(&self, snapshot: &Snapshot) {
@@ -85,19 +93,13 @@ impl Monitor {
             // Without it `headwater status` knows nothing; all else goes on.
             let _ = state::replace(path, &json, Readers::Everyone);
         }
-        if let Some(path) = &self.metrics_file
-            && let text = metrics::text(snapshot)
-            && let Err(error) = state::replace(path, text.as_bytes(), Readers::Everyone)
-        {
-            log::warn!(
-                "the metrics file {} cannot be written ({error}); delivery goes on",
-                path.display()
-            );
+        if let Some(file) = &self.metrics {
+            file.replace(metrics::text(snapshot).into_bytes());
         }
     }
 }
 
-/// What `systemctl status` shows.
+/// The figures that `systemctl status` shows.
 fn in_a_line(snapshot: &Snapshot) -> String {
     let Snapshot {
         read,
@@ -105,9 +107,5 @@ fn in_a_line(snapshot: &Snapshot) -> String {
         waiting_records,
         ..
     } = snapshot;
-    let trouble = snapshot
-        .troubles
-        .first()
-        .map_or_else(String::new, |trouble| format!("; {}", trouble.text));
-    format!("{read} read, {delivered} acknowledged, {waiting_records} wait{trouble}")
+    format!("{read} read, {delivered} acknowledged, {waiting_records} wait")
 }

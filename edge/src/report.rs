@@ -51,6 +51,11 @@ pub fn start() {
     }));
 }
 
+/// Whether systemd's journal takes what is said: a line an event.
+pub fn to_journal() -> bool {
+    REPORTER.journal
+}
+
 /// Says how often events were repeated that nothing was said of since: those that are due, or at the `end` all.
 pub fn sum_up(end: bool) {
     let mut repeats = REPORTER.repeats();

@@ -7,11 +7,11 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -24,9 +24,9 @@ use crate::source::jetstream::Jetstream;
 use crate::source::lines::Lines;
 use crate::source::x::X;
 use crate::source::{self, Feed, Source};
-use crate::spool::Spool;
+use crate::spool::{Options, Spool};
 use crate::state::State;
-use crate::status::{About, Counters, Rates};
+use crate::status::{About, Counters, Past, Rewriter};
 use crate::systemd::Systemd;
 use crate::time::{Clock, Stop, SystemClock};
 use crate::uplink::{DeadLetters, Place, Uplink};
@@ -36,6 +36,14 @@ const ENDING: Duration = Duration::from_secs(4);
 
 /// How long a source may take to close its connection once all is delivered.
 const SOURCE_CLOSES: Duration = Duration::from_millis(500);
+
+/// A spool is opened in well under a second; a large one on a slow card takes a few.
+const CARD_OPENS: Duration = Duration::from_secs(15);
+
+/// How long the card may take for the last posts. systemd waits for 30 s in all (TimeoutStopSec of headwater.service).
+const CARD_CLOSES: Duration = Duration::from_secs(20);
+
+const NO_THREAD: &str = "no thread can be started";
 
 /// What the threads tell the main one.
 enum Event {
@@ -54,7 +62,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let card = config.spool.card.clone();
-    let spool = Arc::new(Spool::open(config.spool, clock.clone())?);
+    let spool = Arc::new(open(config.spool, clock.clone())?);
     let feed = Feed {
         spool: spool.clone(),
         clock: clock.clone(),
@@ -91,9 +99,13 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         spool: spool.clone(),
         clock: feed.clock.clone(),
         status_file: runtime::file_beside(&card, "status"),
-        metrics_file: config.metrics_file,
+        metrics: config
+            .metrics_file
+            .map(Rewriter::start)
+            .transpose()
+            .context(NO_THREAD)?,
         systemd: Systemd::from_env(&|name| env::var(name).ok()),
-        rates: Rates::default(),
+        past: Past::new(&spool.stats()),
     };
 
     let (tell, events) = sync_channel(8);
@@ -116,8 +128,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     let ended = until_the_end(&events, &feed, &abort, &mut monitor);
     monitor.systemd.stopping();
     spool.close();
-    spool.commit();
-    feed.state.save();
+    let saved = save(&spool, &feed);
     monitor.end();
     let waiting = spool.stats().waiting_records;
     let counters = &feed.counters;
@@ -126,7 +137,41 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         counters.read.get(),
         counters.delivered.get()
     );
-    ended.map(|()| ExitCode::SUCCESS)
+    ended.and(saved).map(|()| ExitCode::SUCCESS)
+}
+
+/// Opens the spool, and says so where the card keeps it waiting.
+fn open(options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Spool> {
+    let (opened, opening) = channel::<()>();
+    let card = options.card.clone();
+    start("patience", move || {
+        if opening.recv_timeout(CARD_OPENS) == Err(RecvTimeoutError::Timeout) {
+            log::error!(
+                "the card with {} does not answer, and the start waits for it: 'dmesg' may say why",
+                card.display()
+            );
+        }
+    })?;
+    let spool = Spool::open(options, clock)?;
+    drop(opened);
+    Ok(spool)
+}
+
+/// Brings all that is in RAM alone to the card, if that answers.
+fn save(spool: &Arc<Spool>, feed: &Feed) -> anyhow::Result<()> {
+    let (tell, saved) = sync_channel(1);
+    start("save", {
+        let (spool, state) = (spool.clone(), feed.state.clone());
+        move || {
+            spool.commit();
+            state.save();
+            // Whoever waited too long is gone.
+            let _ = tell.send(());
+        }
+    })?;
+    saved.recv_timeout(CARD_CLOSES).map_err(|_| {
+        anyhow!("the card does not answer: posts that wait in RAM are sent when the program starts again, unless the power fails first")
+    })
 }
 
 /// Follows the threads until nothing more is to be done but to commit.
@@ -195,7 +240,7 @@ fn start(name: &'static str, work: impl FnOnce() + Send + 'static) -> anyhow::Re
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
-        .context("no thread can be started")?;
+        .context(NO_THREAD)?;
     Ok(())
 }
 

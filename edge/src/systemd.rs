@@ -10,8 +10,8 @@ pub struct Systemd {
     socket: Option<(UnixDatagram, SocketAddr)>,
     /// How often it wants a sign of life, with room for one that comes late.
     every: Duration,
-    /// When it got the last one, on the program's clock.
-    told: Option<Duration>,
+    /// When it got the last one, on the program's clock, and what the trouble was.
+    told: Option<(Duration, Option<String>)>,
 }
 
 /// How often the status line is renewed where no sign of life is asked for.
@@ -39,14 +39,15 @@ impl Systemd {
         self.send("STOPPING=1");
     }
 
-    /// All threads move at `now`; `status` is what `systemctl status` shows.
-    pub fn alive(&mut self, now: Duration, status: impl FnOnce() -> String) {
-        if self
-            .told
-            .is_none_or(|told| now.saturating_sub(told) >= self.every)
-        {
-            self.told = Some(now);
-            self.send(&format!("WATCHDOG=1\nSTATUS={}", status()));
+    /// All threads move at `now`; `systemctl status` shows the `figures` and the `trouble`, a new one at once.
+    pub fn alive(&mut self, now: Duration, figures: &str, trouble: Option<&str>) {
+        let is_due = self.told.as_ref().is_none_or(|(told, before)| {
+            now.saturating_sub(*told) >= self.every || before.as_deref() != trouble
+        });
+        if is_due {
+            self.told = Some((now, trouble.map(str::to_owned)));
+            let trouble = trouble.map_or_else(String::new, |text| format!("; {text}"));
+            self.send(&format!("WATCHDOG=1\nSTATUS={figures}{trouble}"));
         }
     }
 

@@ -106,7 +106,7 @@ fn a_call_with_500_posts_allocates_as_often_as_one_with_2() {
     let server = Kinesis::start(|_, _| Reply::Accept);
     let endpoint = Endpoint::parse(&server.url(), false).unwrap();
     let mut client = Client::new(&endpoint, "eu-west-1", Roots::default());
-    let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+    let credentials = Credentials::new("AKIDEXAMPLE", "a-secret-of-the-tests", None, None, "test");
     let mut batch = Batch::new("posts");
     while batch.push(0, record()) {}
     let mut allocated_by = |count: usize| {

@@ -195,7 +195,38 @@ fn without_a_network_what_cannot_be_tried_is_not_called_bad() {
         lines["connection"]
     );
     assert!(lines["clock"].starts_with("untested"), "{}", lines["clock"]);
+    // Nothing is known of the credentials: to change them would be the wrong advice
+    let credentials = &lines["credentials"];
+    assert!(!credentials.contains("AWS_ACCESS_KEY_ID"), "{credentials}");
     assert_eq!((code, lines.len()), (1, 9));
+}
+
+#[test]
+fn the_card_is_tried_with_a_block_and_nothing_is_left_of_it() {
+    // Given a spool that no program uses
+    let url = serve(SystemTime::now, well);
+    let board = board(&url);
+    std::fs::write(board.spool(), vec![0; 1 << 20]).unwrap();
+    let files = || std::fs::read_dir(board.card.path()).unwrap().count();
+
+    // When the card takes a block, then it is good, and the spool stands there alone as before
+    let (_, lines) = check(&board);
+    assert!(
+        lines["spool"].ends_with("is there, and can be written"),
+        "{}",
+        lines["spool"]
+    );
+    assert_eq!(files(), 1);
+
+    // When it does not, then it is bad: here a folder stands in the block's place
+    std::fs::create_dir(board.spool().with_added_extension("check")).unwrap();
+    let (code, lines) = check(&board);
+    assert!(
+        lines["spool"].starts_with("bad ") && lines["spool"].contains("does not take a block"),
+        "{}",
+        lines["spool"]
+    );
+    assert_eq!(code, 1);
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Server {
 
     fn offers(&self, key: &str, expiration: &str) {
         let json = serde_json::json!({"credentials": {
-            "accessKeyId": key, "secretAccessKey": "hunter2", "sessionToken": "t", "expiration": expiration
+            "accessKeyId": key, "secretAccessKey": "hunter2", "sessionToken": "a-token-of-the-tests", "expiration": expiration
         }});
         *self.answer.lock().unwrap() = (200, json.to_string());
     }
@@ -121,7 +121,7 @@ fn a_certificate_gets_credentials_that_are_renewed_ahead_of_their_expiry() {
     // Then they are asked for as the protocol says
     assert_eq!(
         (first.access_key_id(), first.session_token()),
-        ("first", Some("t"))
+        ("first", Some("a-token-of-the-tests"))
     );
     let request = server.requests.lock().unwrap()[0].to_lowercase();
     assert!(

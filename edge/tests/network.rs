@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use support::kinesis::{Kinesis, Reply};
+use support::program::heard;
 use support::proxy::proxy;
 use support::tls::Authority;
 
@@ -19,7 +20,7 @@ fn headwater(folder: &Path, endpoint: &str) -> Command {
         .env("XDG_RUNTIME_DIR", folder)
         .env("HOME", folder)
         .env("AWS_ACCESS_KEY_ID", "AK")
-        .env("AWS_SECRET_KEY", "SK")
+        .env("AWS_SECRET_KEY", "a-secret-of-the-tests")
         .env("AWS_REGION", "eu-west-1")
         .env("AWS_STREAM_NAME", "posts")
         .args([
@@ -45,7 +46,13 @@ fn finish(mut child: Child, lines: &str) -> (bool, String) {
         .unwrap()
         .write_all(lines.as_bytes())
         .unwrap();
+    ended(child)
+}
+
+/// Waits for its end: whether it succeeded, and what it said.
+fn ended(child: Child) -> (bool, String) {
     let output = child.wait_with_output().unwrap();
+    heard(&output.stderr);
     (
         output.status.success(),
         String::from_utf8(output.stderr).unwrap(),
@@ -196,6 +203,7 @@ fn a_signal_ends_it_with_success_and_says_what_waits() {
     // Then it does, and says that the posts wait
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
+    heard(rest.as_bytes());
     assert!(child.wait().unwrap().success(), "{rest}");
     assert!(rest.contains("delivered 0, 2 wait in the spool"), "{rest}");
 }
@@ -213,12 +221,6 @@ fn a_server_that_hangs_does_not_delay_the_end() {
 
     // When it is asked to end while it waits for the answer, then it does not wait for the answer
     terminate(&child);
-    let (success, said) = {
-        let output = child.wait_with_output().unwrap();
-        (
-            output.status.success(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    };
+    let (success, said) = ended(child);
     assert!(success && said.contains("1 wait in the spool"), "{said}");
 }

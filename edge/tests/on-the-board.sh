@@ -27,7 +27,7 @@ echo "$posts" >"$work/board/posts"
 echo "http://10.0.2.2:$port" >"$work/board/server"
 
 "$ARM_BOARD" --systemd --timeout 600 --disk "$work/card" "$work/board"
-"$ARM_BOARD" --systemd --timeout 900 --disk "$work/card" "$work/board"
+"$ARM_BOARD" --systemd --timeout 1500 --disk "$work/card" "$work/board"
 
 tally=$(curl -s "http://127.0.0.1:$port/tally")
 echo

@@ -277,6 +277,8 @@ fn bash() -> String {
 _headwater() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}
   COMPREPLY=()
+  # --option=value comes in three words.
+  if [ "$word" = = ]; then word=; elif [ "$before" = = ]; then before=${{COMP_WORDS[COMP_CWORD-2]}}; fi
   case $before in
 {cases}    {}) return ;;
   esac

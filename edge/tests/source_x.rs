@@ -33,10 +33,16 @@ fn posts_arrive_as_x_sent_them_under_their_authors_name() {
     let expected = [1, 2].map(|id| ("catperson".to_owned(), post(id)));
     assert_eq!(records(&feed), expected);
     let token = server.wait_for(1, TOKEN);
-    assert_eq!(token.headers["authorization"], "Basic a2V5OnNlY3JldA==");
+    assert_eq!(
+        token.headers["authorization"],
+        "Basic a2V5OmEtY29uc3VtZXItc2VjcmV0LW9mLXRoZS10ZXN0cw=="
+    );
     assert_eq!(token.body, "grant_type=client_credentials");
     let stream = server.wait_for(1, STREAM);
-    assert_eq!(stream.headers["authorization"], "Bearer AAAA%3D");
+    assert_eq!(
+        stream.headers["authorization"],
+        "Bearer AAAAtoken-of-the-tests%3D"
+    );
     assert!(stream.headers["user-agent"].starts_with("headwater/"));
     assert!(!stream.headers.contains_key("accept-encoding"));
     running.stop().unwrap();
@@ -201,7 +207,12 @@ fn rules_of_earlier_keywords_go_and_those_of_others_stay() {
     // Given rules of an earlier run, of someone else, and this one's with another value
     let rules = r#"{"data":[{"id":"1","value":"pasta","tag":"headwater:pasta"},{"id":"2","value":"cats","tag":"theirs"},{"id":"3","value":"dogs"},{"id":"4","value":"pizza -is:retweet","tag":"headwater:pizza"}],"meta":{}}"#;
     let server = Server::start(move |request, connection| match request.target.as_str() {
-        TOKEN => answer(connection, 200, "", r#"{"access_token":"AAAA"}"#),
+        TOKEN => answer(
+            connection,
+            200,
+            "",
+            r#"{"access_token":"AAAAtoken-of-the-tests"}"#,
+        ),
         RULES if request.method == "GET" => answer(connection, 200, "", rules),
         RULES => answer(connection, 201, "", r#"{"meta":{"summary":{"created":1}}}"#),
         _ => serve_posts(connection, &[1]),
@@ -231,7 +242,12 @@ fn a_rule_that_is_there_is_a_success_and_one_that_is_wrong_is_told() {
     ] {
         let added = AtomicUsize::new(0);
         let server = Server::start(move |request, connection| match request.target.as_str() {
-            TOKEN => answer(connection, 200, "", r#"{"access_token":"AAAA"}"#),
+            TOKEN => answer(
+                connection,
+                200,
+                "",
+                r#"{"access_token":"AAAAtoken-of-the-tests"}"#,
+            ),
             RULES if request.method == "GET" => {
                 answer(connection, 200, "", r#"{"meta":{"sent":"now"}}"#)
             }

@@ -115,7 +115,12 @@ fn keys_that_are_wrong_are_told_and_tried_slowly() {
             let body = r#"{"errors":[{"code":99,"message":"Unable to verify your credentials"}]}"#;
             answer(connection, 403, "", body)
         }
-        TOKEN => answer(connection, 200, "", r#"{"access_token":"AAAA"}"#),
+        TOKEN => answer(
+            connection,
+            200,
+            "",
+            r#"{"access_token":"AAAAtoken-of-the-tests"}"#,
+        ),
         RULES => answer(connection, 200, "", OUR_RULE),
         _ => serve_posts(connection, &[1]),
     });

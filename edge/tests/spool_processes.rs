@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::kinesis::{Kinesis, Reply};
-use support::program::{Board, until};
+use support::program::{Board, heard, until};
 
 const KILLS: u64 = 50;
 const LINES_A_RUN: u64 = 40;
@@ -258,6 +258,7 @@ fn on_its_own_disk(board: &Board, prepare: &str) -> Option<String> {
         .write_all(b"{\"n\":1}\n{\"n\":2}\n")
         .unwrap();
     let output = child.wait_with_output().unwrap();
+    heard(&output.stderr);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     Some(said)

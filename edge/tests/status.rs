@@ -2,15 +2,17 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use headwater::record::Record;
+use headwater::source::Feed;
+use headwater::spool::WhenFull;
+use headwater::status::metrics;
 use serde_json::Value;
 use support::kinesis::{Kinesis, Reply};
-use support::program::{Board, until};
-
-/// What `headwater status --json` says, if one runs.
-fn status(board: &Board) -> Option<Value> {
-    let output = board.output(&["status", "--json"]);
-    serde_json::from_slice(&output.stdout).ok()
-}
+use support::monitor::watched;
+use support::program::{Board, status, until};
 
 #[test]
 fn a_running_program_says_what_it_does_and_an_ended_one_what_it_left() {
@@ -140,4 +142,67 @@ fn a_stopped_program_does_not_pass_for_a_running_one() {
     assert!(words.contains("was last heard of"), "{words}");
     running.signal(Signal::CONT);
     until("it is back", || status(&board));
+}
+
+/// The figures of a metrics file whose name ends as that of a counter does.
+fn counters(text: &str) -> BTreeMap<String, u64> {
+    text.lines()
+        .filter_map(|line| {
+            let (name, value) = line.split_once(' ')?;
+            let name = name.strip_suffix("_total")?;
+            Some((name.to_owned(), value.parse().unwrap()))
+        })
+        .collect()
+}
+
+/// Puts `count` records, of which the spool's stage holds about a hundred.
+fn put(feed: &Feed, count: u64) {
+    let record = Record {
+        partition_key: "k",
+        data: &[b'x'; 10_000],
+    };
+    for _ in 0..count {
+        feed.put(record, b"", "").unwrap();
+    }
+}
+
+// Prometheus takes a counter that goes down for one that began anew, and all it then shows for new.
+#[test]
+fn no_counter_of_the_metrics_goes_down_when_a_dropped_post_arrives_after_all() {
+    // Given a spool that drops the oldest, and ten posts of it on their way to Kinesis
+    let folder = tempfile::tempdir().unwrap();
+    let (mut monitor, feed, _) = watched(folder.path().join("spool"), WhenFull::DropOldest, "");
+    let mut figures = || counters(&metrics::text(&monitor.snapshot()));
+    put(&feed, 10);
+    let mut on_their_way = 0;
+    feed.spool.peek(|seq, _| {
+        on_their_way = seq + 1;
+        ControlFlow::Continue(())
+    });
+    assert_eq!(on_their_way, 10);
+
+    // When it overflows, then they are counted as dropped
+    put(&feed, 150);
+    let full = figures();
+    let dropped = feed.spool.stats().dropped;
+    assert!(dropped > 10);
+    assert_eq!(full["headwater_spool_dropped"], dropped);
+
+    // When they arrive after all, then the spool takes it back, and no counter goes down
+    feed.spool.ack(on_their_way);
+    assert_eq!(feed.spool.stats().dropped, dropped - 10);
+    let arrived = figures();
+    assert_eq!(arrived["headwater_spool_dropped"], dropped);
+    assert_eq!(arrived["headwater_spool_drops_taken_back"], 10);
+
+    // And what is dropped from then on is counted to the last one
+    put(&feed, 150);
+    let more = figures();
+    assert_eq!(
+        more["headwater_spool_dropped"] - more["headwater_spool_drops_taken_back"],
+        feed.spool.stats().dropped
+    );
+    for (before, after) in [(&full, &arrived), (&arrived, &more)] {
+        assert!(before.iter().all(|(name, count)| after[name] >= *count));
+    }
 }

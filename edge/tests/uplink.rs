@@ -65,7 +65,13 @@ struct Board {
 }
 
 fn fixed(_: &Path) -> Provider {
-    Provider::Fixed(Credentials::new("AK", "SK", None, None, "test"))
+    Provider::Fixed(Credentials::new(
+        "AK",
+        "a-secret-of-the-tests",
+        None,
+        None,
+        "test",
+    ))
 }
 
 impl Board {
@@ -413,7 +419,7 @@ fn credentials_that_expire_are_renewed_and_the_call_signed_again() {
         let config = folder.join("config");
         let script = format!(
             r#"[default]
-credential_process = cd {}; echo >> n; echo "{{\"AccessKeyId\":\"AK$(wc -l < n)\",\"SecretAccessKey\":\"SK\"}}"
+credential_process = cd {}; echo >> n; echo "{{\"AccessKeyId\":\"AK$(wc -l < n)\",\"SecretAccessKey\":\"a-secret-of-the-tests\"}}"
 "#,
             folder.display()
         );

@@ -3,69 +3,33 @@
 mod support;
 
 use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+use std::{fs, thread};
 
 use headwater::monitor::Monitor;
-use headwater::source::Feed;
-use headwater::spool::{Options, Spool, WhenFull};
-use headwater::state::State;
-use headwater::status::{About, Counters, Rates};
-use headwater::systemd::Systemd;
-use headwater::time::{Clock, Stop};
+use headwater::spool::WhenFull;
+use headwater::time::Clock;
+use log::Level;
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 use rustix::process::Signal;
-use support::kinesis::Kinesis;
-use support::program::{Board, PATIENCE};
-use tempfile::TempDir;
-
-/// The other end of NOTIFY_SOCKET.
-struct Listener {
-    folder: TempDir,
-    socket: UnixDatagram,
-}
-
-impl Listener {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-        Self { folder, socket }
-    }
-
-    fn path(&self) -> String {
-        self.folder.path().join("notify").display().to_string()
-    }
-
-    /// The next message, if one comes in time.
-    fn next(&self, patience: Duration) -> Option<String> {
-        let mut buffer = [0; 4096];
-        self.socket.set_read_timeout(Some(patience)).unwrap();
-        let length = self.socket.recv(&mut buffer).ok()?;
-        Some(String::from_utf8(buffer[..length].to_vec()).unwrap())
-    }
-
-    /// Waits for signs of life.
-    fn signs(&self, count: usize) {
-        let mut seen = 0;
-        while seen < count {
-            let message = self.next(PATIENCE).expect("a message");
-            seen += usize::from(message.contains("WATCHDOG=1"));
-        }
-    }
-}
-
-fn board(url: &str, listener: &Listener) -> Board {
-    // Half a second is half a second: signs of life come once a second at most.
-    Board::new(url)
-        .with("NOTIFY_SOCKET", &listener.path())
-        .with("WATCHDOG_USEC", "2000000")
-}
+use support::kinesis::{Kinesis, Reply};
+use support::lines::append;
+use support::monitor::watched;
+use support::notify::Listener;
+use support::program::{Board, PATIENCE, Running, until};
 
 #[test]
 fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_ends() {
     let listener = Listener::new();
     let server = Kinesis::scripted([]);
-    let running = board(&server.url(), &listener).start(&[]);
+    let running = listener.heard_by(Board::new(&server.url())).start(&[]);
     assert_eq!(listener.next(PATIENCE).unwrap(), "READY=1");
     let message = listener.next(PATIENCE).unwrap();
     assert_eq!(message, "WATCHDOG=1\nSTATUS=0 read, 0 acknowledged, 0 wait");
@@ -79,25 +43,92 @@ fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_ends() {
 }
 
 #[test]
-fn a_server_that_hangs_and_one_that_is_gone_are_no_reason_to_start_again() {
-    let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
+fn systemd_shows_a_new_trouble_at_once() {
+    let listener = Listener::new();
+    let (mut monitor, feed, _) = watched(listener.spool(), WhenFull::Block, &listener.path());
+    feed.spool.commit();
+    let mut heard = || {
+        monitor.tick();
+        listener.next(Duration::from_millis(10))
+    };
+    assert!(heard().is_some());
+    assert_eq!(heard(), None, "nothing has changed");
+    feed.trouble(Level::Warn, "the source is gone");
+    assert!(heard().unwrap().ends_with("wait; the source is gone"));
+    assert_eq!(heard(), None, "it is known");
+    feed.well();
+    assert!(heard().unwrap().ends_with(" wait"));
+}
+
+#[test]
+fn settings_that_are_missing_are_one_line_of_the_journal_with_its_priority() {
+    // Given standard error that is the journal's
+    let board = Board::new("http://127.0.0.1:1").with("AWS_REGION", "");
+    let path = board.card.path().join("journal");
+    let journal = fs::File::create(&path).unwrap();
+    let metadata = journal.metadata().unwrap();
+    let stream = format!("{}:{}", metadata.dev(), metadata.ino());
+    let board = board.with("JOURNAL_STREAM", &stream);
+
+    // When a setting is missing, then one line names it
+    let status = board.command(&[]).stderr(journal).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    let said = fs::read_to_string(path).unwrap();
+    assert!(
+        said.starts_with("<3>headwater: set what is missing: AWS_REGION ("),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_server_that_is_gone_is_no_reason_to_start_again() {
     let gone = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    for address in [hangs.local_addr().unwrap(), gone] {
-        let listener = Listener::new();
-        let mut running = board(&format!("http://{address}"), &listener).start(&[]);
-        running.write(&["a line"]);
-        listener.signs(3);
-    }
+    let listener = Listener::new();
+    let board = listener.heard_by(Board::new(&format!("http://{gone}")));
+    let mut running = board.start(&[]);
+    running.write(&["a line"]);
+    running.wait_for("every post is kept");
+    listener.forget();
+    listener.signs(3);
+}
+
+#[test]
+fn a_server_that_hangs_is_no_reason_to_start_again_and_nothing_is_lost() {
+    // Given a server that does not answer its first call
+    let listener = Listener::new();
+    let (answer, answers) = channel();
+    let answers = Mutex::new(answers);
+    let server = Kinesis::start(move |call, _| {
+        if call == 0 {
+            answers.lock().unwrap().recv().unwrap();
+        }
+        Reply::Accept
+    });
+    let mut running = listener.heard_by(Board::new(&server.url())).start(&[]);
+    running.write(&["a line"]);
+    until("the server is asked", || {
+        (server.connections.load(Ordering::SeqCst) > 0).then_some(())
+    });
+
+    // When it hangs, then the program gives signs of life
+    listener.forget();
+    listener.signs(3);
+
+    // When it answers, then the line was not lost
+    answer.send(()).unwrap();
+    assert!(running.end().0);
+    assert_eq!(server.data().len(), 1);
 }
 
 #[test]
 fn a_program_that_is_stopped_is_silent_and_loses_nothing_when_it_goes_on() {
     let listener = Listener::new();
     let server = Kinesis::scripted([]);
-    let mut running = board(&server.url(), &listener).start(&[]);
+    let mut running = listener.heard_by(Board::new(&server.url())).start(&[]);
     running.write(&["before"]);
     listener.signs(1);
     // When it is stopped, then the signs of life that were on their way are the last
@@ -111,57 +142,6 @@ fn a_program_that_is_stopped_is_silent_and_loses_nothing_when_it_goes_on() {
     assert_eq!(server.data().len(), 2);
 }
 
-/// A clock that the test moves.
-#[derive(Debug, Default)]
-struct TestClock(Mutex<Duration>);
-
-impl Clock for TestClock {
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.elapsed()
-    }
-
-    fn elapsed(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
-        *self.0.lock().unwrap() += pause;
-        stop.asked()
-    }
-}
-
-/// A monitor, and the source it watches.
-fn watched(listener: &Listener) -> (Monitor, Feed, Arc<TestClock>) {
-    let clock = Arc::new(TestClock::default());
-    let options = Options {
-        card: listener.folder.path().join("spool"),
-        stage: None,
-        size_bytes: 1 << 20,
-        when_full: WhenFull::Block,
-        durable_within: Duration::from_secs(1),
-    };
-    let feed = Feed {
-        spool: Arc::new(Spool::open(options, clock.clone()).unwrap()),
-        clock: clock.clone(),
-        stop: Arc::default(),
-        counters: Arc::new(Counters::default()),
-        state: Arc::new(State::open(None, None)),
-        echo: false,
-    };
-    let path = listener.path();
-    let monitor = Monitor {
-        about: About::default(),
-        counters: feed.counters.clone(),
-        spool: feed.spool.clone(),
-        clock: clock.clone(),
-        status_file: None,
-        metrics_file: None,
-        systemd: Systemd::from_env(&|name| (name == "NOTIFY_SOCKET").then(|| path.clone())),
-        rates: Rates::default(),
-    };
-    (monitor, feed, clock)
-}
-
 /// Whether the monitor gives a sign of life now.
 fn lives(monitor: &mut Monitor, listener: &Listener) -> bool {
     monitor.tick();
@@ -173,22 +153,22 @@ fn lives(monitor: &mut Monitor, listener: &Listener) -> bool {
 fn a_thread_that_stands_still_starves_the_watchdog_and_one_that_waits_does_not() {
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     let listener = Listener::new();
-    let (mut monitor, feed, clock) = watched(&listener);
+    let (mut monitor, feed, clock) = watched(listener.spool(), WhenFull::Block, &listener.path());
     feed.alive();
     assert!(lives(&mut monitor, &listener), "the source moves");
 
     // A pause of sixteen minutes was announced
     feed.counters.source.alive(clock.elapsed(), minutes(16));
-    *clock.0.lock().unwrap() += minutes(16);
+    clock.advance(minutes(16));
     assert!(
         lives(&mut monitor, &listener),
         "the source sleeps as it said"
     );
 
     // Nothing is heard of it after that, as of one that waits for a lock nobody lets go
-    *clock.0.lock().unwrap() += minutes(3);
+    clock.advance(minutes(3));
     assert!(!lives(&mut monitor, &listener), "the source stands still");
-    *clock.0.lock().unwrap() += minutes(60);
+    clock.advance(minutes(60));
     assert!(!lives(&mut monitor, &listener), "for good");
 
     // It was only slow
@@ -197,7 +177,97 @@ fn a_thread_that_stands_still_starves_the_watchdog_and_one_that_waits_does_not()
 
     // The uplink in turn
     feed.counters.uplink.alive(clock.elapsed(), minutes(0));
-    *clock.0.lock().unwrap() += minutes(3);
+    clock.advance(minutes(3));
     feed.alive();
     assert!(!lives(&mut monitor, &listener), "the uplink stands still");
+}
+
+/// Holds one thread of a program, and no other. It goes on when this is dropped, on the thread of the test that held it.
+struct Held(Pid);
+
+fn hold(running: &Running, name: &str) -> Held {
+    let tasks = format!("/proc/{}/task", running.pid());
+    let is_wanted = |task: &PathBuf| {
+        let comm = fs::read_to_string(task.join("comm")).unwrap_or_default();
+        comm.trim_end() == name
+    };
+    let task = fs::read_dir(tasks)
+        .unwrap()
+        .map(|task| task.unwrap().path())
+        .find(is_wanted)
+        .unwrap();
+    let id = task.file_name().unwrap().to_str().unwrap();
+    let held = Held(Pid::from_raw(id.parse().unwrap()));
+    ptrace::seize(held.0, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(held.0).unwrap();
+    until("it stands still", || {
+        let status = fs::read_to_string(task.join("status")).unwrap();
+        status.contains("(tracing stop)").then_some(())
+    });
+    held
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // One that was killed meanwhile is there until its tracer has seen the end of it.
+        if ptrace::detach(self.0, None).is_err() {
+            let _ = waitpid(self.0, Some(WaitPidFlag::__WALL));
+        }
+    }
+}
+
+/// When the thread called `name` stands still, then the program falls silent, and after a restart all is there, once.
+fn is_found_out(name: &str) {
+    // Given a program that follows a file, and has delivered its first line
+    let listener = Listener::new();
+    let server = Kinesis::scripted([]);
+    let board = listener.heard_by(Board::new(&server.url()));
+    let input = board.card.path().join("input");
+    append(&input, "before\n");
+    let args = ["--input", input.to_str().unwrap()];
+    let running = board.start(&args);
+    let arrive = |count| {
+        until("they arrive", || {
+            (server.data().len() == count).then_some(())
+        });
+    };
+    arrive(1);
+
+    // When one of its threads stands still, then it says so, and gives no more signs of life
+    let held = hold(&running, name);
+    append(&input, "meanwhile\n");
+    running.wait_longer_for(
+        &format!("the thread '{name}' has stopped moving"),
+        4 * PATIENCE,
+    );
+    listener.forget();
+    assert_eq!(listener.next(Duration::from_secs(3)), None);
+
+    // When systemd ends it for that and starts it again, then nothing is lost, and nothing sent twice
+    running.signal(Signal::ABORT);
+    drop(held);
+    running.end();
+    let running = board.start(&args);
+    append(&input, "after\n");
+    arrive(3);
+    running.signal(Signal::TERM);
+    assert!(running.end().0);
+    let data = server.data().concat();
+    for line in ["before", "meanwhile", "after"] {
+        assert_eq!(data.matches(&format!("\"{line}\"")).count(), 1, "{data}");
+    }
+}
+
+// Two minutes: a thread that looks up a name or writes to a slow card may be silent for nearly as long.
+#[test]
+#[cfg_attr(
+    target_arch = "arm",
+    ignore = "qemu's user mode, in which they run, has no ptrace"
+)]
+fn a_single_thread_that_stands_still_starves_the_watchdog_and_the_restart_loses_nothing() {
+    thread::scope(|scope| {
+        for name in ["source", "uplink"] {
+            scope.spawn(move || is_found_out(name));
+        }
+    });
 }

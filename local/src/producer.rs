@@ -16,7 +16,7 @@ use aws_credential_types::Credentials;
 use crate::deploy::Stack;
 use crate::ministack::target_dir;
 use crate::process::{Process, Scratch};
-use crate::x_api::{CONSUMER_KEY, CONSUMER_SECRET};
+use crate::x_api::{BEARER_TOKEN, CONSUMER_KEY, CONSUMER_SECRET};
 
 /// The board: its files, and the environment a user would set. It outlives the program that runs on it.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Board {
     program: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: BTreeMap<String, OsString>,
+    /// What the program must not say.
+    secrets: Vec<String>,
     files: Scratch,
     /// RAM that outlives the program.
     _ram: Option<Scratch>,
@@ -43,6 +45,7 @@ impl Board {
             program: program.to_vec(),
             arguments: Vec::new(),
             environment,
+            secrets: Vec::new(),
             files,
             _ram: ram,
         };
@@ -59,6 +62,7 @@ impl Board {
             .set("AWS_ENDPOINT_URL_KINESIS", endpoint)
             .set("AWS_ACCESS_KEY_ID", key.access_key_id())
             .set("AWS_SECRET_KEY", key.secret_access_key())
+            .hide(key.secret_access_key())
     }
 
     /// Reads the simulated X API at `url`.
@@ -66,6 +70,14 @@ impl Board {
         self.set("X_API_URL", url)
             .set("TWITTER_API_CONSUMER_KEY", CONSUMER_KEY)
             .set("TWITTER_API_CONSUMER_SECRET", CONSUMER_SECRET)
+            .hide(CONSUMER_SECRET)
+            .hide(BEARER_TOKEN)
+    }
+
+    /// What the program must not say.
+    pub fn hide(&mut self, secret: &str) -> &mut Self {
+        self.secrets.push(secret.to_owned());
+        self
     }
 
     /// Sets an environment variable.
@@ -157,6 +169,7 @@ impl Board {
             process,
             said,
             readers,
+            secrets: self.secrets.clone(),
         })
     }
 }
@@ -167,6 +180,7 @@ pub struct Producer {
     process: Process,
     said: Arc<Mutex<Vec<String>>>,
     readers: Vec<JoinHandle<()>>,
+    secrets: Vec<String>,
 }
 
 impl Producer {
@@ -199,5 +213,17 @@ impl Producer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        let said = self.said();
+        let tells = |line: &&String| self.secrets.iter().any(|secret| line.contains(secret));
+        let leak = said.iter().position(|line| tells(&line));
+        assert_eq!(leak, None, "this line of the program's has a secret");
     }
 }

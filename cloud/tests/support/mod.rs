@@ -119,7 +119,7 @@ impl Aws {
             ("DAYS_TO_KEEP", "7"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "a-secret"),
+            ("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-tests"),
             ("AWS_ENDPOINT_URL", self.url.as_str()),
         ]);
         Config::read(|name| variables.get(name).map(|&value| value.to_owned()))
@@ -216,7 +216,7 @@ impl Aws {
             .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
             .credentials_provider(aws_sdk_dynamodb::config::Credentials::new(
                 "AKIDEXAMPLE",
-                "a-secret",
+                "a-secret-of-the-tests",
                 None,
                 None,
                 "test",

@@ -2,6 +2,8 @@
 _headwater() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
   COMPREPLY=()
+  # --option=value comes in three words.
+  if [ "$word" = = ]; then word=; elif [ "$before" = = ]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi
   case $before in
     --source) mapfile -t COMPREPLY < <(compgen -W 'x jetstream lines' -- "$word"); return ;;
     --input) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;

@@ -67,7 +67,7 @@ impl Asker {
             )),
             Some(sts) => match self.caller(&credentials, sts) {
                 Ok(arn) => Good(format!("{arn}, by {from}")),
-                Err(error) => Bad(format!("{error:#}: {}", self.advice)),
+                Err(error) => Bad(format!("{error:#}")),
             },
         };
         self.credentials = Some(credentials);
@@ -99,7 +99,8 @@ impl Asker {
         let code = between(&text, "<Code>", "</Code>").unwrap_or("no reason");
         ensure!(
             answer.status() == 200,
-            "{host} does not accept them ({code})"
+            "{host} does not accept them ({code}): {}",
+            self.advice
         );
         let arn = between(&text, "<Arn>", "</Arn>");
         Ok(arn

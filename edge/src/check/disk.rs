@@ -1,8 +1,12 @@
 //! Where posts wait: whether the spool can be kept there, and what the kernel knows of the card's health.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 
@@ -15,8 +19,30 @@ use crate::status::show;
 /// Of an eMMC's life, in tenths: one that has used so much is to be replaced.
 const WORN: u64 = 9;
 
+/// A card that takes longer for a look at it, and one synced block, does not answer.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// What is tried on the card: a block.
+const TRIAL_BYTES: usize = 4096;
+
+/// Whether the spool can be kept at its place, and how healthy the disk under it is.
+pub fn spool_and_disk(options: &Options) -> [Verdict; 2] {
+    let (tell, found) = channel();
+    let looked_at = options.clone();
+    // Its thread ends with the program: a card that does not answer lets nobody go.
+    thread::spawn(move || tell.send([spool(&looked_at), health(&looked_at.card)]));
+    found.recv_timeout(SILENCE).unwrap_or_else(|_| {
+        let card = options.card.display();
+        let seconds = SILENCE.as_secs();
+        [
+            Bad(format!("{card}: its disk does not answer, for {seconds} s now: look at 'dmesg', and think of a new card")),
+            Untested("it does not answer".to_owned()),
+        ]
+    })
+}
+
 /// Whether the spool can be kept at its place. The file itself is not opened: it may be in use.
-pub fn spool(options: &Options) -> Verdict {
+fn spool(options: &Options) -> Verdict {
     let card = &options.card;
     if let Some(running) = show::find(Some(card))
         .into_iter()
@@ -55,18 +81,38 @@ pub fn spool(options: &Options) -> Verdict {
             bytes(needs)
         ));
     }
-    let place = format!(
-        "{} can be kept, {} of {} free",
-        card.display(),
-        bytes(needs),
-        bytes(free)
-    );
+    if let Some(folder) = card.parent().filter(|folder| folder.is_dir())
+        && let Err(error) = try_block(&card.with_added_extension("check"))
+    {
+        return Bad(format!(
+            "{} does not take a block ({error}): look at 'dmesg', and think of a new card, or name another place with HEADWATER_SPOOL",
+            folder.display()
+        ));
+    }
+    let card = card.display();
+    let place = match needs {
+        0 => format!("{card} is there, and can be written"),
+        needs => format!(
+            "{card} can be kept, {} of {} free",
+            bytes(needs),
+            bytes(free)
+        ),
+    };
     match &options.stage {
         Some(_) => Good(place),
         None => Doubtful(format!(
             "{place}; but there is no folder in RAM that outlives the program, so a crash loses what is younger than a second"
         )),
     }
+}
+
+/// Writes a block and syncs it, as the spool does, and takes it away again.
+fn try_block(path: &Path) -> io::Result<()> {
+    let written = File::create(path).and_then(|mut file| {
+        file.write_all(&[0; TRIAL_BYTES])?;
+        file.sync_data()
+    });
+    written.and(fs::remove_file(path))
 }
 
 /// The folder that holds `card`, or will hold it.
@@ -77,7 +123,7 @@ fn nearest_folder(card: &Path) -> PathBuf {
 }
 
 /// What the kernel knows of the health of the disk under `card`.
-pub fn health(card: &Path) -> Verdict {
+fn health(card: &Path) -> Verdict {
     let folder = nearest_folder(card);
     if runtime::is_tmpfs(&folder) {
         return Doubtful(format!(

@@ -1,5 +1,5 @@
 //! `headwater check`: tries each thing that a run needs, one line for each, and says what to do about what is missing. Nothing is read from the
-//! source, no post is written, and the spool is left alone.
+//! source, no post is written, and the spool is left alone: the card is tried with one block beside it.
 
 mod aws;
 mod disk;
@@ -58,8 +58,9 @@ pub fn check(config: Config, settings: Option<&Path>) -> io::Result<ExitCode> {
         Err(error) => Bad(format!("{error:#}")),
     };
     tell("source", source)?;
-    tell("spool", disk::spool(&config.spool))?;
-    tell("disk", disk::health(&config.spool.card))?;
+    let [spool, disk] = disk::spool_and_disk(&config.spool);
+    tell("spool", spool)?;
+    tell("disk", disk)?;
     Ok(if is_bad {
         ExitCode::FAILURE
     } else {

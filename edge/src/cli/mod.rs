@@ -128,6 +128,19 @@ impl From<String> for Usage {
     }
 }
 
+impl Usage {
+    /// All in one line, for a log.
+    pub fn line(&self) -> String {
+        let mut parts = self.wrong.clone();
+        if !self.missing.is_empty() {
+            let one = |(name, what): &(&str, &str)| format!("{name} ({what})");
+            let all: Vec<_> = self.missing.iter().map(one).collect();
+            parts.push(format!("set what is missing: {}", all.join(", ")));
+        }
+        parts.join("; ")
+    }
+}
+
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for wrong in &self.wrong {

@@ -4,9 +4,9 @@ use crate::spool::WhenFull;
 
 const ENOUGH: [(&str, &str); 7] = [
     ("TWITTER_API_CONSUMER_KEY", "ck"),
-    ("TWITTER_API_CONSUMER_SECRET", "cs"),
+    ("TWITTER_API_CONSUMER_SECRET", "another-secret-of-the-tests"),
     ("AWS_ACCESS_KEY_ID", "AK"),
-    ("AWS_SECRET_KEY", "SK"),
+    ("AWS_SECRET_KEY", "a-secret-of-the-tests"),
     ("AWS_REGION", "eu-west-1"),
     ("AWS_STREAM_NAME", "posts"),
     ("HOME", "/home/pi"),
@@ -64,7 +64,7 @@ fn the_command_line_wins_over_the_environment() {
     env.extend([
         ("HEADWATER_SPOOL_SIZE", "1G"),
         ("HEADWATER_WHEN_FULL", "block"),
-        ("AWS_SECRET_ACCESS_KEY", "standard"),
+        ("AWS_SECRET_ACCESS_KEY", "a-standard-secret-of-the-tests"),
     ]);
     let config = config(
         &[
@@ -86,7 +86,8 @@ fn the_command_line_wins_over_the_environment() {
 
 #[test]
 fn everything_missing_is_named_at_once() {
-    let usage = parse_with(&[], &[]).unwrap_err().to_string();
+    let usage = parse_with(&[], &[]).unwrap_err();
+    let (line, usage) = (usage.line(), usage.to_string());
     for name in [
         "KEYWORD",
         "TWITTER_API_CONSUMER_KEY",
@@ -97,7 +98,9 @@ fn everything_missing_is_named_at_once() {
         "AWS_STREAM_NAME",
     ] {
         assert!(usage.contains(name), "{name} is not named in:\n{usage}");
+        assert!(line.contains(name), "{name} is not named in {line}");
     }
+    assert!(!line.contains('\n'), "{line}");
 }
 
 #[test]

@@ -50,7 +50,8 @@ metrics! {
     "headwater_spool_waiting_bytes" "The room they take" |s| count(s.waiting_bytes);
     "headwater_spool_capacity_bytes" "The room there is" |s| count(s.capacity_bytes);
     "headwater_spool_oldest_timestamp_seconds" "When the oldest of them was read, in seconds since 1970" |s| s.oldest_age_s.and_then(|age| count(s.taken_s.saturating_sub(age)));
-    "headwater_spool_dropped_total" "Records dropped because the spool was full, over its whole life" |s| count(s.dropped);
+    "headwater_spool_dropped_total" "Records dropped because the spool was full" |s| count(s.drops_counted);
+    "headwater_spool_drops_taken_back_total" "Of those, records that were delivered, or on the card, after all" |s| count(s.drops_taken_back);
     "headwater_spool_media_lost_total" "Records lost with a damaged block of the card, over its whole life" |s| count(s.media_lost);
     "headwater_spool_unsynced_lost_total" "Records lost to a power cut before they were synced, over its whole life" |s| count(s.unsynced_lost);
     "headwater_flash_written_bytes_total" "Bytes written to the card" |s| count(s.flash_bytes);

@@ -2,6 +2,7 @@
 //! the [`screen`] of `headwater status`, its JSON, and Prometheus's text ([`metrics`]).
 
 pub mod metrics;
+mod rewriter;
 pub mod screen;
 pub mod show;
 mod snapshot;
@@ -10,7 +11,8 @@ mod vitals;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use snapshot::{About, Rates, Snapshot, Trouble};
+pub use rewriter::Rewriter;
+pub use snapshot::{About, Past, Snapshot, Trouble};
 pub use vitals::Vitals;
 
 /// A number that only grows.

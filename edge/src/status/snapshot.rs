@@ -65,6 +65,10 @@ pub struct Snapshot {
     pub oldest_age_s: Option<u64>,
     /// [`Stats::dropped`].
     pub dropped: u64,
+    /// Records dropped since the start, those taken back included: it only grows.
+    pub drops_counted: u64,
+    /// How many of them were delivered, or on the card, after all: it only grows.
+    pub drops_taken_back: u64,
     /// [`Stats::media_lost`].
     pub media_lost: u64,
     /// [`Stats::unsynced_lost`].
@@ -121,13 +125,14 @@ impl Snapshot {
         about: &About,
         counters: &Counters,
         stats: &Stats,
-        rates: &mut Rates,
+        past: &mut Past,
         clock: &dyn Clock,
     ) -> Self {
         let (now, wall) = (clock.elapsed(), clock.wall());
         let age = |moment: Duration| tenths(now.saturating_sub(moment).as_secs_f64());
         let (read, delivered) = (counters.read.get(), counters.delivered.get());
-        let pace = rates.of(now, read, delivered);
+        let pace = past.rates.of(now, read, delivered);
+        past.drops.count(stats.dropped);
         let expiry = counters.credentials_expiry_s.get();
         let clock_offset_s = counters.clock_offset_ms.get() / 1000;
         let wall_s = wall
@@ -160,6 +165,8 @@ impl Snapshot {
                 .oldest
                 .map(|oldest| wall.duration_since(oldest).unwrap_or_default().as_secs()),
             dropped: stats.dropped,
+            drops_counted: past.drops.counted,
+            drops_taken_back: past.drops.taken_back,
             media_lost: stats.media_lost,
             unsynced_lost: stats.unsynced_lost,
             flash_bytes: stats.flash_bytes,
@@ -236,9 +243,48 @@ struct Pace {
     draining_per_s: f64,
 }
 
+/// What the figures of this moment are compared with.
+#[derive(Debug)]
+pub struct Past {
+    rates: Rates,
+    drops: Drops,
+}
+
+impl Past {
+    /// Begins now, with a spool that says `stats`.
+    pub fn new(stats: &Stats) -> Self {
+        Self {
+            rates: Rates::default(),
+            drops: Drops {
+                last: stats.dropped,
+                ..Drops::default()
+            },
+        }
+    }
+}
+
+/// The spool's drops since the start, as two counters that only grow. [`Stats::dropped`] shrinks again: a record that was dropped while it was
+/// on its way, or being copied to the card, may arrive after all, and counts as delivered then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drops {
+    last: u64,
+    /// Records that were dropped.
+    counted: u64,
+    /// How many of them were not lost after all.
+    taken_back: u64,
+}
+
+impl Drops {
+    fn count(&mut self, dropped: u64) {
+        self.counted += dropped.saturating_sub(self.last);
+        self.taken_back += self.last.saturating_sub(dropped);
+        self.last = dropped;
+    }
+}
+
 /// What the pace is known from: the last minute.
 #[derive(Debug)]
-pub struct Rates {
+struct Rates {
     /// One a second.
     samples: HistoryBuf<Sample, { MINUTE + 1 }>,
 }

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """X, Kinesis and STS for one board: stand_in.py POSTS. Prints its port.
 
-The first connection to X's stream brings POSTS posts, each later one a tenth of that. What arrives at Kinesis is
-counted by the posts' ids: GET /tally. Kinesis hangs from POST /hang until POST /go.
+The first connection to X's stream brings POSTS posts, each later one a tenth of that, and so does POST /more to the one that is
+open. What arrives at Kinesis is counted by the posts' ids: GET /tally. Kinesis hangs from POST /hang until POST /go.
 """
 import base64, http.server, json, sys, threading, time
 
 posts, connections, tag = int(sys.argv[1]), 0, "none"
 sent, arrived, twice = 0, set(), 0
-lock, goes = threading.Lock(), threading.Event()
+lock, goes, more = threading.Lock(), threading.Event(), threading.Semaphore(0)
 goes.set()
 
 
@@ -33,13 +33,25 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.answer("")
 
     def stream(self):
-        global connections, sent
+        global connections
         self.close_connection = True
         self.send_response(200)
         self.end_headers()
         with lock:
             connections += 1
             count = posts if connections == 1 else posts // 10
+        try:
+            self.send_posts(count)
+            while True:
+                if more.acquire(timeout=5):
+                    self.send_posts(posts // 10)
+                self.wfile.write(b"\r\n")
+        except ConnectionError:
+            pass
+
+    def send_posts(self, count):
+        global sent
+        with lock:
             first, sent = sent, sent + count
         for number in range(first, first + count):
             post = {
@@ -48,12 +60,6 @@ class Server(http.server.BaseHTTPRequestHandler):
                 "matching_rules": [{"id": "1", "tag": tag}],
             }
             self.wfile.write(json.dumps(post).encode() + b"\r\n")
-        try:
-            while True:
-                self.wfile.write(b"\r\n")
-                time.sleep(5)
-        except ConnectionError:
-            pass
 
     def do_POST(self):
         global tag
@@ -69,8 +75,8 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.answer(*self.put([json.loads(body)], one=True))
         elif call == "PutRecords":
             self.answer(*self.put(json.loads(body)["Records"]))
-        elif call in ("/hang", "/go"):
-            (goes.clear if call == "/hang" else goes.set)()
+        elif call in ("/hang", "/go", "/more"):
+            {"/hang": goes.clear, "/go": goes.set, "/more": more.release}[call]()
             self.answer("")
         else:
             self.answer("<GetCallerIdentityResult><Arn>arn:aws:iam::1:user/board</Arn></GetCallerIdentityResult>")

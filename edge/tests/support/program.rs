@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a test waits for what must happen before it is called failed.
@@ -66,7 +67,10 @@ impl Board {
 
     /// What the program says that ends by itself.
     pub fn output(&self, args: &[&str]) -> Output {
-        self.command(args).stdin(Stdio::null()).output().unwrap()
+        let output = self.command(args).stdin(Stdio::null()).output().unwrap();
+        heard(&output.stdout);
+        heard(&output.stderr);
+        output
     }
 
     /// Starts the program.
@@ -91,12 +95,18 @@ impl Board {
     }
 }
 
+/// Passes on what a program said: all that the tests and their programs say is searched for secrets (.ci/run).
+pub fn heard(output: &[u8]) {
+    print!("{}", String::from_utf8_lossy(output));
+}
+
 type Said = Arc<(Mutex<String>, Condvar)>;
 
 fn listen(stream: impl Read + Send + 'static, said: &Said) -> JoinHandle<()> {
     let said = said.clone();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            println!("{line}");
             said.0.lock().unwrap().push_str(&(line + "\n"));
             said.1.notify_all();
         }
@@ -122,11 +132,21 @@ impl Running {
 
     /// Waits until it has said `part`.
     pub fn wait_for(&self, part: &str) {
+        self.wait_longer_for(part, PATIENCE);
+    }
+
+    /// The same, where what must happen takes its time.
+    pub fn wait_longer_for(&self, part: &str, patience: Duration) {
         let (said, changed) = &*self.said;
         let waited =
-            changed.wait_timeout_while(said.lock().unwrap(), PATIENCE, |said| !said.contains(part));
+            changed.wait_timeout_while(said.lock().unwrap(), patience, |said| !said.contains(part));
         let said = waited.unwrap().0;
         assert!(said.contains(part), "{part:?} was never said:\n{said}");
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -151,6 +171,12 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What `headwater status --json` says, if one runs.
+pub fn status(board: &Board) -> Option<Value> {
+    let output = board.output(&["status", "--json"]);
+    serde_json::from_slice(&output.stdout).ok()
 }
 
 /// Asks again and again until there is an answer.

@@ -101,7 +101,7 @@ pub fn headwater(folder: &Path, runtime: &Path, kinesis: &Kinesis) -> Command {
         .env_clear()
         .env("RUNTIME_DIRECTORY", runtime)
         .env("AWS_ACCESS_KEY_ID", "AK")
-        .env("AWS_SECRET_KEY", "SK")
+        .env("AWS_SECRET_KEY", "a-secret-of-the-tests")
         .env("AWS_REGION", "eu-west-1")
         .env("AWS_STREAM_NAME", "posts")
         .args([

@@ -28,7 +28,7 @@ pub fn settings(endpoint: Endpoint) -> Settings {
         endpoint,
         auth: Auth::Consumer {
             key: "key".to_owned(),
-            secret: "secret".to_owned(),
+            secret: "a-consumer-secret-of-the-tests".to_owned(),
         },
         filter: Filter::parse("pizza").unwrap(),
         max_per_day: None,
@@ -52,7 +52,7 @@ pub fn x_server(stream: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + '
             connection,
             200,
             "",
-            r#"{"token_type":"bearer","access_token":"AAAA%3D"}"#,
+            r#"{"token_type":"bearer","access_token":"AAAAtoken-of-the-tests%3D"}"#,
         ),
         RULES => answer(connection, 200, "", OUR_RULE),
         target if target.starts_with(STREAM) => {

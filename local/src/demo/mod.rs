@@ -6,7 +6,7 @@ pub mod options;
 mod outage;
 mod screen;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::thread;
@@ -195,7 +195,7 @@ impl<'a> Demo<'a> {
     fn count(&mut self, screen: &mut Screen) -> anyhow::Result<bool> {
         let metrics = self.board.metrics();
         let counted = |name: &str| metrics.get(name).copied().unwrap_or_default();
-        let dropped = counted("headwater_spool_dropped_total");
+        let dropped = dropped(&metrics);
         let (sent, unseen) = match self.feed.sent() {
             Some(sent) => (sent, 0),
             None => (self.believe_producer()?, dropped),
@@ -247,7 +247,7 @@ impl Demo<'_> {
             spooled: figure("headwater_spool_waiting_records"),
             spooled_bytes: figure("headwater_spool_waiting_bytes"),
             sent: figure("headwater_delivered_total"),
-            dropped: figure("headwater_spool_dropped_total"),
+            dropped: dropped(&metrics),
             stored: self.aws.count_items(&self.stack.table)?,
         })
     }
@@ -317,6 +317,12 @@ impl Demo<'_> {
             ));
         }
     }
+}
+
+/// Records the full spool dropped that did not arrive after all.
+fn dropped(metrics: &BTreeMap<String, u64>) -> u64 {
+    let counted = |name: &str| metrics.get(name).copied().unwrap_or_default();
+    counted("headwater_spool_dropped_total") - counted("headwater_spool_drops_taken_back_total")
 }
 
 fn different(sent: &[Sent]) -> usize {

@@ -36,7 +36,8 @@ pub const CONSUMER_KEY: &str = "demo+consumer/key";
 pub const CONSUMER_SECRET: &str = "demo:consumer&secret=";
 
 /// The bearer token, already encoded, as X hands it out.
-const BEARER_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAHeadwater%2BDemo%3Dtoken%2F1";
+/// What it gives for both.
+pub const BEARER_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAHeadwater%2BDemo%3Dtoken%2F1";
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
 const MAX_RULES: usize = 1000;

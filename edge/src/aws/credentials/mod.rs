@@ -211,7 +211,7 @@ mod tests {
 
     fn offer(folder: &tempfile::TempDir, key: &str, expiration: &str) {
         let json = format!(
-            r#"{{"Version":1,"AccessKeyId":"{key}","SecretAccessKey":"s","SessionToken":"t","Expiration":"{expiration}"}}"#
+            r#"{{"Version":1,"AccessKeyId":"{key}","SecretAccessKey":"a-secret-of-the-tests","SessionToken":"a-token-of-the-tests","Expiration":"{expiration}"}}"#
         );
         std::fs::write(folder.path().join("process"), format!("echo '{json}'")).unwrap();
     }

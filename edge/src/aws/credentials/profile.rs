@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_process_gives_credentials_that_expire() {
-        let json = r#"{"Version": 1, "AccessKeyId": "AK", "SecretAccessKey": "SK", "Expiration": "2026-11-23T10:00:00Z"}"#;
+        let json = r#"{"Version": 1, "AccessKeyId": "AK", "SecretAccessKey": "a-secret-of-the-tests", "Expiration": "2026-11-23T10:00:00Z"}"#;
         let (_folder, profile) = profile(
             "default",
             &format!("[default]\ncredential_process = echo '{json}'\n"),
