@@ -69,7 +69,10 @@ fn with_spool(work: impl FnOnce(&Spool)) {
     work(&Spool::open(options, Arc::new(SystemClock::default())).expect("a spool"));
 }
 
-/// The network is healthy: each post is acknowledged from the stage.
+/// Posts that one read of a source brings.
+const AT_ONCE: usize = 25;
+
+/// The network is healthy: posts come one by one, and each is acknowledged from the stage.
 fn append(posts: usize) {
     with_spool(|spool| {
         for seq in 0..posts {
@@ -79,12 +82,15 @@ fn append(posts: usize) {
     });
 }
 
-/// The network is away: posts are appended, and committed by the hundred.
+/// The network is away: posts come many at a time, and are committed by the hundred.
 fn commit(posts: usize) {
     with_spool(|spool| {
-        for index in 0..posts {
-            black_box(spool.append(record(), b""));
-            if index % 100 == 99 {
+        for post in 1..=posts {
+            black_box(spool.write(record(), b""));
+            if post % AT_ONCE == 0 {
+                spool.flush();
+            }
+            if post % 100 == 0 {
                 spool.commit();
             }
         }

@@ -11,9 +11,12 @@ use anyhow::{Context, bail, ensure};
 use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use ureq::Agent;
-use ureq::config::ConfigBuilder;
+use ureq::config::{Config, ConfigBuilder};
+use ureq::http::Uri;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::{DefaultResolver, Resolver};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, Transport, time};
 
 /// Sent with every request; X asks for a versioned one.
 pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
@@ -106,6 +109,55 @@ pub fn config(
         .timeout_per_write(Some(silence))
 }
 
+/// A connection to the server of `uri` for who speaks to it by himself, made by `connector` as ureq makes those of its own requests: its
+/// name is looked up, and the way is by the proxy if there is one.
+pub fn connect(
+    uri: &Uri,
+    config: &Config,
+    connector: Arc<impl Connector<(), Out = impl Transport>>,
+) -> Result<Box<dyn Transport>, ureq::Error> {
+    let resolver = DefaultResolver::default();
+    let by_name_of_proxy = config
+        .proxy()
+        .is_some_and(|proxy| !proxy.is_no_proxy(uri) && !proxy.resolve_target());
+    let addrs = if by_name_of_proxy {
+        resolver.empty()
+    } else {
+        resolver.resolve(uri, config, NextTimeout::default())?
+    };
+    let run = {
+        let connector = connector.clone();
+        move |details: &ConnectionDetails<'_>| open(&*connector, details)
+    };
+    let details = ConnectionDetails {
+        uri,
+        addrs,
+        config,
+        request_level: false,
+        resolver: &resolver,
+        now: time::Instant::now(),
+        timeout: NextTimeout {
+            after: CONNECT_TIMEOUT.into(),
+            reason: ureq::Timeout::Connect,
+            ..NextTimeout::default()
+        },
+        current_time: Arc::new(time::Instant::now),
+        run_connector: Arc::new(run),
+        register_shutdown: Arc::new(|_| Ok(())),
+    };
+    open(&*connector, &details)
+}
+
+fn open(
+    connector: &impl Connector<(), Out = impl Transport>,
+    details: &ConnectionDetails<'_>,
+) -> Result<Box<dyn Transport>, ureq::Error> {
+    match connector.connect(details, None)? {
+        Some(transport) => Ok(Box::new(transport)),
+        None => Err(ureq::Error::ConnectionFailed),
+    }
+}
+
 /// What went wrong with the connection to `host`, for a person: one line.
 pub fn explain(error: &ureq::Error, host: &str) -> String {
     use ureq::Error::{HostNotFound, Io, Timeout};
@@ -147,12 +199,16 @@ pub fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
 
 /// The address of a server: `https://` or `wss://`, or unencrypted to this machine itself. Without a slash at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(String);
+pub struct Endpoint {
+    text: String,
+    uri: Uri,
+}
 
 impl Endpoint {
     /// Reads `url`. An unencrypted address of another machine is refused unless `plain` allows it.
     pub fn parse(url: &str, plain: bool) -> anyhow::Result<Self> {
-        let uri: http::Uri = url
+        let text = url.trim_end_matches('/').to_owned();
+        let uri: Uri = text
             .parse()
             .with_context(|| format!("'{url}' is no address"))?;
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -169,26 +225,39 @@ impl Endpoint {
             ),
             _ => bail!("'{url}' is no address of a web server: write it as https://HOST"),
         }
-        Ok(Self(url.trim_end_matches('/').to_owned()))
+        Ok(Self { text, uri })
     }
 
     /// The address as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The address in its parts.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Where its service is, on that host: `/`, mostly, else `/path/`.
+    pub fn path(&self) -> String {
+        match self.text.splitn(4, '/').nth(3) {
+            None => "/".to_owned(),
+            Some(path) => format!("/{path}/"),
+        }
     }
 
     /// Host, and port where it is not the usual one, as in the Host header.
     pub fn authority(&self) -> &str {
         let rest = self
-            .0
+            .text
             .split_once("://")
-            .map_or(self.0.as_str(), |(_, rest)| rest);
+            .map_or(self.as_str(), |(_, rest)| rest);
         rest.split('/').next().unwrap_or(rest)
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }

@@ -1,8 +1,11 @@
 //! Time as the rest of the program sees it: passed in, so that tests own it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// Where the program gets its time from.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -16,27 +19,27 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn sleep(&self, pause: Duration, stop: &Stop) -> bool;
 }
 
-/// The machine's clocks.
+/// The machine's clocks, as of the kernel's last tick (1 to 10 ms ago): asked several times for each post, and finer than anyone needs.
 #[derive(Debug)]
 pub struct SystemClock {
-    start: Instant,
+    start: Duration,
 }
 
 impl Default for SystemClock {
     fn default() -> Self {
         Self {
-            start: Instant::now(),
+            start: since(ClockId::MonotonicCoarse),
         }
     }
 }
 
 impl Clock for SystemClock {
     fn wall(&self) -> SystemTime {
-        SystemTime::now()
+        UNIX_EPOCH + since(ClockId::RealtimeCoarse)
     }
 
     fn elapsed(&self) -> Duration {
-        self.start.elapsed()
+        since(ClockId::MonotonicCoarse).saturating_sub(self.start)
     }
 
     fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
@@ -44,33 +47,44 @@ impl Clock for SystemClock {
     }
 }
 
+/// What a clock shows; a time before its zero, such as 1969, is none a board was ever set to.
+fn since(clock: ClockId) -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+    let secs = u64::try_from(tv_sec).unwrap_or_default();
+    Duration::new(secs, u32::try_from(tv_nsec).unwrap_or_default())
+}
+
 /// The request to end, made once and seen by every thread.
 #[derive(Debug, Default)]
 pub struct Stop {
-    asked: Mutex<bool>,
+    asked: AtomicBool,
+    /// Held while the request is made, so that nobody begins to wait just then.
+    asking: Mutex<()>,
     changed: Condvar,
 }
 
 impl Stop {
     /// Asks every thread to end.
     pub fn ask(&self) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asked.store(true, Ordering::SeqCst);
+        drop(asking);
         self.changed.notify_all();
     }
 
     /// Whether the end was asked for.
     pub fn asked(&self) -> bool {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Waits until the end is asked for, `at_most` long. True when it was.
     pub fn wait(&self, at_most: Duration) -> bool {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let (asked, _) = self
+        let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let woken = self
             .changed
-            .wait_timeout_while(asked, at_most, |asked| !*asked)
-            .unwrap_or_else(PoisonError::into_inner);
-        *asked
+            .wait_timeout_while(asking, at_most, |()| !self.asked());
+        drop(woken);
+        self.asked()
     }
 }
 

@@ -1,18 +1,18 @@
 //! Signature version 4 of the board's one kind of request: a POST to a service itself.
 //!
-//! The signing key, which holds for a day, and the signature are made by `aws-sigv4`. What is signed is written here, into memory that is used
-//! again: the general way of that crate derives the key anew and allocates some sixty times for every call. Hashes are `ring`'s: on a board
-//! without SHA instructions its NEON code is what makes them affordable.
+//! The signing key, which holds for a day, is made by `aws-sigv4`. What is signed is written here, into memory that is used again: the
+//! general way of that crate derives the key anew and allocates some sixty times for every call. Hashes are `ring`'s: on a board without
+//! SHA instructions its NEON code is what makes them affordable.
 
 use std::fmt::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use aws_credential_types::Credentials;
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use aws_sigv4::sign::v4::generate_signing_key;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use ring::digest;
+use ring::{digest, hmac};
 
 use crate::http::Endpoint;
 
@@ -38,7 +38,7 @@ pub struct Signer {
 struct Key {
     day: String,
     credentials: Credentials,
-    bytes: Box<[u8]>,
+    hmac: hmac::Key,
 }
 
 /// The headers that make a request one that is signed, beside `Host`, `Content-Type` and, where there is one, `X-Amz-Target`.
@@ -60,10 +60,9 @@ impl Signer {
         service: &'static str,
         content_type: &'static str,
     ) -> Self {
-        let path = endpoint.as_str().splitn(4, '/').nth(3);
         Self {
             host: endpoint.authority().to_owned(),
-            path: path.map_or("/".to_owned(), |path| format!("/{path}/")),
+            path: endpoint.path(),
             region: region.to_owned(),
             service,
             content_type,
@@ -114,23 +113,25 @@ impl Signer {
         if let Some(target) = target {
             let _ = writeln!(text, "x-amz-target:{target}");
         }
-        let _ = write!(text, "\n{headers}\n{}", Hash::of(body));
-        let request = Hash::of(text.as_bytes());
+        let _ = write!(text, "\n{headers}\n{}", Hex::of(sha256(body).as_ref()));
+        let request = Hex::of(sha256(text.as_bytes()).as_ref());
 
         let scope = format_args!("{day}/{region}/{service}/aws4_request");
         text.clear();
         let _ = write!(text, "AWS4-HMAC-SHA256\n{date}\n{scope}\n{request}");
-        if !key.as_ref().is_some_and(|key| key.is_for(day, credentials)) {
-            *key = Some(Key {
-                day: day.to_owned(),
-                credentials: credentials.clone(),
-                bytes: generate_signing_key(credentials.secret_access_key(), time, region, service)
-                    .as_ref()
-                    .into(),
-            });
-        }
-        let bytes = key.as_ref().map_or(&[][..], |key| &key.bytes);
-        let signature = calculate_signature(bytes, text.as_bytes());
+        let key = match key.take().filter(|key| key.is_for(day, credentials)) {
+            Some(known) => key.insert(known),
+            None => {
+                let secret = credentials.secret_access_key();
+                let derived = generate_signing_key(secret, time, region, service);
+                key.insert(Key {
+                    day: day.to_owned(),
+                    credentials: credentials.clone(),
+                    hmac: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+                })
+            }
+        };
+        let signature = Hex::of(hmac::sign(&key.hmac, text.as_bytes()).as_ref());
         authorization.clear();
         let _ = write!(
             authorization,
@@ -161,23 +162,29 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A SHA-256, written as hexadecimal digits.
-struct Hash(digest::Digest);
+fn sha256(bytes: &[u8]) -> digest::Digest {
+    digest::digest(&digest::SHA256, bytes)
+}
 
-impl Hash {
+/// 32 bytes as hexadecimal digits.
+struct Hex([u8; 64]);
+
+impl Hex {
     fn of(bytes: &[u8]) -> Self {
-        Self(digest::digest(&digest::SHA256, bytes))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [b'0'; 64];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            two[0] = DIGITS[usize::from(byte >> 4)];
+            two[1] = DIGITS[usize::from(byte & 15)];
+        }
+        Self(digits)
     }
 }
 
-impl fmt::Display for Hash {
+impl fmt::Display for Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for byte in self.0.as_ref() {
-            f.write_char(DIGITS[usize::from(byte >> 4)].into())?;
-            f.write_char(DIGITS[usize::from(byte & 15)].into())?;
-        }
-        Ok(())
+        // They are ASCII.
+        f.write_str(std::str::from_utf8(&self.0).unwrap_or_default())
     }
 }
 

@@ -1,22 +1,14 @@
 //! One attempt: a signed request, sent over a connection that is kept, and the answer's bytes.
 
-use std::io::{self, Read};
-use std::time::{Duration, SystemTime};
+use std::io::{self, Write};
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
-use ureq::Agent;
-use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use ureq::http::{HeaderValue, Request};
 
+use super::connection::Connection;
 use super::request::Call;
 use crate::aws::sign::Signer;
-use crate::http::{self, Endpoint, Roots};
-
-/// The longest silence of a server that still counts as an answer to come.
-const SILENCE: Duration = Duration::from_secs(20);
-
-/// An answer to 500 records takes about 80 KiB; more than this is not Kinesis's.
-const MAX_ANSWER_BYTES: u64 = 1 << 20;
+use crate::http::{Endpoint, Roots, USER_AGENT};
 
 /// The `Content-Type` of the AWS JSON protocol.
 const CONTENT: &str = "application/x-amz-json-1.1";
@@ -24,14 +16,12 @@ const CONTENT: &str = "application/x-amz-json-1.1";
 /// The way to one stream's endpoint.
 #[derive(Debug)]
 pub struct Client {
-    agent: Agent,
-    roots: Roots,
-    url: String,
-    /// As in the `Host` header.
-    host: String,
+    connection: Connection,
     signer: Signer,
-    /// Used again for every answer.
-    answer: Vec<u8>,
+    /// What every request begins with.
+    start: String,
+    /// Used again for every request.
+    head: Vec<u8>,
 }
 
 /// What came back.
@@ -50,14 +40,14 @@ pub struct Answer<'a> {
 impl Client {
     /// A client for the Kinesis API at `endpoint`. Nothing is sent yet.
     pub fn new(endpoint: &Endpoint, region: &str, roots: Roots) -> Self {
-        let agent = http::agent(&roots, SILENCE);
+        let (path, host) = (endpoint.path(), endpoint.authority());
         Self {
-            agent,
-            roots,
-            url: format!("{endpoint}/"),
-            host: endpoint.authority().to_owned(),
+            connection: Connection::new(endpoint.uri().clone(), &roots),
             signer: Signer::new(endpoint, region, "kinesis", CONTENT),
-            answer: Vec::new(),
+            start: format!(
+                "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\ncontent-type: {CONTENT}\r\n"
+            ),
+            head: Vec::new(),
         }
     }
 
@@ -70,50 +60,38 @@ impl Client {
         credentials: &Credentials,
         time: SystemTime,
     ) -> Result<Answer<'_>, ureq::Error> {
+        let target = call.target();
         let signature = self
             .signer
-            .sign(Some(call.target()), body, credentials, time)
+            .sign(Some(target), body, credentials, time)
             .map_err(io::Error::other)?;
-        let request = Request::post(&self.url)
-            .header(HOST, &self.host)
-            .header(CONTENT_TYPE, HeaderValue::from_static(CONTENT))
-            .header("x-amz-target", HeaderValue::from_static(call.target()))
-            .header("x-amz-date", &signature.date)
-            .header(AUTHORIZATION, signature.authorization);
-        let request = match signature.token {
-            Some(token) => request.header("x-amz-security-token", token),
-            None => request,
-        };
-        let mut response = self.agent.run(request.body(body)?)?;
-
-        let header = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-        };
-        let error_type = header("x-amzn-errortype").map(str::to_owned);
-        let date = match header("age") {
-            None => header("date").and_then(|date| httpdate::parse_http_date(date).ok()),
-            Some(_) => None,
-        };
-        let status = response.status().as_u16();
-        self.answer.clear();
-        response
-            .body_mut()
-            .as_reader()
-            .take(MAX_ANSWER_BYTES)
-            .read_to_end(&mut self.answer)?;
+        let head = &mut self.head;
+        head.clear();
+        head.extend_from_slice(self.start.as_bytes());
+        write!(
+            head,
+            "content-length: {}\r\nx-amz-target: {target}\r\nx-amz-date: {}\r\nauthorization: {}\r\n",
+            body.len(),
+            signature.date,
+            signature.authorization,
+        )?;
+        if let Some(token) = signature.token {
+            write!(head, "x-amz-security-token: {token}\r\n")?;
+        }
+        head.extend_from_slice(b"\r\n");
+        let (head, body) = self.connection.call(head, body)?;
         Ok(Answer {
-            status,
-            error_type,
-            date,
-            body: &self.answer,
+            status: head.status,
+            error_type: head.error_type,
+            date: head
+                .date
+                .and_then(|date| httpdate::parse_http_date(&date).ok()),
+            body,
         })
     }
 
     /// Leaves the kept connection: the next attempt looks the name up and connects anew.
     pub fn reconnect(&mut self) {
-        self.agent = http::agent(&self.roots, SILENCE);
+        self.connection.close();
     }
 }

@@ -131,7 +131,7 @@ struct PutRecordAnswer<'a> {
 }
 
 fn read_one(body: &[u8]) -> Outcome {
-    let answer = serde_json::from_slice::<PutRecordAnswer<'_>>(body).ok();
+    let answer = parse::<PutRecordAnswer<'_>>(body);
     match answer.and_then(|answer| SequenceNumber::try_from(answer.sequence_number.as_ref()).ok()) {
         Some(number) if !number.is_empty() => Outcome::Delivered(number),
         _ => not_an_answer(body),
@@ -145,8 +145,8 @@ struct PutRecordsAnswer {
 }
 
 fn read_many(body: &[u8], sent: usize) -> Outcome {
-    match serde_json::from_slice::<PutRecordsAnswer>(body) {
-        Ok(PutRecordsAnswer { records }) if records.classes.len() == sent => {
+    match parse(body) {
+        Some(PutRecordsAnswer { records }) if records.classes.len() == sent => {
             match records.first_problem {
                 None => Outcome::Delivered(SequenceNumber::new()),
                 Some(problem) => Outcome::Partly(Box::new(records.classes), problem),
@@ -154,6 +154,11 @@ fn read_many(body: &[u8], sent: usize) -> Outcome {
         }
         _ => not_an_answer(body),
     }
+}
+
+/// `body` as an answer, if it is one. Looked at as text once as a whole, not string by string.
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
 /// A 200 that Kinesis did not write, or only half of one that it did. The records may have arrived: sending them again is right.
@@ -180,7 +185,7 @@ fn read_error(status: u16, error_type: Option<&str>, body: &[u8]) -> Outcome {
         #[serde(default, alias = "Message")]
         message: Option<String>,
     }
-    let error = serde_json::from_slice::<Error>(body).unwrap_or_default();
+    let error = parse::<Error>(body).unwrap_or_default();
     let code = error
         .kind
         .as_deref()

@@ -80,8 +80,11 @@ impl Batch {
         push_json_string(&mut named, stream);
         named.push(b',');
         let head_room = named.len() + 200;
+        // Memory that is never written to costs nothing; a buffer that grows is there twice while it does.
+        let mut buffer = Vec::with_capacity(KEEP_BYTES);
+        buffer.resize(head_room, b' ');
         Self {
-            buffer: vec![b' '; head_room],
+            buffer,
             entries: heapless::Vec::new(),
             bytes: 0,
             stream: named,

@@ -13,6 +13,7 @@ mod pointer;
 mod tail;
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -110,7 +111,8 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Hands over what was read, or counts it as not wanted or not usable.
+    /// Hands over what was read, or counts it as not wanted or not usable. What is handed over is flushed before the next read (see
+    /// [`Flushed`]): lines come many at a time.
     fn put(&mut self, next: &Next<'_>, id: Ulid, position: &[u8]) -> Result<(), Stopped> {
         match next {
             Next::Line { line, .. } => match plain(line) {
@@ -138,12 +140,25 @@ impl<'a> Maker<'a> {
         let now = self.feed.clock.wall();
         let sealed = self.envelope.seal(line, json, id, now);
         match Record::new(pointed.as_deref().unwrap_or(sealed.id), sealed.data) {
-            Ok(record) => self.feed.put(record, position, line),
+            Ok(record) => self.feed.write(record, position, line),
             Err(unfit) => {
                 self.feed.unusable("a line", unfit);
                 Ok(())
             }
         }
+    }
+}
+
+/// A reader that flushes what was handed over before it reads more.
+struct Flushed<'a, R> {
+    reader: R,
+    feed: &'a Feed,
+}
+
+impl<R: Read> Read for Flushed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.feed.flush();
+        self.reader.read(buffer)
     }
 }
 

@@ -61,12 +61,20 @@ impl Feed {
     /// own format) and its text as a person would read it. Returns once the record survives a crash
     /// of the program, or was dropped by the spool's policy, and counted.
     pub fn put(&self, record: Record<'_>, position: &[u8], text: &str) -> Result<(), Stopped> {
+        let result = self.write(record, position, text);
+        self.flush();
+        result
+    }
+
+    /// As [`Self::put`], for a source that got several records at once: each survives a crash from
+    /// the next [`Self::flush`] on, which comes before the source waits for more.
+    pub fn write(&self, record: Record<'_>, position: &[u8], text: &str) -> Result<(), Stopped> {
         if self.stop.asked() {
             return Err(Stopped);
         }
         // A full spool may let the source wait for hours.
         self.counters.source.waits();
-        let appended = self.spool.append(record, position);
+        let appended = self.spool.write(record, position);
         self.alive();
         match appended {
             Appended::Kept(_) | Appended::Dropped => {
@@ -80,6 +88,11 @@ impl Feed {
             }
             Appended::Closed => Err(Stopped),
         }
+    }
+
+    /// What was handed over survives a crash of the program from now on.
+    pub fn flush(&self) {
+        self.spool.flush();
     }
 
     /// Where an earlier run ended: the position of the newest record that survived; empty if there

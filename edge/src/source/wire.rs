@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
-use ureq::unversioned::resolver::{DefaultResolver, Resolver};
+use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
     TcpConnector, Transport, TransportAdapter, time,
@@ -19,7 +19,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Error, Timeout};
 
 use super::Feed;
-use crate::http::{self, CONNECT_TIMEOUT, Endpoint, Roots};
+use crate::http::{self, Endpoint, Roots};
 use crate::status::Counters;
 use crate::time::{Clock, Stop, SystemClock};
 
@@ -89,42 +89,11 @@ pub fn connect(
     let uri: Uri = format!("http{}", endpoint.as_str().trim_start_matches("ws"))
         .parse()
         .map_err(ureq::http::Error::from)?;
-    let config = config(roots, watch);
-    let resolver = DefaultResolver::default();
     let connector = Arc::new(connector(watch.clone()));
-    let run = {
-        let connector = connector.clone();
-        move |details: &ConnectionDetails<'_>| open(&*connector, details)
-    };
-    let by_name_of_proxy = config
-        .proxy()
-        .is_some_and(|proxy| !proxy.is_no_proxy(&uri) && !proxy.resolve_target());
-    let timeout = NextTimeout {
-        after: CONNECT_TIMEOUT.into(),
-        reason: Timeout::Connect,
-        ..NextTimeout::default()
-    };
-    let addrs = if by_name_of_proxy {
-        resolver.empty()
-    } else {
-        resolver.resolve(&uri, &config, NextTimeout::default())?
-    };
-    let details = ConnectionDetails {
-        uri: &uri,
-        addrs,
-        config: &config,
-        request_level: false,
-        resolver: &resolver,
-        now: time::Instant::now(),
-        timeout,
-        current_time: Arc::new(time::Instant::now),
-        run_connector: Arc::new(run),
-        register_shutdown: Arc::new(|_| Ok(())),
-    };
-    let transport = open(&*connector, &details)?;
+    let transport = http::connect(&uri, &config(roots, watch), connector)?;
     Ok(TransportAdapter::new(
         transport,
-        details.current_time.clone(),
+        Arc::new(time::Instant::now),
     ))
 }
 
@@ -141,16 +110,6 @@ fn connector(watch: Watch) -> impl Connector<(), Out = impl Transport> {
         .chain(TcpConnector::default())
         .chain(watch)
         .chain(RustlsConnector::default())
-}
-
-fn open(
-    connector: &impl Connector<(), Out = impl Transport>,
-    details: &ConnectionDetails<'_>,
-) -> Result<Box<dyn Transport>, Error> {
-    match connector.connect(details, None)? {
-        Some(transport) => Ok(Box::new(transport)),
-        None => Err(Error::ConnectionFailed),
-    }
 }
 
 impl<In: Transport> Connector<In> for Watch {

@@ -81,7 +81,7 @@ impl Spool {
                 committer.pause = RETRY;
                 let mut state = self.lock();
                 state.place = Place::Card;
-                self.wake_sleepers(&mut state);
+                self.wake_sleepers(state);
                 info!("{} is in use", self.options.card.display());
                 true
             }

@@ -270,7 +270,12 @@ pub struct Cursor {
 impl Cursor {
     /// Bytes of its fragment's payload.
     pub fn len(&self) -> usize {
-        CURSOR + self.position.len()
+        Self::len_with(self.position.len())
+    }
+
+    /// The same for any with a position of so many bytes.
+    pub fn len_with(position_len: usize) -> usize {
+        CURSOR + position_len
     }
 
     /// Fills `to`, [`Self::len`] bytes long.

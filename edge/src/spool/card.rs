@@ -19,7 +19,7 @@ use super::ring::Ring;
 pub const MAX_BATCH: u64 = UNSYNCED / 2;
 
 /// Blocks written in one call.
-const WRITE: usize = 16;
+const WRITE: usize = 8;
 
 /// The writer of a card.
 #[derive(Debug)]
@@ -99,8 +99,7 @@ impl Card {
     }
 
     /// Adds a record to the batch.
-    pub fn put(&mut self, seq: Seq, record: &Encoded<'_>) -> io::Result<()> {
-        let crc = RecordCrc::of(seq, record);
+    pub fn put(&mut self, seq: Seq, record: &Encoded<'_>, crc: RecordCrc) -> io::Result<()> {
         self.reached = self.reached.max(seq + 1);
         let mut done = 0;
         loop {

@@ -421,6 +421,5 @@ fn time(unix_seconds: u64) -> String {
 }
 
 fn base64(bytes: &[u8]) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
+    base64_simd::STANDARD.encode_to_string(bytes)
 }

@@ -70,7 +70,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use log::{info, warn};
 
 use attach::Committer;
-use block::{BLOCK, MAX_CURSOR, Position, Vblk};
+use block::{BLOCK, MAX_CURSOR, MAX_POSITION, Position, Vblk};
 use ledger::Ledger;
 use pack::Encoded;
 use peek::Reader;
@@ -200,6 +200,8 @@ struct State {
     place: Place,
     /// When some of the staged records came, oldest first: the first of each sixteenth of the deadline.
     marks: heapless::Deque<(Seq, Duration), 32>,
+    /// The first record written since the threads that wait were told of any.
+    unannounced: Option<Seq>,
     /// The record at the head, and when it was read: known where it was appended to an empty spool, or peeked.
     oldest: (Seq, u32),
     /// The last record shown, and the card's block after it.
@@ -256,20 +258,30 @@ impl Spool {
     /// Keeps `record`, and `position`: how its source finds the place right after it (at most 255 bytes, the source's own; a longer
     /// one is not noted). Waits for room only under [`WhenFull::Block`], and for the card only with a record too large for the stage.
     pub fn append(&self, record: Record<'_>, position: &[u8]) -> Appended {
+        let appended = self.write(record, position);
+        self.flush();
+        appended
+    }
+
+    /// As [`Self::append`], for a source that has more at hand: the record is kept from the next [`Self::flush`] on.
+    pub fn write(&self, record: Record<'_>, position: &[u8]) -> Appended {
         let wall = self.clock.wall().duration_since(UNIX_EPOCH);
         let when = wall.map_or(0, |wall| u32::try_from(wall.as_secs()).unwrap_or(u32::MAX));
         let encoded = Encoded::new(record, when);
+        let position = Some(position).filter(|position| position.len() <= MAX_POSITION);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
-        let mut after = state.ledger.cursor.clone();
-        after.position = Position::from_slice(position).unwrap_or(after.position);
         if state.is_large(&encoded) {
+            let before = &state.ledger.cursor.position;
+            let position = position.unwrap_or(before);
+            let position = Position::from_slice(position).unwrap_or_default();
             drop(state);
-            return self.append_to_card(&encoded, after.position);
+            return self.append_to_card(&encoded, position);
         }
+        let position_len = position.map_or(0, <[u8]>::len);
         let blocks = state
             .stage
-            .blocks_for(&encoded, &state.ledger.cursor, &after);
+            .blocks_for(&encoded, &state.ledger.cursor, position_len);
         while !state.has_room(blocks, self.options.when_full) {
             match self.options.when_full {
                 _ if state.closed.is_some() => break,
@@ -283,18 +295,34 @@ impl Spool {
                     state.note();
                     return Appended::Dropped;
                 }
+                WhenFull::Block if state.unannounced.is_some() => {
+                    // Who makes room must know of it first.
+                    drop(state);
+                    self.flush();
+                    state = self.lock();
+                }
                 WhenFull::Block => state = self.sleep(state, None),
             }
         }
         if state.closed.is_some() {
             return Appended::Closed;
         }
-        let seq = state.push(&encoded, after.position);
+        let seq = state.push(&encoded, position);
         if state.ledger.waiting() == 1 {
             state.oldest = (seq, when);
         }
-        self.announce(&mut state, seq);
+        state.unannounced.get_or_insert(seq);
         Appended::Kept(seq)
+    }
+
+    /// What was written survives a crash of the program from now on.
+    pub fn flush(&self) {
+        let mut state = self.lock();
+        let State { stage, ledger, .. } = &mut *state;
+        stage.flush(&ledger.cursor);
+        if state.unannounced.is_some() {
+            self.announce(state);
+        }
     }
 
     /// Waits until a record waits or the spool is closed, `at_most` long. True when a record waits.
@@ -330,8 +358,8 @@ impl Spool {
         state.release_below(begins_at);
         state.unmark();
         state.note();
-        self.wake_sleepers(&mut state);
         self.wake_committer_for_acks(&mut state);
+        self.wake_sleepers(state);
     }
 
     /// Where the source goes on: the position that came with the newest record ever appended; empty if none did.
@@ -343,8 +371,8 @@ impl Spool {
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed.get_or_insert(self.clock.elapsed());
-        self.wake_sleepers(&mut state);
         self.due.notify_all();
+        self.wake_sleepers(state);
     }
 
     /// Whether it takes no more records.
@@ -405,9 +433,11 @@ impl Spool {
         state
     }
 
-    /// A condition variable's wake is a system call: made only where someone sleeps.
-    fn wake_sleepers(&self, state: &mut State) {
-        if state.sleepers > 0 {
+    /// A condition variable's wake is a system call: made only where someone sleeps, and without the lock they wake up to.
+    fn wake_sleepers(&self, state: MutexGuard<'_, State>) {
+        let sleepers = state.sleepers;
+        drop(state);
+        if sleepers > 0 {
             self.changed.notify_all();
         }
     }
@@ -416,14 +446,16 @@ impl Spool {
 impl State {
     /// Whether a record of `blocks` blocks can be kept without dropping another.
     fn has_room(&self, blocks: u64, when_full: WhenFull) -> bool {
-        let staged = self.stage.blocks_from(self.ledger.unsaved());
         let fits_stage =
             self.stage.low_after(blocks) <= self.ledger.unsaved().max(self.stage.low());
         // What is admitted must find room on the card by its deadline, unless the oldest may go for it.
         let fits_card = when_full == WhenFull::DropOldest
             || self.card.as_ref().is_none_or(|card| {
-                let used = card.tail - card.oldest;
-                used + staged + blocks + SPARE_BLOCKS <= card.ring.blocks()
+                let used = card.tail - card.oldest + blocks + SPARE_BLOCKS;
+                let fits = |staged| used + staged <= card.ring.blocks();
+                // How much is staged takes a search: only near the end.
+                fits(self.stage.ring().blocks())
+                    || fits(self.stage.blocks_from(self.ledger.unsaved()))
             });
         fits_stage && fits_card
     }
@@ -435,15 +467,24 @@ impl State {
         blocks > self.stage.ring().blocks() / 2 || card.is_some_and(|card| blocks + 1 > card / 2)
     }
 
-    fn push(&mut self, record: &Encoded<'_>, position: Position) -> Seq {
-        let seq = self.stage.next();
-        let mut after = self.ledger.cursor.clone();
-        after.position = position;
-        let head = self.ledger.head;
-        self.stage.append(record, head, &self.ledger.cursor, &after);
-        self.ledger.cursor = after;
-        self.ledger.next = self.stage.next();
+    fn push(&mut self, record: &Encoded<'_>, position: Option<&[u8]>) -> Seq {
+        let Self { stage, ledger, .. } = self;
+        let seq = stage.next();
+        let position_len = position.map_or(0, <[u8]>::len);
+        stage.append(record, ledger.head, &ledger.cursor, position_len);
+        if let Some(position) = position {
+            ledger.cursor.position.clear();
+            // Cannot fail: its length was asked.
+            let _ = ledger.cursor.position.extend_from_slice(position);
+        }
+        ledger.next = stage.next();
         seq
+    }
+
+    /// Fills `to` with blocks of the stage, the newest records included; see [`Stage::read`].
+    fn read_stage(&mut self, vblk: Vblk, to: &mut [u8]) -> u64 {
+        self.stage.flush(&self.ledger.cursor);
+        self.stage.read(vblk, to)
     }
 
     /// No record that waits starts below block `vblk` of the card.

@@ -31,7 +31,7 @@ use super::{CardView, Options, Place, Seq, Spool, State, Written};
 use crate::time::Clock;
 
 /// Blocks of the stage read at once.
-const STAGE_READ: usize = 16;
+const STAGE_READ: usize = 8;
 /// What lies in the card's place.
 enum OldCard {
     Good(Ring, Box<Found>),
@@ -127,6 +127,7 @@ impl Spool {
             card: view,
             place,
             marks: heapless::Deque::new(),
+            unannounced: None,
             oldest: (Seq::MAX, 0),
             shown_end: (0, 0),
             sleepers: 0,
@@ -354,7 +355,8 @@ fn make_stage(
     }
     let mut stage = Stage::create(storage.clone(), spec, stamp, ledger.next - kept);
     for_each(old, from, |_, record| {
-        stage.append(&record, ledger.head, &ledger.cursor, &ledger.cursor);
+        let cursor = &ledger.cursor;
+        stage.append(&record, ledger.head, cursor, cursor.position.len());
     });
     stage.note(ledger.head, &ledger.cursor);
     if let Err(error) = slot.publish(&*storage, false) {

@@ -14,6 +14,8 @@ pub struct Builder {
     header: Header,
     /// The CRC of the fragments so far: only what is new is read at each seal.
     crc: u32,
+    /// Zeros from here on.
+    written: usize,
 }
 
 impl Builder {
@@ -23,6 +25,7 @@ impl Builder {
             bytes: Box::new([0; BLOCK]),
             header: Header::default(),
             crc: 0,
+            written: 0,
         };
         builder.begin(vblk, seq);
         builder
@@ -97,6 +100,7 @@ impl Builder {
         record.copy(from, &mut self.bytes[end - (to - from)..end]);
         self.crc = crc32c::crc32c_append(self.crc, &self.bytes[used..end]);
         self.header.used = end;
+        self.written = self.written.max(end);
         to
     }
 
@@ -108,7 +112,10 @@ impl Builder {
             cursor.copy(&mut self.bytes[end - cursor.len()..end]);
             end
         });
-        self.bytes[end..].fill(0);
+        if end < self.written {
+            self.bytes[end..self.written].fill(0);
+        }
+        self.written = end;
         let header = Header {
             used: end,
             salt: stamp.salt,
@@ -123,6 +130,11 @@ impl Builder {
         &self.bytes
     }
 
+    /// The block as [`Self::seal`] left it, if nothing was added since.
+    pub fn sealed(&self) -> &[u8; BLOCK] {
+        &self.bytes
+    }
+
     fn put_head(&mut self, kind: Kind, crc: u32, len: usize) -> usize {
         let used = self.header.used;
         let head = &mut self.bytes[used..used + FRAGMENT];
@@ -134,9 +146,9 @@ impl Builder {
     }
 }
 
-/// The CRC of a record and its number.
+/// The CRC of a record and its number: the same wherever the record lies.
 #[derive(Clone, Copy, Debug)]
-pub struct RecordCrc(u32);
+pub struct RecordCrc(pub u32);
 
 impl RecordCrc {
     /// That of `record` as number `seq`.

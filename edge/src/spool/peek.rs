@@ -15,7 +15,7 @@ use super::{CardView, Seq, Spool, State};
 const MAX_UNREADABLE: u64 = 16;
 
 /// Blocks read at once from the card.
-const READ_AHEAD: usize = 16;
+const READ_AHEAD: usize = 8;
 
 /// Who peeks holds this.
 #[derive(Debug)]
@@ -175,7 +175,7 @@ impl Reader {
     ) -> ControlFlow<()> {
         let source = self.source;
         let mut load = |vblk, to: &mut [u8]| match source {
-            Source::Stage => Ok(spool.lock().stage.read(vblk, to)),
+            Source::Stage => Ok(spool.lock().read_stage(vblk, to)),
             Source::Card(_) => read_card(spool, vblk, to),
         };
         while *seq < end {

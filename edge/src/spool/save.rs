@@ -11,7 +11,7 @@ use log::warn;
 use super::attach::{Committer, Disk};
 use super::block::{Cursor, Position, Vblk};
 use super::card::{self, Card, MAX_BATCH};
-use super::pack::Encoded;
+use super::pack::{Encoded, RecordCrc};
 use super::schedule::{CLOSING, Known};
 use super::walk::{Place, Walk};
 use super::{Appended, Seq, Spool, State, WhenFull};
@@ -162,7 +162,7 @@ impl Spool {
             walk.switch(state.stage.ring());
             walk.seek(Place::start_of(state.stage.block_of(snapshot.from)));
         }
-        let mut load = |vblk, to: &mut [u8]| Ok(self.lock().stage.read(vblk, to));
+        let mut load = |vblk, to: &mut [u8]| Ok(self.lock().read_stage(vblk, to));
         let mut expected = snapshot.from;
         while expected < snapshot.to {
             let Some(found) = walk.next(&mut load) else {
@@ -179,7 +179,7 @@ impl Spool {
             if card.tail + record.blocks(0) + 1 > end {
                 break;
             }
-            card.put(expected, &record)?;
+            card.put(expected, &record, found.crc)?;
             expected += 1;
         }
         Ok(expected)
@@ -218,7 +218,7 @@ impl Spool {
         state.written.flash_bytes = card.written_bytes;
         state.written.syncs += 1;
         state.note();
-        self.wake_sleepers(&mut state);
+        self.wake_sleepers(state);
     }
 
     /// Sees to it that `want` blocks can be written, or at least some, and under [`WhenFull::DropOldest`] as many again for the next
@@ -293,6 +293,7 @@ impl Spool {
 
     /// A record too large for the stage: saved behind all others before it counts as kept.
     pub(super) fn append_to_card(&self, record: &Encoded<'_>, position: Position) -> Appended {
+        self.flush();
         loop {
             let mut committer = self
                 .committer
@@ -354,7 +355,7 @@ impl Spool {
         let mut snapshot = self.lock().snapshot();
         let seq = snapshot.to;
         card.begin(snapshot.head, seq);
-        card.put(seq, record)?;
+        card.put(seq, record, RecordCrc::of(seq, record))?;
         snapshot.cursor.position = position.clone();
         snapshot.cursor.card_next = seq + 1;
         card.commit(&snapshot.cursor)?;

@@ -5,7 +5,7 @@
 //! - Where the card takes for waiting what is acknowledged, every [`CURSOR_EVERY`], or after 1/[`CURSOR_PART`] of the card.
 //! - Otherwise never: a healthy run writes nothing.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::block::{Cursor, Vblk};
@@ -90,18 +90,20 @@ impl Spool {
         }
     }
 
-    /// Tells the threads that wait of the record `seq` just appended.
-    pub(super) fn announce(&self, state: &mut State, seq: Seq) {
-        state.mark(seq, self.clock.elapsed(), self.options.durable_within);
-        self.wake_sleepers(state);
+    /// Tells the threads that wait of the records written since the last time.
+    pub(super) fn announce(&self, mut state: MutexGuard<'_, State>) {
+        if let Some(seq) = state.unannounced.take() {
+            state.mark(seq, self.clock.elapsed(), self.options.durable_within);
+        }
         let wake = match state.schedule.asleep {
             None => false,
             Some(Asleep::Forever) => true,
             Some(Asleep::Until(_)) => state.half_full(),
         };
         if wake {
-            self.wake_committer(state);
+            self.wake_committer(&mut state);
         }
+        self.wake_sleepers(state);
     }
 
     pub(super) fn wake_committer_for_acks(&self, state: &mut State) {
@@ -197,6 +199,9 @@ impl State {
 
     /// Notes when record `seq` came, if the last note is old enough.
     fn mark(&mut self, seq: Seq, now: Duration, within: Duration) {
+        if self.ledger.unsaved() == self.ledger.next {
+            return;
+        }
         let fresh = self
             .marks
             .back()

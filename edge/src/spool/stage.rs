@@ -1,7 +1,8 @@
 //! The newest records, in RAM that outlives the process.
 //!
-//! - The last block is written anew at each append and each note, whole, in one call: a page of tmpfs is old or new, never half.
+//! - The last block is written anew at each flush and each note, whole, in one call: a page of tmpfs is old or new, never half.
 //!   No sync: what the system has taken from a killed program it keeps.
+//! - What is appended is in this program's memory until the next flush; whoever reads the stage flushes it first.
 //! - Each block ends with a CURSOR as of the records complete by then. So a kill amid a record of several blocks leaves the
 //!   position before it, and the source reads it again.
 //! - Records stand without gaps from [`Stage::low`] to [`Stage::next`]. Appending overwrites the oldest; to ask first whether
@@ -26,6 +27,8 @@ pub struct Stage {
     ring: Ring,
     stamp: Stamp,
     tail: Builder,
+    /// The tail holds what its file does not.
+    dirty: bool,
     next: Seq,
     /// The first record of each block still there.
     first_seqs: Box<[Seq]>,
@@ -47,18 +50,26 @@ impl Stage {
                 ..stamp
             },
             tail: Builder::new(0, next),
+            dirty: false,
             next,
             first_seqs: vec![next; spec.blocks as usize].into(),
             floor: 0,
         }
     }
 
-    /// Appends the next record, and notes that everything below `ack_seq` is let go. `before` and `after` it: what rides along.
-    pub fn append(&mut self, record: &Encoded<'_>, ack_seq: Seq, before: &Cursor, after: &Cursor) {
+    /// Appends the next record, and notes that everything below `ack_seq` is let go. `before`: what rides along without it; with it,
+    /// `position_len` bytes of position do. It outlives the process from the next [`Self::flush`] on.
+    pub fn append(
+        &mut self,
+        record: &Encoded<'_>,
+        ack_seq: Seq,
+        before: &Cursor,
+        position_len: usize,
+    ) {
         self.stamp.ack_seq = ack_seq;
         let seq = self.next;
         let crc = RecordCrc::of(seq, record);
-        let reserved = reserved(before, after);
+        let reserved = reserved(before, position_len);
         let mut done = 0;
         loop {
             let from = done;
@@ -66,7 +77,7 @@ impl Stage {
             if done == record.len() {
                 break;
             }
-            if done > from {
+            if done > from || self.dirty {
                 self.write_tail(before);
             }
             let next = self.tail.vblk() + 1;
@@ -74,12 +85,20 @@ impl Stage {
             self.first_seqs[(next % self.ring.blocks()) as usize] = seq;
         }
         self.next = seq + 1;
-        self.write_tail(after);
+        self.dirty = true;
+        self.first_seqs[(self.tail.vblk() % self.ring.blocks()) as usize] = self.tail.first_seq();
     }
 
-    /// How many blocks more the next record would take, with the longer of two cursors in each.
-    pub fn blocks_for(&self, record: &Encoded<'_>, before: &Cursor, after: &Cursor) -> u64 {
-        self.tail.blocks_for(record, reserved(before, after))
+    /// How many blocks more the next record would take, with room in each for what rides along before and after it.
+    pub fn blocks_for(&self, record: &Encoded<'_>, before: &Cursor, position_len: usize) -> u64 {
+        self.tail.blocks_for(record, reserved(before, position_len))
+    }
+
+    /// Brings to the file what was appended since the last flush; `cursor` rides along.
+    pub fn flush(&mut self, cursor: &Cursor) {
+        if self.dirty {
+            self.write_tail(cursor);
+        }
     }
 
     /// Notes that everything below `ack_seq` is let go, and `cursor`.
@@ -146,16 +165,25 @@ impl Stage {
         low
     }
 
-    /// Fills `to` with the blocks from `vblk` on; returns how many. Zero where there is none, or none any more.
+    /// Fills `to` with the flushed blocks from `vblk` on; returns how many. Zero where there is none, or none any more.
     pub fn read(&self, vblk: Vblk, to: &mut [u8]) -> u64 {
         let behind = vblk + self.ring.blocks() <= self.tail.vblk();
         if vblk > self.tail.vblk() || behind {
             return 0;
         }
         let count = (self.tail.vblk() + 1 - vblk).min((to.len() / BLOCK) as u64);
-        self.ring
-            .read(vblk, &mut to[..count as usize * BLOCK])
-            .unwrap_or(0)
+        let filed = count.min(self.tail.vblk() - vblk);
+        let (to, tail) = to.split_at_mut(filed as usize * BLOCK);
+        let found = match filed {
+            0 => 0,
+            _ => self.ring.read(vblk, to).unwrap_or(0),
+        };
+        if found < filed || filed == count {
+            return found;
+        }
+        // The newest block, which is read most often, is still at hand.
+        tail[..BLOCK].copy_from_slice(self.tail.sealed());
+        count
     }
 
     /// The ring, to tell its blocks by.
@@ -173,6 +201,7 @@ impl Stage {
         self.first_seqs[(vblk % self.ring.blocks()) as usize] = self.tail.first_seq();
         // in this ring nothing waits for a sync
         self.stamp.durable_vblk = vblk;
+        self.dirty = false;
         let bytes = self.tail.seal(&self.stamp, Some(cursor));
         if let Err(error) = self.ring.write(vblk, bytes) {
             let memory = copy_to_memory(&self.ring);
@@ -191,8 +220,8 @@ pub fn warn_in_memory(error: &io::Error) {
     );
 }
 
-fn reserved(before: &Cursor, after: &Cursor) -> usize {
-    FRAGMENT + before.len().max(after.len())
+fn reserved(before: &Cursor, position_len: usize) -> usize {
+    FRAGMENT + before.len().max(Cursor::len_with(position_len))
 }
 
 fn in_memory(spec: Super) -> Ring {

@@ -7,6 +7,7 @@
 
 use super::Seq;
 use super::block::{BLOCK, Cursor, Fragment, HEADER, Header, Kind, Vblk, decode_record, is_record};
+use super::pack::RecordCrc;
 use super::ring::Ring;
 use crate::record::Record;
 
@@ -39,6 +40,8 @@ pub struct Found<'a> {
     pub when: u32,
     /// The record.
     pub record: Record<'a>,
+    /// Its CRC.
+    pub crc: RecordCrc,
 }
 
 /// Blocks that are not whole.
@@ -143,18 +146,23 @@ impl Walk {
 
     /// The next record; `None` at the end of what there is.
     pub fn next(&mut self, load: &mut impl Load) -> Option<Found<'_>> {
-        let (seq, bytes) = self.advance(load)?;
+        let (seq, crc, bytes) = self.advance(load)?;
         let bytes = match bytes {
             Bytes::Here(from, to) => &self.buffer[from..to],
             Bytes::Joined => &self.joined[..],
         };
-        decode_record(bytes).map(|(when, record)| Found { seq, when, record })
+        decode_record(bytes).map(|(when, record)| Found {
+            seq,
+            when,
+            record,
+            crc,
+        })
     }
 
     /// Whether record `seq` can be read from block `vblk` on.
     pub fn reaches(&mut self, seq: Seq, vblk: Vblk, load: &mut impl Load) -> bool {
         self.seek(Place::start_of(vblk));
-        while let Some((found, _)) = self.advance(load) {
+        while let Some((found, ..)) = self.advance(load) {
             if found >= seq {
                 return found == seq;
             }
@@ -162,7 +170,7 @@ impl Walk {
         false
     }
 
-    fn advance(&mut self, load: &mut impl Load) -> Option<(Seq, Bytes)> {
+    fn advance(&mut self, load: &mut impl Load) -> Option<(Seq, RecordCrc, Bytes)> {
         loop {
             let Some(header) = self.header else {
                 self.enter(load)?;
@@ -190,9 +198,11 @@ impl Walk {
             match fragment.kind {
                 Kind::Full => {
                     self.place.seq += 1;
-                    if is_record(fragment.payload, seq, fragment.crc) {
+                    // In one piece: the block's CRC has vouched for its bytes and its number.
+                    if decode_record(fragment.payload).is_some() {
                         let end = at + fragment.end;
-                        return Some((seq, Bytes::Here(end - fragment.payload.len(), end)));
+                        let bytes = Bytes::Here(end - fragment.payload.len(), end);
+                        return Some((seq, RecordCrc(fragment.crc), bytes));
                     }
                     self.damaged(self.place.vblk);
                 }
@@ -207,7 +217,7 @@ impl Walk {
                         self.open = None;
                         self.place.seq += 1;
                         if is_record(&self.joined, seq, fragment.crc) {
-                            return Some((seq, Bytes::Joined));
+                            return Some((seq, RecordCrc(fragment.crc), Bytes::Joined));
                         }
                         self.damaged(self.place.vblk);
                     }

@@ -12,8 +12,8 @@ use log::{info, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-use super::Maker;
 use super::id::Run;
+use super::{Flushed, Maker};
 use crate::record::MAX_RECORD_BYTES;
 use crate::source::Feed;
 use crate::source::split::{Lines, Next};
@@ -42,6 +42,7 @@ pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
         if let Some(rest) = lines.rest() {
             // If the program ends just now, nothing else is left to do either.
             let _ = maker.put(&rest, run.next(maker.feed.clock.wall()), b"");
+            maker.feed.flush();
         }
     }
     Ok(())
@@ -89,8 +90,12 @@ fn read_to_end(
     run: &mut Run,
     maker: &mut Maker<'_>,
 ) -> io::Result<()> {
+    let mut patient = Flushed {
+        reader: patient,
+        feed: maker.feed,
+    };
     loop {
-        match lines.next(patient) {
+        match lines.next(&mut patient) {
             Ok(Next::End) => return Ok(()),
             Ok(next) => {
                 let id = run.next(maker.feed.clock.wall());

@@ -15,8 +15,8 @@ use std::time::Duration;
 use anyhow::bail;
 use log::{Level, error, info, warn};
 
-use super::Maker;
 use super::place::Place;
+use super::{Flushed, Maker};
 use crate::record::MAX_RECORD_BYTES;
 use crate::source::Stopped;
 use crate::source::split::{Lines, Next};
@@ -86,9 +86,13 @@ impl Tail {
 
     /// Hands over all whole lines there are.
     fn read_to_end(&mut self, maker: &mut Maker<'_>) -> Result<io::Result<()>, Stopped> {
+        let mut reader = Flushed {
+            reader: &self.file,
+            feed: maker.feed,
+        };
         loop {
             let id = self.place.id();
-            match self.lines.next(&mut self.file) {
+            match self.lines.next(&mut reader) {
                 Ok(Next::End) => return Ok(Ok(())),
                 Ok(next) => {
                     self.last_looks = 0;
@@ -151,6 +155,7 @@ impl Tail {
         if let Some(rest) = self.lines.rest() {
             self.place.advance(rest.taken(), &self.file);
             maker.put(&rest, id, self.place.position().as_bytes())?;
+            maker.feed.flush();
         }
         info!(
             "{} is a new file: reading it from its start",

@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD;
 use serde::Deserialize;
 use ureq::http::Request;
 
@@ -14,7 +13,7 @@ use crate::report;
 /// Asks for the token. X gives the same one until somebody invalidates it.
 pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, Trouble> {
     let pair = format!("{}:{}", percent_encoded(key), percent_encoded(secret));
-    let pair = BASE64_STANDARD.encode(pair);
+    let pair = STANDARD.encode_to_string(pair);
     report::hide(&pair);
     let request = Request::post(format!("{}/oauth2/token", client.settings.endpoint))
         .header("authorization", format!("Basic {pair}"))

@@ -146,12 +146,19 @@ impl Rig {
     }
 
     pub fn try_append(&self, id: u64) -> Appended {
+        let appended = self.write(id);
+        self.spool.flush();
+        appended
+    }
+
+    /// Writes record `id`, which survives a kill from the next flush on.
+    pub fn write(&self, id: u64) -> Appended {
         let data = data_of(id);
         let record = Record {
             partition_key: "key",
             data: &data,
         };
-        self.spool.append(record, &id.to_le_bytes())
+        self.spool.write(record, &id.to_le_bytes())
     }
 
     /// What waits, read to the end: gaps are passed as an uplink would, by acknowledging what comes before.

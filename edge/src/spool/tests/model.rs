@@ -1,4 +1,4 @@
-//! The spool against a queue that cannot fail: any row of appends, acknowledgements, commits, failures, kills and power cuts.
+//! The spool against a queue that cannot fail: any row of writes, flushes, acknowledgements, commits, failures, kills and power cuts.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,8 @@ use super::*;
 
 #[derive(Clone, Debug)]
 enum Op {
-    Append(u64),
+    Write(u64),
+    Flush,
     /// Peek, and acknowledge this part (of 4) of what was shown.
     Ack(usize),
     Commit,
@@ -22,7 +23,8 @@ enum Op {
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
-        8 => (1..6_u64).prop_map(Op::Append),
+        8 => (1..6_u64).prop_map(Op::Write),
+        6 => Just(Op::Flush),
         4 => (0..=4_usize).prop_map(Op::Ack),
         2 => Just(Op::Commit),
         3 => (100..6000_u64).prop_map(Op::Tick),
@@ -47,6 +49,8 @@ fn sizes() -> impl Strategy<Value = Size> {
 struct Model {
     waiting: VecDeque<(Seq, u64)>,
     next_id: u64,
+    /// The last record kept before the last flush.
+    flushed: u64,
     offered: u64,
     acked: u64,
     refused: u64,
@@ -79,16 +83,20 @@ fn run(size: Size, ops: &[Op]) -> Result<(), TestCaseError> {
     rig.spool.commit();
     for op in ops {
         match op {
-            Op::Append(count) => {
+            Op::Write(count) => {
                 for _ in 0..*count {
                     model.next_id += 1;
                     model.offered += 1;
-                    match rig.try_append(model.next_id) {
+                    match rig.write(model.next_id) {
                         Appended::Kept(seq) => model.waiting.push_back((seq, model.next_id)),
                         Appended::Dropped => model.refused += 1,
                         Appended::Closed => prop_assert!(false, "it was never closed"),
                     }
                 }
+            }
+            Op::Flush => {
+                rig.spool.flush();
+                model.flushed = position(&rig);
             }
             Op::Ack(part) => {
                 let shown = rig.peek();
@@ -108,14 +116,24 @@ fn run(size: Size, ops: &[Op]) -> Result<(), TestCaseError> {
             }),
             Op::Kill => {
                 let stats = rig.spool.stats();
+                let last = position(&rig);
                 let (card, stage) = rig.kill();
                 rig = Rig::on(size, card, stage);
                 let after = rig.spool.stats();
-                prop_assert_eq!(
-                    counted(&after),
-                    counted(&stats),
-                    "a kill changes no counter"
-                );
+                if last == model.flushed {
+                    prop_assert_eq!(
+                        counted(&after),
+                        counted(&stats),
+                        "a kill changes no counter"
+                    );
+                }
+                // Of what was written since the last flush the last may be gone, and the source is told to read them again.
+                let survived = position(&rig);
+                prop_assert!((model.flushed..=last).contains(&survived));
+                let next = rig.spool.lock().ledger.next;
+                model.waiting.retain(|(seq, _)| *seq < next);
+                model.offered = after.appended;
+                model.flushed = survived;
             }
             Op::PowerCut(bits) => {
                 let committed = rig.committed().0;
@@ -144,6 +162,12 @@ fn run(size: Size, ops: &[Op]) -> Result<(), TestCaseError> {
     prop_assert_eq!(stats.waiting_records, 0);
     prop_assert_eq!(stats.delivered, model.acked + shown.len() as u64);
     Ok(())
+}
+
+/// Where the source goes on: after the last record that was kept.
+fn position(rig: &Rig) -> u64 {
+    let bytes = rig.spool.position().try_into();
+    bytes.map_or(0, u64::from_le_bytes)
 }
 
 fn counted(stats: &Stats) -> [u64; 6] {
@@ -191,6 +215,7 @@ fn after_power_cut(
     model.offered = stats.appended;
     model.acked = stats.delivered;
     model.refused = 0;
+    model.flushed = position(rig);
     Ok(model)
 }
 

@@ -45,3 +45,30 @@ fn json_is_taken_as_it_stands_and_a_number_keeps_its_digits() {
         "{data}"
     );
 }
+
+#[test]
+fn each_envelope_has_the_id_and_the_time_of_its_own_line() {
+    let mut envelope = Envelope::new("b");
+    // Given lines of the same moment and of others, also one whose time is written longer
+    for (id, ms) in [
+        (1, 0),
+        (2, 0),
+        (3, 1_768_473_300_007),
+        (4, 1_768_473_300_007),
+        (5, 1 << 48),
+        (6, 0),
+    ] {
+        let now = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
+        // When they are sealed one after the other
+        let sealed = envelope.seal("x", None, Ulid::new(ms, id), now);
+        // Then each is as if it were the first
+        let value: serde_json::Value = serde_json::from_slice(sealed.data).unwrap();
+        let id = String::from_utf8(Ulid::new(ms, id).chars().to_vec()).unwrap();
+        assert_eq!(
+            (&value["id"], sealed.id),
+            (&id.as_str().into(), id.as_str())
+        );
+        assert_eq!(value["at"], Rfc3339(ms).to_string());
+        assert_eq!(value["line"], "x");
+    }
+}
