@@ -2,12 +2,15 @@
 //! that all is well only while every thread moves.
 //!
 //! Trouble that heals by itself, such as an outage, a server that hangs or a full spool, is no reason to be started again: the threads move
-//! through it. A thread that gives no sign of life (see [`Vitals`](crate::status::Vitals)) is one, and so is a spool that can no longer be
-//! asked for its figures, which stops the monitor itself.
+//! through it. Nor is a card that does not answer, whichever thread waits for it: a new program would wait for it at its very start. A thread
+//! that gives no sign of life (see [`Vitals`](crate::status::Vitals)) is one, and so is a spool that can no longer be asked for its figures,
+//! which stops the monitor itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use log::Level;
 
 use crate::spool::Spool;
 use crate::state::Readers;
@@ -18,6 +21,9 @@ use crate::{report, state};
 
 /// How often to look.
 pub const EVERY: Duration = Duration::from_secs(1);
+
+/// A card that takes longer for one batch of some hundred KiB does not answer; one that is busy with itself takes a few seconds.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// What is looked at, and who is told.
 #[derive(Debug)]
@@ -43,11 +49,12 @@ pub struct Monitor {
 impl Monitor {
     /// Looks and tells.
     pub fn tick(&mut self) {
+        let card_answers = self.listen_to_card();
         let snapshot = self.snapshot();
         self.write(&snapshot);
         report::sum_up(false);
         let now = self.clock.elapsed();
-        match self.counters.stuck(now) {
+        match self.counters.stuck(now).filter(|_| card_answers) {
             None => {
                 let trouble = snapshot.troubles.first();
                 let trouble = trouble.map(|trouble| trouble.text.as_str());
@@ -58,6 +65,39 @@ impl Monitor {
                  and systemd will start the program again"
             ),
         }
+    }
+
+    /// Whether the card answers; a change is told.
+    fn listen_to_card(&self) -> bool {
+        let stats = self.spool.stats();
+        let now = self.clock.elapsed();
+        let silent_for = |waits: Option<Duration>| waits.filter(|waits| *waits >= SILENCE);
+        let (silent_for, what_it_means) = match (
+            silent_for(stats.reading_for),
+            silent_for(stats.writing_for),
+        ) {
+            (Some(time), _) => (
+                time,
+                "posts that only the card has are delivered when it does, and later ones after them",
+            ),
+            (None, Some(time)) => (
+                time,
+                "posts flow on through RAM, but a power cut loses those that wait",
+            ),
+            (None, None) => {
+                self.counters.card.well("the card answers", now);
+                return true;
+            }
+        };
+        let text = format!(
+            "the card does not answer: {what_it_means}; look at 'dmesg', and think of a new card"
+        );
+        let known = self.counters.card.current_trouble(now);
+        if known.is_none_or(|(_, known)| known != text) {
+            let since = now.saturating_sub(silent_for);
+            self.counters.card.trouble(Level::Error, true, &text, since);
+        }
+        false
     }
 
     /// Tells the last figures.

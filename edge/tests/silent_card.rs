@@ -2,15 +2,22 @@
 
 mod support;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use headwater::record::Record;
+use headwater::spool::WhenFull;
+use headwater::time::Clock;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::card::Card;
 use support::kinesis::{Kinesis, Reply};
+use support::monitor::watched;
 use support::notify::Listener;
-use support::program::{Board, Running, status, until};
+use support::program::{Board, PATIENCE, Running, status, until};
 
 /// A Kinesis that takes nothing until `open` is true.
 fn kinesis(open: &Arc<AtomicBool>) -> Kinesis {
@@ -76,11 +83,85 @@ fn posts_flow_on_past_a_card_that_does_not_answer() {
     listener.forget();
     listener.signs(3);
 
+    // And a person hears what is wrong, and for how long it has been
+    running.wait_for("the card does not answer: posts flow on");
+    let silent = status(&board).unwrap();
+    let trouble = &silent["troubles"][0];
+    assert_eq!(trouble["of"], "spool", "{silent}");
+    assert!(trouble["for_s"].as_u64() >= Some(30), "{silent}");
+
     // When it answers again, then all is as if nothing had been
     drop(silence);
+    running.wait_for("the card answers again, after");
+    until("there is no trouble", || {
+        status(&board).filter(|status| status["troubles"] == Value::Array(vec![]))
+    });
     let (went_well, said) = running.end();
     assert!(went_well, "{said}");
     assert_eq!(lines(&server), ["first", "second", "third"]);
+}
+
+#[test]
+fn delivery_that_waits_for_a_silent_card_is_said_and_is_no_reason_to_start_again() {
+    const RECORDS: u64 = 60;
+    // Given a spool whose oldest posts only the card has: the stage holds a hundred of them
+    let card = Card::new();
+    let listener = Listener::new();
+    let (mut monitor, feed, clock) =
+        watched(card.path().join("spool"), WhenFull::Block, &listener.path());
+    let record = Record {
+        partition_key: "k",
+        data: &[b'x'; 10_000],
+    };
+    for _ in 0..3 {
+        for _ in 0..RECORDS {
+            feed.put(record, b"", "").unwrap();
+        }
+        feed.spool.commit();
+    }
+    feed.counters.uplink.alive(clock.elapsed(), Duration::ZERO);
+    monitor.tick();
+    listener.signs(1);
+
+    // When the card falls silent while they are read
+    let silence = card.silence();
+    let reader = thread::spawn({
+        let spool = feed.spool.clone();
+        move || {
+            let mut shown = 0;
+            spool.peek(|_, _| {
+                shown += 1;
+                ControlFlow::Continue(())
+            });
+            shown
+        }
+    });
+    until("the reader is at work", || feed.spool.stats().reading_for);
+    clock.advance(Duration::from_secs(5 * 60));
+    feed.alive();
+
+    // Then the uplink stands still, and systemd hears that all is well as far as a restart could heal it
+    assert_eq!(feed.counters.stuck(clock.elapsed()), Some("uplink"));
+    monitor.tick();
+    let heard = listener.next(PATIENCE).unwrap();
+    assert!(
+        heard.contains("WATCHDOG=1") && heard.contains("the card does not answer"),
+        "{heard}"
+    );
+    let troubles = monitor.snapshot().troubles;
+    assert_eq!(
+        (troubles[0].of.as_str(), troubles[0].for_s),
+        ("spool", Some(300))
+    );
+
+    // When the card answers, then every post is there
+    drop(silence);
+    assert_eq!(reader.join().unwrap(), 3 * RECORDS);
+    clock.advance(Duration::from_secs(60));
+    feed.counters.uplink.alive(clock.elapsed(), Duration::ZERO);
+    monitor.tick();
+    listener.signs(1);
+    assert_eq!(monitor.snapshot().troubles, []);
 }
 
 #[test]

@@ -48,6 +48,13 @@ fn spool(options: &Options) -> Verdict {
         .into_iter()
         .find(|snapshot| snapshot.is_running())
     {
+        if let Some(trouble) = running
+            .troubles
+            .iter()
+            .find(|trouble| trouble.of == "spool")
+        {
+            return Bad(format!("{}: {}", card.display(), trouble.text));
+        }
         return Good(format!(
             "{} is in use by the running headwater: {} posts wait",
             card.display(),

@@ -58,6 +58,7 @@ impl Spool {
         );
         committer.card = Disk::Reopen;
         let mut state = self.lock();
+        state.writing_since = None;
         state.place = Place::Memory(format!("{path} cannot be written: {error}"));
         state.schedule.not_before = self.clock.elapsed() + committer.pause;
         committer.pause = (committer.pause * 2).min(MAX_RETRY);

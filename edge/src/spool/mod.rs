@@ -174,6 +174,10 @@ pub struct Stats {
     pub syncs: u64,
     /// Where unacknowledged records go.
     pub place: Place,
+    /// How long the card has kept the writing of a batch waiting, if it does now.
+    pub writing_for: Option<Duration>,
+    /// How long a reader has been at work, if one is: it may wait for the card.
+    pub reading_for: Option<Duration>,
 }
 
 /// The queue: one thread appends, one peeks and acknowledges, one commits.
@@ -211,6 +215,10 @@ struct State {
     sleepers: u32,
     closed: Option<Duration>,
     written: Written,
+    /// When the batch was begun that is being written.
+    writing_since: Option<Duration>,
+    /// When the reader began.
+    reading_since: Option<Duration>,
 }
 
 /// What the card holds, as far as it is synced.
@@ -393,6 +401,8 @@ impl Spool {
         // The blocks of records that are all acknowledged are free, though nothing has been written over them yet.
         let blocks = if waiting == 0 { 0 } else { staged + on_card };
         let known = waiting > 0 && state.oldest.0 == ledger.head;
+        let now = self.clock.elapsed();
+        let lasts = |since: Option<Duration>| Some(now.saturating_sub(since?));
         Stats {
             waiting_records: waiting,
             waiting_bytes: blocks * BLOCK as u64,
@@ -406,6 +416,8 @@ impl Spool {
             flash_bytes: state.written.flash_bytes,
             syncs: state.written.syncs,
             place: state.place.clone(),
+            writing_for: lasts(state.writing_since),
+            reading_for: lasts(state.reading_since),
         }
     }
 

@@ -133,6 +133,8 @@ impl Spool {
             sleepers: 0,
             closed: None,
             written: Written::default(),
+            writing_since: None,
+            reading_since: None,
         };
         if state.ledger.unsaved() < state.ledger.next {
             // They waited before: as far as anyone knows, past their deadline.

@@ -54,7 +54,8 @@ impl Reader {
     /// See [`Spool::peek`].
     pub(super) fn show(&mut self, spool: &Spool, visit: &mut Visit<'_>) {
         let (mut from, end) = {
-            let state = spool.lock();
+            let mut state = spool.lock();
+            state.reading_since = Some(spool.clock.elapsed());
             (state.ledger.head, state.ledger.next)
         };
         let mut seq = from;
@@ -73,6 +74,7 @@ impl Reader {
             }
         }
         let mut state = spool.lock();
+        state.reading_since = None;
         state.ledger.show(from..seq);
         if let Some((Source::Card(generation), seq, place)) = self.resume {
             state.shown_end = match &state.card {

@@ -75,6 +75,7 @@ impl Spool {
         committer: &mut Committer,
         work: impl Fn(&Self, &mut Committer) -> io::Result<Progress>,
     ) -> Option<Progress> {
+        self.lock().writing_since = Some(self.clock.elapsed());
         let first = match work(self, committer) {
             Ok(progress) => return self.finish(progress),
             Err(error) => error,
@@ -82,6 +83,7 @@ impl Spool {
         warn!(
             "the card did not take the newest records ({first}): writing them again elsewhere on it"
         );
+        self.lock().writing_since = Some(self.clock.elapsed());
         match work(self, committer) {
             Ok(progress) => self.finish(progress),
             Err(error) => {
@@ -93,6 +95,7 @@ impl Spool {
 
     fn finish(&self, progress: Progress) -> Option<Progress> {
         let mut state = self.lock();
+        state.writing_since = None;
         state.schedule.full_at = (progress == Progress::Full).then_some(state.ledger.head);
         if progress == Progress::Full {
             state.schedule.not_before = self.clock.elapsed() + CLOSING;
@@ -215,6 +218,7 @@ impl Spool {
             oldest: snapshot.oldest,
             at: self.clock.elapsed(),
         };
+        state.writing_since = Some(state.schedule.known.at);
         state.written.flash_bytes = card.written_bytes;
         state.written.syncs += 1;
         state.note();

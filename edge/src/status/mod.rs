@@ -96,17 +96,25 @@ pub struct Counters {
     pub source: Vitals,
     /// How the uplink's thread is.
     pub uplink: Vitals,
+    /// How the card is; nobody waits for its signs of life.
+    pub card: Vitals,
 }
 
 impl Counters {
     /// The thread that has been silent for longer than it may, if there is one.
     pub fn stuck(&self, now: Duration) -> Option<&'static str> {
-        self.threads()
+        self.vitals()
             .find(|(_, vitals)| vitals.is_stuck(now))
             .map(|(name, _)| name)
     }
 
-    fn threads(&self) -> impl Iterator<Item = (&'static str, &Vitals)> {
-        [("source", &self.source), ("uplink", &self.uplink)].into_iter()
+    /// All that can be in trouble, by name.
+    fn vitals(&self) -> impl Iterator<Item = (&'static str, &Vitals)> {
+        [
+            ("source", &self.source),
+            ("uplink", &self.uplink),
+            ("spool", &self.card),
+        ]
+        .into_iter()
     }
 }

@@ -210,7 +210,7 @@ impl Snapshot {
 }
 
 fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {
-    let of_threads = counters.threads().filter_map(|(of, vitals)| {
+    let of_threads = counters.vitals().filter_map(|(of, vitals)| {
         let (lasts, text) = vitals.current_trouble(now)?;
         Some(Trouble {
             of: of.to_owned(),

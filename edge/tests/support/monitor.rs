@@ -23,7 +23,7 @@ pub fn watched(
     let options = Options {
         card,
         stage: None,
-        size_bytes: 1 << 20,
+        size_bytes: 4 << 20,
         when_full,
         durable_within: Duration::from_secs(1),
     };
