@@ -7,8 +7,8 @@
 //!
 //! # The promise
 //!
-//! - A record is kept from the moment [`Spool::append`] returns: a crash of the program loses nothing and sends nothing twice, but
-//!   for the call in flight.
+//! - A record is kept from the moment [`Spool::append`] returns, or [`Spool::flush`] after [`Spool::write`]: a crash of the program
+//!   loses nothing and sends nothing twice, but for the call in flight.
 //! - A power cut loses at most what is younger than [`Options::durable_within`], and the source reads even that again where it
 //!   can: [`Spool::position`] is then that of the newest records that survived. It sends again at most what was acknowledged since
 //!   the last cursor on the card: 5 s of draining, or 1/16 of the card.
