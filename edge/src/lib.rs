@@ -11,12 +11,13 @@
 //! [`record`] to the [`spool`], the only queue there is; the [`uplink`] lets go of it when Kinesis has it. All else
 //! serves these: [`filter`] is the keyword; [`kinesis`] builds requests and reads answers; [`aws`] knows
 //! who the board is and what time it is for the server; [`http`] is what all connections have in common; [`state`] and
-//! [`runtime`] keep small facts across a restart; the [`monitor`] tells [`systemd`] and the user how it goes, in the words and figures of
-//! [`status`] and [`report`]; [`check`] tries all that a run needs.
+//! [`runtime`] keep small facts across a restart, and [`file`] opens files without a write to the card; the [`monitor`] tells
+//! [`systemd`] and the user how it goes, in the words and figures of [`status`] and [`report`]; [`check`] tries all that a run needs.
 
 pub mod aws;
 pub mod check;
 pub mod cli;
+pub mod file;
 pub mod filter;
 pub mod http;
 pub mod kinesis;

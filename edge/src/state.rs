@@ -11,6 +11,8 @@ use std::{fs, io};
 
 use log::debug;
 
+use crate::file::open_unnoted;
+
 /// The facts, in a JSON object kept twice: in RAM that outlives the process, rewritten at every change, and beside the spool on the card,
 /// rewritten by [`State::save`] alone, so that a healthy hour writes nothing to flash.
 #[derive(Debug)]
@@ -23,7 +25,10 @@ pub struct State {
 impl State {
     /// Reads the copy in `ram`, else that on the `card`. A file that is missing or unreadable is a state without facts.
     pub fn open(ram: Option<PathBuf>, card: Option<PathBuf>) -> Self {
-        let read = |path: &PathBuf| serde_json::from_slice(&fs::read(path).ok()?).ok();
+        let read = |path: &PathBuf| {
+            let file = open_unnoted(path, fs::OpenOptions::new().read(true)).ok()?;
+            serde_json::from_str(&io::read_to_string(file).ok()?).ok()
+        };
         let facts = ram.iter().chain(&card).find_map(read).unwrap_or_default();
         Self {
             facts: Mutex::new(facts),

@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::Advice;
 
+use crate::file::open_unnoted;
+
 /// A row of bytes of a fixed length, read and written from several threads.
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Bytes there are now.
@@ -134,7 +136,8 @@ impl FileSlot {
 
 impl Slot for FileSlot {
     fn open(&self) -> Result<Arc<dyn Storage>, OpenError> {
-        let (file, refusal) = match OpenOptions::new().read(true).write(true).open(&self.path) {
+        let mut options = OpenOptions::new();
+        let (file, refusal) = match open_unnoted(&self.path, options.read(true).write(true)) {
             Ok(file) => (file, None),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error.into()),
             // what waits in a file that cannot be written can still be delivered
