@@ -26,6 +26,8 @@ cat >"$dir/settings" <<END
 export AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_KEY=secret AWS_REGION=eu-west-1 AWS_STREAM_NAME=posts
 export AWS_ENDPOINT_URL=https://10.0.2.2:$port AWS_CA_BUNDLE=/board/certificate.pem
 export HEADWATER_SOURCE=lines HEADWATER_WHEN_FULL=block HEADWATER_SPOOL=/var/lib/headwater/spool
+# As headwater.service has it.
+export MALLOC_ARENA_MAX=1
 export HEADWATER_METRICS_FILE=/run/metrics RUNTIME_DIRECTORY=/run HEADWATER_SPOOL_SIZE=16MiB
 posts=$posts
 date -s @$(date +%s) >/dev/null
