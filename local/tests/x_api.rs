@@ -246,5 +246,7 @@ fn a_field_that_was_not_asked_for_does_not_come() {
     assert!(
         !text.contains("note_tweet") && !text.contains("includes") && !text.contains("created_at")
     );
-    assert!(text.contains('…'), "a long text is cut");
+    // Some lines, by their ids, are escaped beyond ASCII.
+    let is_cut = text.contains('…') || text.contains(r"\u2026");
+    assert!(is_cut, "a long text is cut");
 }
