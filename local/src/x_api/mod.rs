@@ -35,8 +35,7 @@ pub const CONSUMER_KEY: &str = "demo+consumer/key";
 /// The secret to it. Both have characters that must be encoded.
 pub const CONSUMER_SECRET: &str = "demo:consumer&secret=";
 
-/// The bearer token, already encoded, as X hands it out.
-/// What it gives for both.
+/// The bearer token it gives for both, already encoded, as X hands it out.
 pub const BEARER_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAHeadwater%2BDemo%3Dtoken%2F1";
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
