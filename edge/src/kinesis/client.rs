@@ -65,6 +65,14 @@ impl Client {
             .signer
             .sign(Some(target), body, credentials, time)
             .map_err(io::Error::other)?;
+        let texts = [Some(signature.authorization), signature.token];
+        if texts
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains(char::is_control))
+        {
+            return Err(io::Error::other("the credentials hold a line break or the like").into());
+        }
         let head = &mut self.head;
         head.clear();
         head.extend_from_slice(self.start.as_bytes());
