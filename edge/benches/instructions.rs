@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
+
+use headwater::aws::kinesis::request::{Batch, MAX_RECORDS};
 use headwater::aws::sign::Signer;
-use headwater::filter::Filter;
-use headwater::http::Endpoint;
-use headwater::kinesis::request::{Batch, MAX_RECORDS};
-use headwater::record::Record;
+use headwater::net::agent::Endpoint;
+use headwater::platform::time::SystemClock;
+use headwater::post::filter::Filter;
+use headwater::post::record::Record;
 use headwater::spool::{Options, Spool, WhenFull};
-use headwater::time::SystemClock;
 
 /// A post of 570 bytes as a source gives it, with escapes and letters beyond ASCII.
 const POST: &str = concat!(

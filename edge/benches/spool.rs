@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use headwater::record::Record;
-use headwater::spool::{Appended, Options, Place, Spool, WhenFull};
-use headwater::time::SystemClock;
+use headwater::platform::time::SystemClock;
+use headwater::post::record::Record;
+use headwater::spool::{Appended, Destination, Options, Spool, WhenFull};
 
 const KIB: [u8; 1024] = [b'x'; 1024];
 const KEY: &str = "pizzalover";
@@ -76,7 +76,7 @@ fn with_spool<T>(size_bytes: u64, work: impl FnOnce(&Spool) -> T) -> T {
     let spool = open(card.path(), stage.path(), size_bytes);
     thread::scope(|scope| {
         scope.spawn(|| spool.run_committer());
-        while spool.stats().place != Place::Card {
+        while spool.stats().place != Destination::Card {
             thread::sleep(Duration::from_millis(10));
         }
         let done = work(&spool);

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use headwater::aws::credentials::iot::{Iot, Settings};
 use headwater::aws::credentials::{Keychain, Provider};
-use headwater::http::{Endpoint, Roots};
+use headwater::net::agent::{Endpoint, Roots};
 use rustls::{ServerConfig, ServerConnection, Stream};
 use support::tls::Authority;
 

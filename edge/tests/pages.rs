@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use headwater::cli::options::{self, COMMANDS, EXIT_CODES, Opt, VARIABLES};
-use headwater::status::metrics::METRICS;
+use headwater::observe::metrics::METRICS;
+use headwater::settings::options::{self, COMMANDS, EXIT_CODES, Opt, VARIABLES};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use headwater::record::Record;
+use headwater::platform::time::Clock;
+use headwater::post::record::Record;
 use headwater::spool::WhenFull;
-use headwater::time::Clock;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::card::Card;

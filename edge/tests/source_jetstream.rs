@@ -8,11 +8,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use headwater::filter::Filter;
-use headwater::http::{Endpoint, Roots};
+use headwater::net::agent::{Endpoint, Roots};
+use headwater::platform::facts::Facts;
+use headwater::post::filter::Filter;
 use headwater::source::Feed;
 use headwater::source::jetstream::{Jetstream, Settings};
-use headwater::state::State;
 use support::kinesis::Kinesis;
 use support::proxy::proxy;
 use support::source::*;
@@ -253,7 +253,7 @@ fn a_restart_goes_on_a_few_seconds_before_the_last_event_even_if_none_matched() 
 
     // When it is started again, with the spool or the state alone
     let with_spool = Feed {
-        state: Arc::new(State::open(None, None)),
+        state: Arc::new(Facts::open(None, None)),
         stop: Arc::default(),
         ..first
     };

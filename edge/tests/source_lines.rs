@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use headwater::filter::Filter;
+use headwater::post::filter::Filter;
 use headwater::source::lines::{Input, Lines, Settings};
 use serde_json::Value;
 use support::lines::*;

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use headwater::platform::stop::Stop;
+use headwater::platform::time::Clock;
 use headwater::source::Feed;
 use headwater::source::x::{Settings, X};
-use headwater::time::{Clock, Stop};
 use support::source::*;
 use support::x::*;
 

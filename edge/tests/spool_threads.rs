@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use headwater::record::Record;
+use headwater::platform::time::SystemClock;
+use headwater::post::record::Record;
 use headwater::spool::{Appended, Options, Spool, WhenFull};
-use headwater::time::SystemClock;
 
 const RECORDS: u64 = 30_000;
 

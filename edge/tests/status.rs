@@ -5,10 +5,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use headwater::record::Record;
+use headwater::observe::metrics;
+use headwater::post::record::Record;
 use headwater::source::Feed;
 use headwater::spool::WhenFull;
-use headwater::status::metrics;
 use serde_json::Value;
 use support::kinesis::{Kinesis, Reply};
 use support::monitor::watched;

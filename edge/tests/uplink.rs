@@ -10,14 +10,15 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use headwater::aws::credentials::profile::Profile;
 use headwater::aws::credentials::{Keychain, Provider};
-use headwater::http::{Endpoint, Roots};
-use headwater::kinesis::client::Client;
-use headwater::record::Record;
+use headwater::aws::kinesis::client::Client;
+use headwater::net::agent::{Endpoint, Roots};
+use headwater::observe::counters::Counters;
+use headwater::platform::facts::Facts;
+use headwater::platform::stop::Stop;
+use headwater::platform::time::Clock;
+use headwater::post::record::Record;
 use headwater::spool::{Options, Spool, WhenFull};
-use headwater::state::State;
-use headwater::status::Counters;
-use headwater::time::{Clock, Stop};
-use headwater::uplink::{DeadLetters, Place, Uplink};
+use headwater::uplink::{DeadLetters, Target, Uplink};
 use support::kinesis::{Kinesis, Reply};
 
 /// A clock whose pauses take no time, whose wall can be wrong, and that remembers how long it was asked to wait.
@@ -59,7 +60,7 @@ struct Board {
     spool: Arc<Spool>,
     counters: Arc<Counters>,
     clock: Arc<TestClock>,
-    state: Arc<State>,
+    state: Arc<Facts>,
     provider: fn(&Path) -> Provider,
     ordered: bool,
 }
@@ -105,7 +106,7 @@ impl Board {
             spool,
             counters: Arc::default(),
             clock,
-            state: Arc::new(State::open(None, None)),
+            state: Arc::new(Facts::open(None, None)),
             provider: fixed,
             ordered: false,
         }
@@ -122,7 +123,7 @@ impl Board {
             clock: self.clock.clone(),
             counters: self.counters.clone(),
             state: self.state.clone(),
-            place: Place {
+            place: Target {
                 stream: "posts".into(),
                 region: "eu-west-1".into(),
                 host: endpoint.authority().to_owned(),
@@ -388,7 +389,7 @@ fn what_was_learnt_of_the_clock_survives_a_restart() {
     // Given a program that found its clock an hour behind, and saved what it knows
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("state");
-    let remembered = State::open(None, Some(file.clone()));
+    let remembered = Facts::open(None, Some(file.clone()));
     remembered.set("clock.offset_ms", 3_600_000);
     remembered.save();
 
@@ -398,7 +399,7 @@ fn what_was_learnt_of_the_clock_survives_a_restart() {
         behind: Duration::from_secs(3600),
         ..TestClock::default()
     };
-    let state = Arc::new(State::open(None, Some(file)));
+    let state = Arc::new(Facts::open(None, Some(file)));
     let board = Board {
         clock: Arc::new(clock),
         state,

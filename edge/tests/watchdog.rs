@@ -11,9 +11,9 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 use std::{fs, thread};
 
-use headwater::monitor::Monitor;
+use headwater::observe::monitor::Monitor;
+use headwater::platform::time::Clock;
 use headwater::spool::WhenFull;
-use headwater::time::Clock;
 use log::Level;
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};

@@ -12,9 +12,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use headwater::record::Record;
+use headwater::post::record::Record;
 use headwater::spool::{Appended, Options, Spool, WhenFull};
-use headwater::time::SystemClock;
+use headwater::platform::time::SystemClock;
 use libfuzzer_sys::fuzz_target;
 
 const BLOCK: usize = 4096;

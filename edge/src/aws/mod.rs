@@ -1,5 +1,6 @@
-//! What every AWS service asks of a caller: who it is, and what time it is.
+//! What an AWS service asks of a caller: who it is, and what time it is; and the one service the board calls, Kinesis.
 
 pub mod clock;
 pub mod credentials;
+pub mod kinesis;
 pub mod sign;

@@ -2,10 +2,10 @@
 //! connection, its reconnects and its place in the stream, and nothing else. It runs in a thread of
 //! its own and blocks.
 
-pub mod backoff;
 pub mod jetstream;
 mod lenient;
 pub mod lines;
+pub mod retry;
 mod split;
 mod wire;
 pub mod x;
@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use log::Level;
 
-use crate::record::Record;
+use crate::observe::counters::Counters;
+use crate::platform::facts::Facts;
+use crate::platform::stop::Stop;
+use crate::platform::time::Clock;
+use crate::post::record::Record;
 use crate::spool::{Appended, Spool};
-use crate::state::State;
-use crate::status::Counters;
-use crate::time::{Clock, Stop};
 
 /// One kind of stream.
 pub trait Source: Send {
@@ -47,7 +48,7 @@ pub struct Feed {
     pub counters: Arc<Counters>,
     /// What the source remembers across a restart, under names that begin with its own:
     /// `x.backoff`.
-    pub state: Arc<State>,
+    pub state: Arc<Facts>,
     /// Whether each record's text is printed as it is read.
     pub echo: bool,
 }

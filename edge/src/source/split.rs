@@ -8,7 +8,7 @@ const READ_BYTES: usize = 16 << 10;
 
 /// The lines of a stream of bytes.
 #[derive(Debug)]
-pub struct Lines {
+pub struct LineSplitter {
     /// Never grows. Only what was read into is resident: a short line touches few pages.
     buffer: Box<[u8]>,
     /// What was read and not yet given out.
@@ -46,7 +46,7 @@ impl Next<'_> {
     }
 }
 
-impl Lines {
+impl LineSplitter {
     /// Takes lines of up to `max` bytes, their ending counted.
     pub fn new(max: usize) -> Self {
         Self {

@@ -18,10 +18,11 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error, Timeout};
 
-use super::Feed;
-use crate::http::{self, Endpoint, Roots};
-use crate::status::Counters;
-use crate::time::{Clock, Stop, SystemClock};
+use crate::net::agent::{self, Endpoint, Roots};
+use crate::observe::counters::Counters;
+use crate::platform::stop::Stop;
+use crate::platform::time::{Clock, SystemClock};
+use crate::source::Feed;
 
 /// How long a stop, or the end of the program's patience, may go unseen.
 const SLICE: Duration = Duration::from_millis(250);
@@ -69,7 +70,7 @@ impl Watch {
     }
 }
 
-/// An HTTP agent whose connections are watched. Otherwise it is [`http::agent`].
+/// An HTTP agent whose connections are watched. Otherwise it is [`agent::agent`].
 pub fn agent(roots: &Roots, watch: &Watch) -> Agent {
     Agent::with_parts(
         config(roots, watch),
@@ -90,7 +91,7 @@ pub fn connect(
         .parse()
         .map_err(ureq::http::Error::from)?;
     let connector = Arc::new(connector(watch.clone()));
-    let transport = http::connect(&uri, &config(roots, watch), connector)?;
+    let transport = agent::connect(&uri, &config(roots, watch), connector)?;
     Ok(TransportAdapter::new(
         transport,
         Arc::new(time::Instant::now),
@@ -98,7 +99,7 @@ pub fn connect(
 }
 
 fn config(roots: &Roots, watch: &Watch) -> Config {
-    http::config(TlsConfig::builder(), roots, watch.silence)
+    agent::config(TlsConfig::builder(), roots, watch.silence)
         .max_idle_age(IDLE)
         .input_buffer_size(BUFFER_BYTES)
         .output_buffer_size(BUFFER_BYTES)

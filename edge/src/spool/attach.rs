@@ -5,52 +5,25 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use super::card::{Card, locate};
-use super::pack::Stamp;
-use super::recover::{self, Found};
-use super::ring::{NotARing, Ring};
-use super::schedule::Known;
-use super::storage::{OpenError, Slot};
-use super::superblock::Super;
-use super::walk::Walk;
-use super::{CardView, Place, Seq, Spool};
+use crate::spool::format::block::Seq;
+use crate::spool::format::superblock::Super;
+use crate::spool::media::card::{Card, locate};
+use crate::spool::media::ring::{NotARing, Ring};
+use crate::spool::media::storage::OpenError;
+use crate::spool::queue::committer::{Committer, Disk, RETRY};
+use crate::spool::queue::schedule::Known;
+use crate::spool::queue::state::{CardView, Spool};
+use crate::spool::recover::{self, Recovered};
+use crate::spool::stats::Destination;
 
-/// The first pause before a card that failed is tried again; it doubles each time.
-pub(super) const RETRY: Duration = Duration::from_secs(5);
 const MAX_RETRY: Duration = Duration::from_secs(320);
 
 /// How long the making of a card's file may hold up the end of the program.
 const MAKING_AT_END: Duration = Duration::from_secs(5);
 
-/// Who writes to the card holds this.
-#[derive(Debug)]
-pub struct Committer {
-    pub(super) slot: Box<dyn Slot>,
-    pub(super) card: Disk,
-    /// Reads the stage.
-    pub(super) walk: Walk,
-    /// This opening, for every block.
-    pub(super) stamp: Stamp,
-    /// Pause before the next try, where the card failed.
-    pub(super) pause: Duration,
-}
-
-/// What there is to write to.
-#[derive(Debug)]
-pub enum Disk {
-    /// The card.
-    Ready(Box<Card>),
-    /// Its file is to be made: what its superblock shall say, and whether what lies in its place is kept beside.
-    Make(Super, bool),
-    /// It failed; it is to be opened again.
-    Reopen,
-    /// Not for this program.
-    Never,
-}
-
 impl Spool {
     /// The card failed twice: on without it, until it can be opened again.
-    pub(super) fn give_up(&self, committer: &mut Committer, error: &io::Error) {
+    pub(in crate::spool) fn give_up(&self, committer: &mut Committer, error: &io::Error) {
         let path = self.options.card.display();
         warn!(
             "{path} cannot be written ({error}): records are kept in memory, where a power cut loses them; trying again in {} s",
@@ -59,13 +32,13 @@ impl Spool {
         committer.card = Disk::Reopen;
         let mut state = self.lock();
         state.writing_since = None;
-        state.place = Place::Memory(format!("{path} cannot be written: {error}"));
+        state.place = Destination::Memory(format!("{path} cannot be written: {error}"));
         state.schedule.not_before = self.clock.elapsed() + committer.pause;
         committer.pause = (committer.pause * 2).min(MAX_RETRY);
     }
 
     /// Whether there is a card to write to, made or opened now if it is time.
-    pub(super) fn ready(&self, committer: &mut Committer, asked: bool) -> bool {
+    pub(in crate::spool) fn ready(&self, committer: &mut Committer, asked: bool) -> bool {
         if matches!(committer.card, Disk::Ready(_)) {
             return true;
         }
@@ -81,7 +54,7 @@ impl Spool {
             Ok(()) => {
                 committer.pause = RETRY;
                 let mut state = self.lock();
-                state.place = Place::Card;
+                state.place = Destination::Card;
                 self.wake_sleepers(state);
                 info!("{} is in use", self.options.card.display());
                 true
@@ -106,7 +79,7 @@ impl Spool {
             self.options.card.display(),
             len >> 20
         );
-        self.lock().place = Place::Making;
+        self.lock().place = Destination::Making;
         let go_on = || {
             let state = self.lock();
             let unsaved = state.ledger.unsaved() < state.ledger.next;
@@ -207,7 +180,12 @@ fn io_error(error: OpenError) -> io::Error {
 }
 
 /// The block below which no record starts that waits.
-pub(super) fn oldest_needed(ring: &Ring, found: &Found, head: Seq, card_next: Seq) -> u64 {
+pub(in crate::spool) fn oldest_needed(
+    ring: &Ring,
+    found: &Recovered,
+    head: Seq,
+    card_next: Seq,
+) -> u64 {
     if head >= card_next {
         return found.tail;
     }
@@ -220,6 +198,6 @@ pub(super) fn oldest_needed(ring: &Ring, found: &Found, head: Seq, card_next: Se
 }
 
 /// Which blocks a synced CURSOR allows to overwrite is not known any more: none, then, on a ring that was once around.
-pub(super) fn floor_of(ring: &Ring, tail: u64, oldest: u64) -> u64 {
+pub(in crate::spool) fn floor_of(ring: &Ring, tail: u64, oldest: u64) -> u64 {
     (tail + 1).saturating_sub(ring.blocks()).min(oldest)
 }

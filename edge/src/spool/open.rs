@@ -12,29 +12,33 @@ use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use log::info;
 use log::warn;
 
-use super::attach::{Committer, Disk, RETRY, floor_of, oldest_needed};
-use super::block::BLOCK;
-use super::card::Card;
-use super::ledger::Ledger;
-use super::pack::{Encoded, Stamp};
-use super::peek::Reader;
-use super::recover::{self, Found};
-use super::ring::{NotARing, Ring};
-use super::schedule::{Known, Schedule};
-use super::stage::{Stage, warn_in_memory};
-use super::storage::{Locked, Memory, OpenError, Slot};
-use super::superblock::Super;
-use super::walk::{self, Walk};
-use super::{CardView, Options, Place, Seq, Spool, State, Written};
-use crate::time::Clock;
+use crate::platform::time::Clock;
+use crate::spool::attach::{floor_of, oldest_needed};
+use crate::spool::format::block::{BLOCK, Seq};
+use crate::spool::format::pack::{Encoded, Stamp};
+use crate::spool::format::superblock::Super;
+use crate::spool::media::card::Card;
+use crate::spool::media::ring::{NotARing, Ring};
+use crate::spool::media::stage::{Stage, warn_in_memory};
+use crate::spool::media::storage::{FileSlot, Locked, Memory, NoSlot, OpenError, Slot};
+use crate::spool::options::{Options, STAGE_BYTES};
+use crate::spool::queue::committer::{Committer, Disk, RETRY};
+use crate::spool::queue::ledger::Ledger;
+use crate::spool::queue::reader::Reader;
+use crate::spool::queue::schedule::{Known, Schedule};
+use crate::spool::queue::state::{CardView, Spool, State, Written};
+use crate::spool::recover::{self, Recovered};
+use crate::spool::stats::Destination;
+use crate::spool::walk::{self, Walk};
 
 /// Blocks of the stage read at once.
 const STAGE_READ: usize = 8;
 /// What lies in the card's place.
 enum OldCard {
-    Good(Ring, Box<Found>),
+    Good(Ring, Box<Recovered>),
     /// Nothing, or (`set_aside`) nothing that can be read.
     Missing {
         set_aside: bool,
@@ -46,7 +50,7 @@ enum OldCard {
     },
 }
 
-type OldStage = Option<(Ring, Found)>;
+type OldStage = Option<(Ring, Recovered)>;
 
 /// Records of the old stage from a number on.
 #[derive(Clone, Copy)]
@@ -58,8 +62,27 @@ enum Claim {
 }
 
 impl Spool {
+    /// Opens the spool at `options.card`, with all that waits in it. Whatever is wrong with the card, the program can run: it says so
+    /// and works from memory. The one error is another process at work on the same spool.
+    pub fn open(options: Options, clock: Arc<dyn Clock>) -> Result<Self, Locked> {
+        let card = Box::new(FileSlot::new(&options.card));
+        let stage: Box<dyn Slot> = match &options.stage {
+            Some(path) => Box::new(FileSlot::new(path)),
+            None => {
+                warn!(
+                    "there is no tmpfs to keep the newest posts in: if the program crashes, those younger than {:?} are lost",
+                    options.durable_within
+                );
+                Box::new(NoSlot)
+            }
+        };
+        let spool = Self::open_in(card, stage, STAGE_BYTES, options, clock)?;
+        info!("{}: {}", spool.options.card.display(), spool.found());
+        Ok(spool)
+    }
+
     /// What waits in it, in words.
-    pub(super) fn found(&self) -> String {
+    pub(in crate::spool) fn found(&self) -> String {
         let state = self.lock();
         let waiting = state.ledger.waiting();
         let on_card = state
@@ -78,7 +101,7 @@ impl Spool {
     }
 
     /// Opens the spool in these slots, with a stage of `stage_bytes`.
-    pub(super) fn open_in(
+    pub(in crate::spool) fn open_in(
         card_slot: Box<dyn Slot>,
         stage_slot: Box<dyn Slot>,
         stage_bytes: u64,
@@ -163,7 +186,7 @@ impl Spool {
 }
 
 impl OldCard {
-    fn found(&self) -> Option<&Found> {
+    fn found(&self) -> Option<&Recovered> {
         match self {
             Self::Good(_, found) => Some(&**found),
             _ => None,
@@ -212,7 +235,7 @@ fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
 
 /// Where the spool goes on, and which records of the old stage are still to be kept.
 fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
-    let go_on = |found: &Found| Ledger::new(found.head, found.next, found.cursor.clone());
+    let go_on = |found: &Recovered| Ledger::new(found.head, found.next, found.cursor.clone());
     let (ring, found) = match (card, stage) {
         (OldCard::Good(ring, found), Some(_)) => (ring, found),
         (OldCard::Good(_, found), None) => return (from_card(found), Claim::New(Seq::MAX)),
@@ -248,7 +271,7 @@ fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
 }
 
 /// The card alone: all that waits is on it.
-fn from_card(found: &Found) -> Ledger {
+fn from_card(found: &Recovered) -> Ledger {
     let mut ledger = Ledger::new(found.head, found.next, found.cursor.clone());
     ledger.cursor.card_next = ledger.next;
     ledger.cursor.card_tail = found.tail;
@@ -277,7 +300,7 @@ fn plan(
     options: &Options,
     stamp: Stamp,
     salt: u64,
-) -> (Disk, Place, Option<CardView>) {
+) -> (Disk, Destination, Option<CardView>) {
     let path = options.card.display();
     let make = Super {
         blocks: Ring::blocks_in(options.size_bytes),
@@ -292,20 +315,20 @@ fn plan(
                     "{path} holds nothing that can be read: it is kept as {path}.damaged, and a new one is made"
                 );
             }
-            return (Disk::Make(make, set_aside), Place::Making, None);
+            return (Disk::Make(make, set_aside), Destination::Making, None);
         }
         OldCard::Unusable { why, retry } => {
             warn!(
                 "{path}: {why}. Until then records are kept in memory, where a power cut loses them"
             );
             let disk = if retry { Disk::Reopen } else { Disk::Never };
-            return (disk, Place::Memory(format!("{path}: {why}")), None);
+            return (disk, Destination::Memory(format!("{path}: {why}")), None);
         }
     };
     let blocks = ring.blocks();
     let fits = blocks == make.blocks && ring.has_right_length();
     if !fits && ledger.head >= ledger.cursor.card_next {
-        return (Disk::Make(make, false), Place::Making, None);
+        return (Disk::Make(make, false), Destination::Making, None);
     }
     if !fits {
         warn!(
@@ -324,7 +347,7 @@ fn plan(
         unsynced: found.durable_vblk..found.tail,
         untangled_at: found.untangled_at(),
     };
-    (Disk::Ready(Box::new(card)), Place::Card, Some(view))
+    (Disk::Ready(Box::new(card)), Destination::Card, Some(view))
 }
 
 /// A new stage with what waited in the old one alone, in the old one's place.
@@ -371,7 +394,7 @@ fn make_stage(
 fn for_each(old: &OldStage, from: Seq, mut visit: impl FnMut(Seq, Encoded<'_>)) {
     let Some((ring, found)) = old else { return };
     let mut walk = Walk::new(ring.clone(), STAGE_READ);
-    walk.seek(walk::Place::start_of(
+    walk.seek(walk::Point::start_of(
         found.tail.saturating_sub(ring.blocks()),
     ));
     let mut load = |vblk, to: &mut [u8]| {

@@ -5,11 +5,17 @@
 //!   so an acknowledgement can never cover a number that was not shown.
 
 use std::ops::ControlFlow;
+use std::sync::PoisonError;
+use std::time::Duration;
 
-use super::card::{locate, starts_around};
-use super::ledger::Gap;
-use super::walk::{Damage, Found, Place, Unreadable, Walk};
-use super::{CardView, Seq, Spool, State};
+use crate::post::record::Record;
+use crate::spool::format::block::{BLOCK, Seq};
+use crate::spool::media::card::{locate, starts_around};
+use crate::spool::media::ring::Ring;
+use crate::spool::queue::ledger::Gap;
+use crate::spool::queue::reader::{Reader, Source};
+use crate::spool::queue::state::{CardView, Spool, State};
+use crate::spool::walk::{Damage, Point, Stored, Unreadable, Walk};
 
 /// After this many blocks in a row that give errors, the rest of the card counts as lost for this run.
 const MAX_UNREADABLE: u64 = 16;
@@ -17,33 +23,44 @@ const MAX_UNREADABLE: u64 = 16;
 /// Blocks read at once from the card.
 const READ_AHEAD: usize = 8;
 
-/// Who peeks holds this.
-#[derive(Debug)]
-pub struct Reader {
-    walk: Walk,
-    source: Source,
-    /// Where the record after the last shown one begins.
-    resume: Option<(Source, Seq, Place)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Stage,
-    /// A card, and which opening of it.
-    Card(u32),
-}
-
 /// What is to be done about the next number.
-enum Next {
+enum Plan {
     Read,
     Passed(Seq),
     End,
 }
 
-type Visit<'v> = dyn FnMut(Found<'_>) -> ControlFlow<()> + 'v;
+type Visit<'v> = dyn FnMut(Stored<'_>) -> ControlFlow<()> + 'v;
+
+impl Spool {
+    /// Waits until a record waits or the spool is closed, `at_most` long. True when a record waits.
+    pub fn wait(&self, at_most: Duration) -> bool {
+        let mut state = self.lock();
+        let until = self.clock.elapsed() + at_most;
+        loop {
+            let left = until.saturating_sub(self.clock.elapsed());
+            if state.ledger.waiting() > 0 || state.closed.is_some() || left.is_zero() {
+                return state.ledger.waiting() > 0;
+            }
+            state = self.sleep(state, Some(left));
+        }
+    }
+
+    /// Shows the waiting records from the oldest on, in order, until `visit` breaks. They stay. Ends early at a gap: the next call
+    /// goes on behind it.
+    pub fn peek(&self, mut visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {
+        self.show(|found| visit(found.seq, found.record));
+    }
+
+    /// As [`Self::peek`], with all that is known of each record.
+    pub(crate) fn show(&self, mut visit: impl FnMut(Stored<'_>) -> ControlFlow<()>) {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        reader.show(self, &mut visit);
+    }
+}
 
 impl Reader {
-    pub(super) fn new(state: &State) -> Self {
+    pub(in crate::spool) fn new(state: &State) -> Self {
         Self {
             walk: Walk::new(state.stage.ring().clone(), READ_AHEAD),
             source: Source::Stage,
@@ -52,7 +69,7 @@ impl Reader {
     }
 
     /// See [`Spool::peek`].
-    pub(super) fn show(&mut self, spool: &Spool, visit: &mut Visit<'_>) {
+    pub(in crate::spool) fn show(&mut self, spool: &Spool, visit: &mut Visit<'_>) {
         let (mut from, end) = {
             let mut state = spool.lock();
             state.reading_since = Some(spool.clock.elapsed());
@@ -61,12 +78,12 @@ impl Reader {
         let mut seq = from;
         while seq < end {
             match self.plan(spool, seq, seq == from) {
-                Next::Read => {}
-                Next::Passed(to) => {
+                Plan::Read => {}
+                Plan::Passed(to) => {
                     (from, seq) = (to, to);
                     continue;
                 }
-                Next::End => break,
+                Plan::End => break,
             }
             let flow = self.run(spool, &mut from, &mut seq, end, visit);
             if flow.is_break() {
@@ -85,29 +102,29 @@ impl Reader {
     }
 
     /// Turns the walk to where `seq` is. At a gap that begins with the head (`at_head`), passes it.
-    fn plan(&mut self, spool: &Spool, seq: Seq, at_head: bool) -> Next {
+    fn plan(&mut self, spool: &Spool, seq: Seq, at_head: bool) -> Plan {
         let mut state = spool.lock();
         let ledger = &state.ledger;
         if at_head && ledger.head > seq {
-            return Next::Passed(ledger.head);
+            return Plan::Passed(ledger.head);
         }
         if seq >= ledger.next {
-            return Next::End;
+            return Plan::End;
         }
         if seq >= state.stage.low() {
             let resumed = self.resumed(Source::Stage, seq);
-            let place = resumed.unwrap_or_else(|| Place::start_of(state.stage.block_of(seq)));
+            let place = resumed.unwrap_or_else(|| Point::start_of(state.stage.block_of(seq)));
             self.turn(Source::Stage, state.stage.ring(), place);
-            return Next::Read;
+            return Plan::Read;
         }
         let on_card = seq < ledger.cursor.card_next;
         if let (true, Some(card)) = (on_card, state.card.clone()) {
             drop(state);
             self.turn_to_card(&card, seq);
-            return Next::Read;
+            return Plan::Read;
         }
         if !at_head {
-            return Next::End;
+            return Plan::End;
         }
         // Neither medium has it: dropped from the stage, or lost with a card that is gone.
         let low = state.stage.low();
@@ -116,15 +133,15 @@ impl Reader {
             false => (low, Gap::Skipped),
         };
         state.pass(to, gap);
-        Next::Passed(to)
+        Plan::Passed(to)
     }
 
-    fn resumed(&self, source: Source, seq: Seq) -> Option<Place> {
+    fn resumed(&self, source: Source, seq: Seq) -> Option<Point> {
         let (last, next, place) = self.resume?;
         (last == source && next == seq).then_some(place)
     }
 
-    fn turn(&mut self, source: Source, ring: &super::ring::Ring, place: Place) {
+    fn turn(&mut self, source: Source, ring: &Ring, place: Point) {
         if self.source != source || source == Source::Stage {
             self.walk.switch(ring);
         }
@@ -137,7 +154,7 @@ impl Reader {
         let place = self
             .resumed(source, seq)
             .filter(|place| place.vblk >= card.oldest)
-            .unwrap_or_else(|| Place::start_of(locate(&card.ring, card.oldest, card.tail, seq)));
+            .unwrap_or_else(|| Point::start_of(locate(&card.ring, card.oldest, card.tail, seq)));
         self.turn(source, &card.ring, place);
     }
 
@@ -156,7 +173,7 @@ impl Reader {
         let mut next = end;
         for (vblk, starts) in starts_around(&card.ring, self.walk.place().vblk, card.tail) {
             if starts.contains(&seq) && self.walk.reaches(seq, vblk, &mut load) {
-                self.walk.seek(Place::start_of(vblk));
+                self.walk.seek(Point::start_of(vblk));
                 return Ok(());
             }
             if starts.end > seq + 1 {
@@ -272,7 +289,7 @@ fn read_card(spool: &Spool, vblk: u64, to: &mut [u8]) -> Result<u64, Unreadable>
         return Ok(0);
     };
     let left = card.tail.saturating_sub(vblk);
-    let len = to.len().min(left as usize * super::BLOCK);
+    let len = to.len().min(left as usize * BLOCK);
     if len == 0 {
         return Ok(0);
     }

@@ -4,9 +4,8 @@
 //! power cut may have left whole, torn or unwritten, in any combination. So the newest block is found by bisection and then by
 //! looking at every block around; where anything looks unlike that (damage, a foreign block), every block of the file is read.
 
-use super::Seq;
-use super::block::{BLOCK, Cursor, Position, Vblk};
-use super::ring::Ring;
+use crate::spool::format::block::{BLOCK, Cursor, Position, Seq, Vblk};
+use crate::spool::media::ring::Ring;
 
 /// Most blocks ever written between two good syncs: two attempts at the largest batch.
 pub const UNSYNCED: u64 = 640;
@@ -16,7 +15,7 @@ const SCAN: usize = 16;
 
 /// What a ring holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct Recovered {
     /// The newest block's opening.
     pub epoch: u32,
     /// The same, at random.
@@ -35,7 +34,7 @@ pub struct Found {
     pub cursor: Cursor,
 }
 
-impl Found {
+impl Recovered {
     /// All blocks that may be unsynced are needed until everything below this number is let go: no one of them is known to hold
     /// any record whole.
     pub fn untangled_at(&self) -> Seq {
@@ -47,7 +46,7 @@ impl Found {
 type Rank = (u32, Vblk);
 
 /// Finds what `ring` holds; `None` if there is not one live block.
-pub fn find(ring: &Ring) -> Option<Found> {
+pub fn find(ring: &Ring) -> Option<Recovered> {
     let newest = newest(ring)?;
     Some(read_back(ring, newest))
 }
@@ -136,8 +135,8 @@ fn bisect(ring: &Ring) -> Option<Rank> {
 }
 
 /// Reads from the newest block backwards: over all blocks that may be unsynced, and on to the cursor before them.
-fn read_back(ring: &Ring, (epoch, newest): Rank) -> Found {
-    let mut found = Found {
+fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
+    let mut found = Recovered {
         epoch,
         run: 0,
         tail: newest + 1,

@@ -5,15 +5,16 @@
 //!   what that means is the caller's to judge, with [`Walk::damage`].
 //! - The buffer is the walk's own: what happens to the ring meanwhile cannot change a record once it is read.
 
-use super::Seq;
-use super::block::{BLOCK, Cursor, Fragment, HEADER, Header, Kind, Vblk, decode_record, is_record};
-use super::pack::RecordCrc;
-use super::ring::Ring;
-use crate::record::Record;
+use crate::post::record::Record;
+use crate::spool::format::block::{
+    BLOCK, Cursor, Fragment, HEADER, Header, Kind, Seq, Vblk, decode_record, is_record,
+};
+use crate::spool::format::pack::RecordCrc;
+use crate::spool::media::ring::Ring;
 
 /// Between two records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct Point {
     /// The block.
     pub vblk: Vblk,
     /// Where in it; 0 for its first fragment.
@@ -21,7 +22,7 @@ pub struct Place {
     seq: Seq,
 }
 
-impl Place {
+impl Point {
     /// The beginning of block `vblk`.
     pub fn start_of(vblk: Vblk) -> Self {
         Self {
@@ -33,7 +34,7 @@ impl Place {
 
 /// A record as it was found.
 #[derive(Clone, Copy, Debug)]
-pub struct Found<'a> {
+pub struct Stored<'a> {
     /// Its number.
     pub seq: Seq,
     /// When it was read, in unix seconds by the board's clock.
@@ -69,7 +70,7 @@ pub struct Walk {
     /// Block number of the buffer's first block, and how many there are.
     first: Vblk,
     count: u64,
-    place: Place,
+    place: Point,
     /// The block at `place`, once it was seen to be live.
     header: Option<Header>,
     epoch: u32,
@@ -96,7 +97,7 @@ impl Walk {
             buffer: vec![0; blocks * BLOCK].into(),
             first: 0,
             count: 0,
-            place: Place::default(),
+            place: Point::default(),
             header: None,
             epoch: 0,
             damage: None,
@@ -114,7 +115,7 @@ impl Walk {
     }
 
     /// Goes on at `place`, with a fresh look at what is there.
-    pub fn seek(&mut self, place: Place) {
+    pub fn seek(&mut self, place: Point) {
         self.place = place;
         self.header = None;
         self.epoch = 0;
@@ -125,7 +126,7 @@ impl Walk {
     }
 
     /// Where it stands: after the last record it returned.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> Point {
         self.place
     }
 
@@ -145,13 +146,13 @@ impl Walk {
     }
 
     /// The next record; `None` at the end of what there is.
-    pub fn next(&mut self, load: &mut impl Load) -> Option<Found<'_>> {
+    pub fn next(&mut self, load: &mut impl Load) -> Option<Stored<'_>> {
         let (seq, crc, bytes) = self.advance(load)?;
         let bytes = match bytes {
             Bytes::Here(from, to) => &self.buffer[from..to],
             Bytes::Joined => &self.joined[..],
         };
-        decode_record(bytes).map(|(when, record)| Found {
+        decode_record(bytes).map(|(when, record)| Stored {
             seq,
             when,
             record,
@@ -161,7 +162,7 @@ impl Walk {
 
     /// Whether record `seq` can be read from block `vblk` on.
     pub fn reaches(&mut self, seq: Seq, vblk: Vblk, load: &mut impl Load) -> bool {
-        self.seek(Place::start_of(vblk));
+        self.seek(Point::start_of(vblk));
         while let Some((found, ..)) = self.advance(load) {
             if found >= seq {
                 return found == seq;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
-use crate::report;
+use crate::observe::journal;
 
 /// The file and the half before it hold at most this much each.
 const MAX_BYTES: u64 = 4 << 20;
@@ -46,7 +46,7 @@ impl DeadLetters {
         let at = DateTime::from(at).fmt(Format::DateTime).unwrap_or_default();
         let mut line = format!(
             r#"{{"at":"{at}","reason":{},"#,
-            serde_json::Value::from(report::clean(reason))
+            serde_json::Value::from(journal::clean(reason))
         )
         .into_bytes();
         line.extend_from_slice(record);
@@ -61,53 +61,4 @@ impl DeadLetters {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kinesis::request::Batch;
-    use crate::record::Record;
-
-    #[test]
-    fn a_record_set_aside_can_be_read_again_with_its_reason() {
-        let folder = tempfile::tempdir().unwrap();
-        let letters = DeadLetters::new(folder.path().join("dead"));
-        let mut batch = Batch::new("posts");
-        batch.push(
-            1,
-            Record {
-                partition_key: "cat",
-                data: b"{}",
-            },
-        );
-        letters.set_aside(
-            "ValidationException: \"no\"",
-            batch.first_text(),
-            SystemTime::UNIX_EPOCH,
-        );
-
-        let line: serde_json::Value =
-            serde_json::from_slice(&fs::read(folder.path().join("dead")).unwrap()).unwrap();
-        let expected = serde_json::json!({
-            "at": "1970-01-01T00:00:00Z", "reason": "ValidationException: \"no\"", "PartitionKey": "cat", "Data": "e30="
-        });
-        assert_eq!(line, expected);
-    }
-
-    #[test]
-    fn the_file_never_outgrows_its_bound() {
-        let folder = tempfile::tempdir().unwrap();
-        let letters = DeadLetters::new(folder.path().join("dead"));
-        let record = format!(r#""PartitionKey":"k","Data":"{}"}}"#, "A".repeat(1 << 20));
-        for _ in 0..20 {
-            letters.set_aside("too large", record.as_bytes(), SystemTime::UNIX_EPOCH);
-        }
-        let files: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|file| file.unwrap().metadata().unwrap().len())
-            .collect();
-        assert_eq!(files.len(), 2);
-        assert!(
-            files.iter().all(|len| *len <= MAX_BYTES + 1024),
-            "{files:?}"
-        );
-    }
-}
+mod tests;

@@ -3,10 +3,10 @@
 //! A record leaves the spool in two ways only: Kinesis has it, or Kinesis can never take it and it stands in the dead-letter file. All else,
 //! whatever happens, ends in another attempt.
 
-mod backoff;
 mod dead_letter;
 mod explain;
 mod order;
+mod pause;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 use log::Level;
+use pause::Backoff;
 
 use crate::aws::clock::ServerClock;
 use crate::aws::credentials::{Keychain, Provider};
-use crate::kinesis::client::Client;
-use crate::kinesis::outcome::{self, Class, Outcome, Problem, Renew, SequenceNumber};
-use crate::kinesis::request::{Batch, MAX_RECORDS};
+use crate::aws::kinesis::client::Client;
+use crate::aws::kinesis::outcome::{self, Class, Outcome, Problem, Renew, SequenceNumber};
+use crate::aws::kinesis::request::{Batch, MAX_RECORDS};
+use crate::observe::counters::Counters;
+use crate::platform::facts::Facts;
+use crate::platform::stop::Stop;
+use crate::platform::time::Clock;
 use crate::spool::Spool;
-use crate::state::State;
-use crate::status::Counters;
-use crate::time::{Clock, Stop};
-
-use backoff::Backoff;
 pub use dead_letter::DeadLetters;
-pub use explain::Place;
+pub use explain::Target;
 use order::Order;
 
 /// How far the board's clock is off, kept across restarts.
@@ -61,9 +61,9 @@ pub struct Uplink {
     /// What is told of the loop.
     pub counters: Arc<Counters>,
     /// What it remembers across a restart.
-    pub state: Arc<State>,
+    pub state: Arc<Facts>,
     /// The stream, its region and its host, for what the user reads.
-    pub place: Place,
+    pub place: Target,
     /// One record at a time, each naming the one before.
     pub ordered: bool,
     /// The end was asked for: deliver what waits, but do not linger over trouble.
@@ -73,7 +73,7 @@ pub struct Uplink {
 }
 
 /// What the next step is.
-enum Next {
+enum Step {
     /// The next attempt, at once.
     Go,
     /// The next attempt, after a pause of the backoff's choice.
@@ -118,7 +118,7 @@ impl Uplink {
                 }
                 continue;
             }
-            if let Next::Pause(pace) = self.attempt(&mut flight) {
+            if let Step::Pause(pace) = self.attempt(&mut flight) {
                 let pause = flight.backoff.next(pace == Pace::Slow);
                 self.alive(pause);
                 if self.stop.asked() {
@@ -158,7 +158,7 @@ impl Uplink {
     }
 
     /// One call, and what its answer means.
-    fn attempt(&mut self, flight: &mut Flight) -> Next {
+    fn attempt(&mut self, flight: &mut Flight) -> Step {
         self.alive(ATTEMPT);
         let sent = self.clock.wall();
         let now = flight.time.at(sent);
@@ -202,14 +202,14 @@ impl Uplink {
                 if clock_changed && mended_before < MAX_MENDED =>
             {
                 flight.mended = mended_before + 1;
-                Next::Go
+                Step::Go
             }
             Outcome::Failed(Class::Renew(Renew::Credentials), problem) => {
                 self.keychain.refused();
                 let may_differ = !matches!(self.keychain.provider(), Provider::Fixed(_));
                 if may_differ && mended_before < MAX_MENDED {
                     flight.mended = mended_before + 1;
-                    return Next::Go;
+                    return Step::Go;
                 }
                 self.hold(Class::Renew(Renew::Credentials), problem)
             }
@@ -220,12 +220,12 @@ impl Uplink {
             Outcome::Failed(Class::Retry | Class::Delivered, problem) => {
                 self.counters.retried.add(count as u64);
                 self.say(Class::Retry, &problem);
-                Next::Pause(Pace::Quick)
+                Step::Pause(Pace::Quick)
             }
         }
     }
 
-    fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Next {
+    fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Step {
         self.count_delivered(count);
         let now = self.clock.elapsed();
         self.counters.uplink.well("posts arrive", now);
@@ -233,11 +233,11 @@ impl Uplink {
         flight.order.arrived(number);
         flight.limit = (flight.limit * 2).min(MAX_RECORDS);
         flight.backoff.reset();
-        Next::Go
+        Step::Go
     }
 
     /// Some arrived, some did not: the others go again, alone.
-    fn partly(&self, flight: &mut Flight, classes: &[Class], problem: Problem) -> Next {
+    fn partly(&self, flight: &mut Flight, classes: &[Class], problem: Problem) -> Step {
         let delivered = classes
             .iter()
             .filter(|class| **class == Class::Delivered)
@@ -262,14 +262,14 @@ impl Uplink {
             (Class::Hold, Pace::Slow)
         };
         self.say(class, &problem);
-        Next::Pause(pace)
+        Step::Pause(pace)
     }
 
     /// The call can never be accepted: halve it until one record is left, and set that one aside.
-    fn impossible(&self, flight: &mut Flight, count: usize, problem: Problem) -> Next {
+    fn impossible(&self, flight: &mut Flight, count: usize, problem: Problem) -> Step {
         if count > 1 {
             flight.limit = count / 2;
-            return Next::Go;
+            return Step::Go;
         }
         self.dead_letters.set_aside(
             &problem.to_string(),
@@ -278,12 +278,12 @@ impl Uplink {
         );
         self.counters.impossible.add(1);
         self.spool.ack(flight.batch.drop_first(1));
-        Next::Go
+        Step::Go
     }
 
-    fn hold(&self, class: Class, problem: Problem) -> Next {
+    fn hold(&self, class: Class, problem: Problem) -> Step {
         self.say(class, &problem);
-        Next::Pause(Pace::Slow)
+        Step::Pause(Pace::Slow)
     }
 
     fn say(&self, class: Class, problem: &Problem) {

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use heapless::HistoryBuf;
 
-use crate::kinesis::outcome::SequenceNumber;
+use crate::aws::kinesis::outcome::SequenceNumber;
 
 /// Keys that are remembered. One that was not seen among so many records gets its order from its place in time alone.
 const REMEMBERED: usize = 128;
@@ -46,22 +46,4 @@ impl Order {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_comes_after_the_newest_of_its_own_key() {
-        let mut order = Order::default();
-        let mut send = |key: &str, number: &str| {
-            order.follow(key);
-            let after = order.after().to_owned();
-            order.arrived(SequenceNumber::try_from(number).unwrap());
-            after
-        };
-        assert_eq!(send("a", "1"), "");
-        assert_eq!(send("b", "2"), "");
-        assert_eq!(send("a", "3"), "1");
-        assert_eq!(send("a", "4"), "3");
-        assert_eq!(send("b", "5"), "2");
-    }
-}
+mod tests;

@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headwater::record::Record;
+use headwater::platform::time::SystemClock;
+use headwater::post::record::Record;
 use headwater::source::Feed;
 use headwater::source::lines::{Input, Lines, Settings};
 use headwater::spool::Appended;
-use headwater::time::SystemClock;
 use serde_json::Value;
 
 use super::source::*;

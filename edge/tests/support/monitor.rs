@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater::monitor::Monitor;
+use headwater::observe::monitor::Monitor;
+use headwater::observe::systemd::Systemd;
+use headwater::observe::{
+    counters::Counters,
+    snapshot::{About, Past},
+};
+use headwater::platform::facts::Facts;
 use headwater::source::Feed;
 use headwater::spool::{Options, Spool, WhenFull};
-use headwater::state::State;
-use headwater::status::{About, Counters, Past};
-use headwater::systemd::Systemd;
 
 use super::source::TestClock;
 
@@ -32,7 +35,7 @@ pub fn watched(
         clock: clock.clone(),
         stop: Arc::default(),
         counters: Arc::new(Counters::default()),
-        state: Arc::new(State::open(None, None)),
+        state: Arc::new(Facts::open(None, None)),
         echo: false,
     };
     let monitor = Monitor {

@@ -12,12 +12,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use headwater::http::Endpoint;
+use headwater::net::agent::Endpoint;
+use headwater::observe::counters::Counters;
+use headwater::platform::facts::Facts;
+use headwater::platform::stop::Stop;
+use headwater::platform::time::{Clock, SystemClock};
 use headwater::source::{Feed, Source};
 use headwater::spool::{Options, Spool, WhenFull};
-use headwater::state::State;
-use headwater::status::Counters;
-use headwater::time::{Clock, Stop, SystemClock};
 
 use super::kinesis::Kinesis;
 
@@ -88,7 +89,7 @@ pub fn feed(clock: Arc<TestClock>, folder: Option<&Path>) -> Feed {
         clock,
         stop: Arc::default(),
         counters: Arc::new(Counters::default()),
-        state: Arc::new(State::open(folder.map(|folder| folder.join("state")), None)),
+        state: Arc::new(Facts::open(folder.map(|folder| folder.join("state")), None)),
         echo: false,
     }
 }

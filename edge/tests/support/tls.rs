@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headwater::http::Roots;
+use headwater::net::agent::Roots;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};

@@ -10,8 +10,8 @@ use aws_credential_types::Credentials;
 use serde::Deserialize;
 use ureq::tls::{ClientCert, PemItem, PrivateKey, TlsConfig, parse_pem};
 
-use super::Parts;
-use crate::http::{self, Endpoint, Roots};
+use crate::aws::credentials::Parts;
+use crate::net::agent::{self, Endpoint, Roots};
 
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -65,7 +65,7 @@ impl Iot {
     /// Asks for credentials.
     pub fn fetch(&self) -> anyhow::Result<Credentials> {
         let tls = TlsConfig::builder().client_cert(Some(self.client_certificate()?));
-        let agent = http::config(tls, &self.roots, SILENCE).build().new_agent();
+        let agent = agent::config(tls, &self.roots, SILENCE).build().new_agent();
         let url = format!(
             "{}/role-aliases/{}/credentials",
             self.settings.endpoint, self.settings.role_alias

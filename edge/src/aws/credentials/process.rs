@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use aws_credential_types::Credentials;
 use serde::Deserialize;
 
-use super::Parts;
+use crate::aws::credentials::Parts;
 
 /// The longest part of the program's complaint that is worth repeating.
 const COMPLAINT_CHARS: usize = 200;

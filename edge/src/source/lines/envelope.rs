@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use super::id::{Ulid, unix_ms};
-use crate::time::Rfc3339;
+use crate::platform::time::Rfc3339;
+use crate::source::lines::id::{Ulid, unix_ms};
 
 /// Where the id stands: it is all that differs between envelopes of one moment.
 const ID: Range<usize> = 21..21 + Ulid::CHARS;

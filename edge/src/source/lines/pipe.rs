@@ -12,11 +12,11 @@ use log::{info, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-use super::id::Run;
-use super::{Flushed, Maker};
-use crate::record::MAX_RECORD_BYTES;
+use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::Feed;
-use crate::source::split::{Lines, Next};
+use crate::source::lines::id::Run;
+use crate::source::lines::{Flushed, Maker};
+use crate::source::split::{LineSplitter, Next};
 
 /// How long a stop may go unseen while nothing comes.
 const SLICE: Duration = Duration::from_millis(250);
@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
     let stdin = io::stdin().as_fd().try_clone_to_owned();
     let stdin = File::from(stdin.context("standard input cannot be read")?);
-    let mut lines = Lines::new(MAX_RECORD_BYTES);
+    let mut lines = LineSplitter::new(MAX_RECORD_BYTES);
     let mut run = Run::new()?;
     let mut patient = Patient {
         file: stdin,
@@ -54,7 +54,7 @@ pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
     // Without a writer, opening a pipe would wait for one; a terminal must not become the program's
     // own.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let mut lines = Lines::new(MAX_RECORD_BYTES);
+    let mut lines = LineSplitter::new(MAX_RECORD_BYTES);
     let mut run = Run::new()?;
     loop {
         let opened = OpenOptions::new()
@@ -86,7 +86,7 @@ pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
 /// Hands over whole lines until there is nothing more to read, or the feed is stopped.
 fn read_to_end(
     patient: &mut Patient<'_>,
-    lines: &mut Lines,
+    lines: &mut LineSplitter,
     run: &mut Run,
     maker: &mut Maker<'_>,
 ) -> io::Result<()> {

@@ -16,7 +16,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, absolute};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::id::Ulid;
+use crate::source::lines::id::Ulid;
 
 /// The most of a file's beginning that tells it from another.
 const MAX_HEAD_BYTES: usize = 256;

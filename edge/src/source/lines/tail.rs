@@ -15,11 +15,11 @@ use std::time::Duration;
 use anyhow::bail;
 use log::{Level, error, info, warn};
 
-use super::place::Place;
-use super::{Flushed, Maker};
-use crate::record::MAX_RECORD_BYTES;
+use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::Stopped;
-use crate::source::split::{Lines, Next};
+use crate::source::lines::place::Place;
+use crate::source::lines::{Flushed, Maker};
+use crate::source::split::{LineSplitter, Next};
 
 /// How often the end of a file is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -42,7 +42,7 @@ struct Tail {
     file: File,
     /// Right after the last line handed over.
     place: Place,
-    lines: Lines,
+    lines: LineSplitter,
     /// How often the end was seen in a row since the name went to another file.
     last_looks: u32,
 }
@@ -61,7 +61,7 @@ impl Tail {
             path: path.to_owned(),
             file,
             place,
-            lines: Lines::new(MAX_RECORD_BYTES),
+            lines: LineSplitter::new(MAX_RECORD_BYTES),
             last_looks: 0,
         })
     }

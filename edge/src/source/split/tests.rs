@@ -53,7 +53,7 @@ fn see(next: Next<'_>) -> Option<Seen> {
 }
 
 fn all(max: usize, reader: &mut impl Read) -> Vec<Seen> {
-    let mut lines = Lines::new(max);
+    let mut lines = LineSplitter::new(max);
     let mut seen = Vec::new();
     while let Some(line) = see(lines.next(reader).unwrap()) {
         seen.push(line);
@@ -105,7 +105,7 @@ fn the_longest_line_fills_the_buffer_with_its_newline() {
 
 #[test]
 fn a_reader_that_has_nothing_now_is_read_again_later() {
-    let mut lines = Lines::new(64);
+    let mut lines = LineSplitter::new(64);
     assert_eq!(lines.next(&mut "ha".as_bytes()).unwrap(), Next::End);
     assert_eq!(lines.next(&mut "lf".as_bytes()).unwrap(), Next::End);
     let line = lines.next(&mut "\n".as_bytes()).unwrap();
@@ -114,7 +114,7 @@ fn a_reader_that_has_nothing_now_is_read_again_later() {
 
 #[test]
 fn what_is_forgotten_leaves_no_trace() {
-    let mut lines = Lines::new(8);
+    let mut lines = LineSplitter::new(8);
     assert_eq!(lines.next(&mut "0123456789".as_bytes()).unwrap(), Next::End);
     assert_eq!(lines.clear(), 10);
     let line = lines.next(&mut "new\n".as_bytes()).unwrap();
@@ -138,7 +138,7 @@ proptest! {
         max in 16_usize..64,
     ) {
         let mut pieces = Pieces::new(stream.as_bytes(), places);
-        let mut lines = Lines::new(max);
+        let mut lines = LineSplitter::new(max);
         let mut taken = 0;
         loop {
             let next = lines.next(&mut pieces).unwrap();

@@ -4,10 +4,10 @@
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
-use super::outcome::{self, Trouble, Wait};
-use super::{Auth, Settings, token};
-use crate::report;
+use crate::observe::journal;
 use crate::source::wire::{self, Watch};
+use crate::source::x::outcome::{self, ApiError, Wait};
+use crate::source::x::{Auth, Settings, token};
 
 /// The most of an answer other than the stream that is read.
 const MAX_ANSWER_BYTES: u64 = 256 << 10;
@@ -36,13 +36,13 @@ impl<'a> Client<'a> {
     }
 
     /// Has a token, by asking for one where none was given.
-    pub fn authorize(&mut self) -> Result<(), Trouble> {
+    pub fn authorize(&mut self) -> Result<(), ApiError> {
         if self.token.is_none() {
             let token = match &self.settings.auth {
                 Auth::Bearer(token) => token.clone(),
                 Auth::Consumer { key, secret } => token::get(self, key, secret)?,
             };
-            report::hide(&token);
+            journal::hide(&token);
             self.token = Some(token);
         }
         Ok(())
@@ -76,17 +76,24 @@ impl<'a> Client<'a> {
     }
 
     /// What to tell a person who asked whether X can be read.
-    pub fn in_words(&self, trouble: Trouble) -> String {
+    pub fn in_words(&self, trouble: ApiError) -> String {
         match trouble {
-            Trouble::Network(what) | Trouble::Server(what) | Trouble::Person(what) => what,
-            Trouble::Unauthorized => self.refusal(),
-            Trouble::Limited { .. } => "X wants fewer requests: try again in 15 minutes".to_owned(),
-            Trouble::NoRules | Trouble::Occupied => "X refuses the stream".to_owned(),
+            ApiError::Network(what) | ApiError::Server(what) | ApiError::Person(what) => what,
+            ApiError::Unauthorized => self.refusal(),
+            ApiError::Limited { .. } => {
+                "X wants fewer requests: try again in 15 minutes".to_owned()
+            }
+            ApiError::NoRules | ApiError::Occupied => "X refuses the stream".to_owned(),
         }
     }
 
     /// Asks for an answer that ends.
-    pub fn ask(&self, method: Method, path: &str, json: Option<String>) -> Result<String, Trouble> {
+    pub fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+    ) -> Result<String, ApiError> {
         let mut request = self.request(method, path);
         if json.is_some() {
             request = request.header("content-type", "application/json");
@@ -95,7 +102,7 @@ impl<'a> Client<'a> {
     }
 
     /// Opens the stream at `path`: the answer's body, which does not end.
-    pub fn open(&self, path: &str) -> Result<Body, Trouble> {
+    pub fn open(&self, path: &str) -> Result<Body, ApiError> {
         let request = self.request(Method::GET, path);
         Ok(self.send(request.body(String::new()))?.into_body())
     }
@@ -111,11 +118,11 @@ impl<'a> Client<'a> {
     }
 
     /// Sends a request; any answer but a success is trouble.
-    pub fn send(&self, request: http::Result<Request<String>>) -> Result<Response<Body>, Trouble> {
+    pub fn send(&self, request: http::Result<Request<String>>) -> Result<Response<Body>, ApiError> {
         // What is wrong with it came from the user's settings; the token is no part of the error.
         let request = request.map_err(|error| {
             let what = format!("X cannot be asked ({error}): check X_API_URL and the keys");
-            Trouble::Person(what)
+            ApiError::Person(what)
         })?;
         let answer = if request.body().is_empty() {
             self.agent.run(request.map(|_| ()))
@@ -133,14 +140,14 @@ impl<'a> Client<'a> {
     }
 
     /// The whole body of an answer.
-    pub fn text(&self, answer: Response<Body>) -> Result<String, Trouble> {
+    pub fn text(&self, answer: Response<Body>) -> Result<String, ApiError> {
         text(answer.into_body()).map_err(|error| self.broken(error))
     }
 
     /// The connection broke, or could not be made.
-    pub fn broken(&self, error: impl Into<ureq::Error>) -> Trouble {
+    pub fn broken(&self, error: impl Into<ureq::Error>) -> ApiError {
         let host = self.settings.endpoint.authority();
-        Trouble::Network(crate::http::explain(&error.into(), host))
+        ApiError::Network(crate::net::agent::explain(&error.into(), host))
     }
 }
 

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::outcome::{self, Trouble};
 use crate::source::lenient::{First, Text};
+use crate::source::x::outcome::{self, ApiError};
 
 /// What a line says.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub enum Message<'a> {
     /// A post.
     Post(Post<'a>),
     /// The stream is about to end.
-    Trouble(Trouble),
+    ApiError(ApiError),
     /// Something else.
     Other,
 }
@@ -103,7 +103,7 @@ pub fn parse(line: &[u8]) -> serde_json::Result<Message<'_>> {
             users: line.includes.unwrap_or_default().users,
             rules: line.matching_rules.unwrap_or_default(),
         }),
-        (None, Some(errors)) => Message::Trouble(outcome::of_stream(errors.get())),
+        (None, Some(errors)) => Message::ApiError(outcome::of_stream(errors.get())),
         (None, None) => Message::Other,
     })
 }

@@ -10,7 +10,7 @@ const MAX_WAIT: Duration = Duration::from_secs(16 * 60);
 
 /// Why the stream is not open, sorted by what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ApiError {
     /// The connection could not be made or broke: again, soon.
     Network(String),
     /// X has trouble of its own: again, slower.
@@ -65,30 +65,30 @@ struct Problem {
 }
 
 /// What an answer with an error `status` means.
-pub fn of_answer(status: u16, wait: Wait, body: &str) -> Trouble {
+pub fn of_answer(status: u16, wait: Wait, body: &str) -> ApiError {
     let problem: Problem = serde_json::from_str(body).unwrap_or_default();
     if let Some(trouble) = problem.known() {
         return trouble;
     }
     let said = problem.said();
     match status {
-        401 => Trouble::Unauthorized,
+        401 => ApiError::Unauthorized,
         402 => out_of_credits(),
-        403 => Trouble::Person(format!(
+        403 => ApiError::Person(format!(
             "X refuses this app{said}: in the developer console, \
              give it a project and access to the filtered stream"
         )),
-        409 => Trouble::NoRules,
-        420 | 429 => Trouble::Limited { wait: wait.0 },
-        408 | 500.. => Trouble::Server(format!("X has trouble of its own, status {status}{said}")),
-        _ => Trouble::Person(format!(
+        409 => ApiError::NoRules,
+        420 | 429 => ApiError::Limited { wait: wait.0 },
+        408 | 500.. => ApiError::Server(format!("X has trouble of its own, status {status}{said}")),
+        _ => ApiError::Person(format!(
             "X refuses the request with status {status}{said}: check X_API_URL and the keyword"
         )),
     }
 }
 
 /// What a message in the stream with these `errors` means: the connection is about to end.
-pub fn of_stream(errors: &str) -> Trouble {
+pub fn of_stream(errors: &str) -> ApiError {
     let problem = Problem {
         errors: serde_json::from_str(errors).unwrap_or_default(),
         ..Problem::default()
@@ -96,27 +96,27 @@ pub fn of_stream(errors: &str) -> Trouble {
     let said = problem.said();
     problem
         .known()
-        .unwrap_or_else(|| Trouble::Network(format!("X ends the stream{said}")))
+        .unwrap_or_else(|| ApiError::Network(format!("X ends the stream{said}")))
 }
 
-fn out_of_credits() -> Trouble {
-    Trouble::Person(
+fn out_of_credits() -> ApiError {
+    ApiError::Person(
         "the X account has no credits left: buy some in the developer console".to_owned(),
     )
 }
 
 impl Problem {
     /// The meaning of a problem that X names, whatever the status.
-    fn known(&self) -> Option<Trouble> {
+    fn known(&self) -> Option<ApiError> {
         let own = match self.name().as_str() {
-            "usagecapexceeded" | "usagecapped" => Some(Trouble::Person(
+            "usagecapexceeded" | "usagecapped" => Some(ApiError::Person(
                 "the X account has used up its posts for this period: \
                  raise the cap in the developer console, or wait for the next"
                     .to_owned(),
             )),
             "creditsdepleted" | "credits" => Some(out_of_credits()),
             _ if self.connection_issue.as_deref() == Some("TooManyConnections") => {
-                Some(Trouble::Occupied)
+                Some(ApiError::Occupied)
             }
             _ => None,
         };

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::json;
 use ureq::http::Method;
 
-use super::client::Client;
-use super::outcome::Trouble;
-use crate::filter::{Filter, TAG_PREFIX};
+use crate::post::filter::{Filter, TAG_PREFIX};
+use crate::source::x::client::Client;
+use crate::source::x::outcome::ApiError;
 
 const PATH: &str = "/2/tweets/search/stream/rules";
 
@@ -29,13 +29,13 @@ struct Change {
 }
 
 /// Whether X holds the rule of `client`'s keyword, and no other of this program.
-pub fn fit(client: &Client<'_>) -> Result<bool, Trouble> {
+pub fn fit(client: &Client<'_>) -> Result<bool, ApiError> {
     let change = compare(list(client)?, &client.settings.filter);
     Ok(!change.add && change.delete.is_empty())
 }
 
 /// Makes `client`'s keyword the one rule of this program.
-pub fn reconcile(client: &Client<'_>) -> Result<(), Trouble> {
+pub fn reconcile(client: &Client<'_>) -> Result<(), ApiError> {
     let filter = &client.settings.filter;
     let change = compare(list(client)?, filter);
     if !change.delete.is_empty() {
@@ -56,7 +56,7 @@ pub fn reconcile(client: &Client<'_>) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn list(client: &Client<'_>) -> Result<Vec<Rule>, Trouble> {
+fn list(client: &Client<'_>) -> Result<Vec<Rule>, ApiError> {
     #[derive(Deserialize)]
     struct Listed {
         #[serde(default)]
@@ -64,7 +64,7 @@ fn list(client: &Client<'_>) -> Result<Vec<Rule>, Trouble> {
     }
     let body = client.ask(Method::GET, PATH, None)?;
     let listed: Listed = serde_json::from_str(&body)
-        .map_err(|error| Trouble::Server(format!("X answered no list of rules: {error}")))?;
+        .map_err(|error| ApiError::Server(format!("X answered no list of rules: {error}")))?;
     Ok(listed.data.unwrap_or_default())
 }
 
@@ -86,7 +86,7 @@ fn compare(rules: Vec<Rule>, filter: &Filter) -> Change {
 }
 
 /// Adds the rule. One that is there already, under whatever tag, is a success.
-fn add(client: &Client<'_>, filter: &Filter) -> Result<(), Trouble> {
+fn add(client: &Client<'_>, filter: &Filter) -> Result<(), ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Added {
@@ -109,7 +109,7 @@ fn add(client: &Client<'_>, filter: &Filter) -> Result<(), Trouble> {
             let mut said = refusal.details;
             said.extend([refusal.detail, refusal.title]);
             let why = said.into_iter().find(|words| !words.is_empty());
-            Err(Trouble::Person(format!(
+            Err(ApiError::Person(format!(
                 "X does not accept the keyword '{}' as a rule ({}): start headwater with another",
                 filter.keyword(),
                 why.unwrap_or_default()

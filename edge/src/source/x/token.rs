@@ -6,15 +6,15 @@ use base64_simd::STANDARD;
 use serde::Deserialize;
 use ureq::http::Request;
 
-use super::client::Client;
-use super::outcome::Trouble;
-use crate::report;
+use crate::observe::journal;
+use crate::source::x::client::Client;
+use crate::source::x::outcome::ApiError;
 
 /// Asks for the token. X gives the same one until somebody invalidates it.
-pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, Trouble> {
+pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, ApiError> {
     let pair = format!("{}:{}", percent_encoded(key), percent_encoded(secret));
     let pair = STANDARD.encode_to_string(pair);
-    report::hide(&pair);
+    journal::hide(&pair);
     let request = Request::post(format!("{}/oauth2/token", client.settings.endpoint))
         .header("authorization", format!("Basic {pair}"))
         .header(
@@ -24,7 +24,7 @@ pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, Troub
         .body("grant_type=client_credentials".to_owned());
     let answer = client.send(request).map_err(|trouble| match trouble {
         // Whatever else X finds wrong with such a request, it is the keys.
-        Trouble::Person(_) | Trouble::Unauthorized => Trouble::Unauthorized,
+        ApiError::Person(_) | ApiError::Unauthorized => ApiError::Unauthorized,
         other => other,
     })?;
 
@@ -34,7 +34,7 @@ pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, Troub
     }
     serde_json::from_str::<Token>(&client.text(answer)?)
         .map(|token| token.access_token)
-        .map_err(|_| Trouble::Server("X answered without a token".to_owned()))
+        .map_err(|_| ApiError::Server("X answered without a token".to_owned()))
 }
 
 /// As RFC 3986 has it: letters, digits and `-._~` stand for themselves.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::thread;
 
-use super::sim::{Event, Faults, Page, Wrap, torn};
 use super::*;
+use crate::spool::tests::sim::{Event, Faults, Page, Wrap, torn};
 
 const ALL_TORN: usize = 7;
 const ALL: usize = 10;

@@ -5,13 +5,13 @@ use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::crash::campaign;
-use super::sim::{Faults, Page, Wrap};
 use super::*;
-use crate::spool::Place;
-use crate::spool::attach::RETRY;
-use crate::spool::block::{BLOCK, FRAGMENT, HEADER};
-use crate::spool::storage::Storage;
+use crate::spool::format::block::{BLOCK, FRAGMENT, HEADER};
+use crate::spool::media::storage::Storage;
+use crate::spool::queue::committer::RETRY;
+use crate::spool::stats::Destination;
+use crate::spool::tests::crash::campaign;
+use crate::spool::tests::sim::{Faults, Page, Wrap};
 
 const SIZE: Size = Size {
     card_blocks: 64,
@@ -33,7 +33,7 @@ fn a_batch_whose_sync_failed_is_written_again_elsewhere() {
         ..Faults::default()
     });
     rig.spool.commit();
-    assert_eq!(rig.spool.stats().place, Place::Card);
+    assert_eq!(rig.spool.stats().place, Destination::Card);
     // the power goes: nothing unsynced stays, and the pages of the failed sync are gone
     let after = Rig::on(SIZE, Some(rig.disk().safe()), None);
     assert_eq!(ids(&after.drain()), (0..6).collect::<Vec<_>>());
@@ -49,15 +49,15 @@ fn after_two_failures_the_spool_runs_from_memory_until_the_card_is_back() {
         ..Faults::default()
     });
     rig.tick(Duration::from_secs(1));
-    assert!(matches!(rig.spool.stats().place, Place::Memory(_)));
+    assert!(matches!(rig.spool.stats().place, Destination::Memory(_)));
     rig.append_all(3..5);
     rig.tick(RETRY - Duration::from_millis(1));
     assert!(
-        matches!(rig.spool.stats().place, Place::Memory(_)),
+        matches!(rig.spool.stats().place, Destination::Memory(_)),
         "not before its time"
     );
     rig.tick(Duration::from_millis(1));
-    assert_eq!(rig.spool.stats().place, Place::Card);
+    assert_eq!(rig.spool.stats().place, Destination::Card);
     rig.tick(Duration::from_secs(1));
     let after = Rig::on(SIZE, Some(rig.disk().safe()), None);
     assert_eq!(ids(&after.drain()), (0..5).collect::<Vec<_>>());
@@ -73,13 +73,13 @@ fn a_card_that_cannot_be_made_leaves_a_spool_that_works_from_memory() {
     let rig = Rig::in_slots(SIZE, card, SimSlot::new(None));
     rig.append_all(0..4);
     rig.spool.commit();
-    assert!(matches!(rig.spool.stats().place, Place::Memory(_)));
+    assert!(matches!(rig.spool.stats().place, Destination::Memory(_)));
     assert_eq!(ids(&rig.peek()), [0, 1, 2, 3]);
     // room was made
     *refuse.lock().unwrap() = None;
     rig.tick(RETRY);
     rig.spool.commit();
-    assert_eq!(rig.spool.stats().place, Place::Card);
+    assert_eq!(rig.spool.stats().place, Destination::Card);
     let after = Rig::on(SIZE, Some(rig.disk().safe()), None);
     assert_eq!(ids(&after.drain()), [0, 1, 2, 3]);
 }

@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::sim::{Page, zeros};
 use super::*;
-use crate::spool::block::BLOCK;
+use crate::spool::format::block::BLOCK;
+use crate::spool::media::ring::Ring;
+use crate::spool::media::storage::Storage;
 use crate::spool::recover::{UNSYNCED, newest, newest_by_scan};
-use crate::spool::ring::Ring;
-use crate::spool::storage::Storage;
+use crate::spool::tests::sim::{Page, zeros};
 
 const SIZE: Size = Size {
     card_blocks: 40,
@@ -151,7 +151,7 @@ fn a_card_of_a_newer_format_is_left_alone() {
     }
     let rig = open(newer.clone());
     assert!(
-        matches!(&rig.spool.stats().place, crate::spool::Place::Memory(why) if why.contains("newer"))
+        matches!(&rig.spool.stats().place, crate::spool::stats::Destination::Memory(why) if why.contains("newer"))
     );
     rig.append_all(0..5);
     rig.spool.commit();
@@ -239,8 +239,8 @@ fn ring_with(
     fates: &[bool],
     damage: &[(prop::sample::Index, u8)],
 ) -> Ring {
-    use crate::spool::pack::{Builder, Stamp};
-    use crate::spool::superblock::Super;
+    use crate::spool::format::pack::{Builder, Stamp};
+    use crate::spool::format::superblock::Super;
     let spec = Super {
         blocks,
         salt: 5,

@@ -12,10 +12,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use self::sim::{Image, SimDisk, SimSlot};
-use super::schedule::Due;
-use super::{Appended, Options, Seq, Spool, Stats, WhenFull};
-use crate::record::Record;
-use crate::time::{Clock, Stop};
+use crate::platform::stop::Stop;
+use crate::platform::time::Clock;
+use crate::post::record::Record;
+use crate::spool::format::block::Seq;
+use crate::spool::options::{Options, WhenFull};
+use crate::spool::queue::schedule::Due;
+use crate::spool::queue::state::Spool;
+use crate::spool::stats::{Appended, Stats};
 
 /// A clock that goes when told.
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::sim::Faults;
 use super::*;
+use crate::spool::tests::sim::Faults;
 
 #[derive(Clone, Debug)]
 enum Op {

@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::Dice;
-use crate::spool::block::BLOCK;
-use crate::spool::storage::{OpenError, Slot, Storage};
+use crate::spool::format::block::BLOCK;
+use crate::spool::media::storage::{OpenError, Slot, Storage};
+use crate::spool::tests::Dice;
 
 pub const SECTOR: usize = 512;
 

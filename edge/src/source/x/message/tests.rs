@@ -95,7 +95,7 @@ fn only_posts_that_this_programs_rule_brought_are_its_own() {
 fn other_messages_are_told_apart_and_none_is_a_panic() {
     assert!(matches!(
         parse(br#"{"errors":[{"title":"operational-disconnect"}]}"#),
-        Ok(Message::Trouble(Trouble::Network(_)))
+        Ok(Message::ApiError(ApiError::Network(_)))
     ));
     assert!(matches!(
         parse(br#"{"warning":{"code":"FALLING_BEHIND"}}"#),

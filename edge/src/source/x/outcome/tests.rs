@@ -2,9 +2,9 @@ use super::*;
 
 const NO_WAIT: Wait = Wait(None);
 
-fn person(trouble: &Trouble) -> &str {
+fn person(trouble: &ApiError) -> &str {
     match trouble {
-        Trouble::Person(what) => what,
+        ApiError::Person(what) => what,
         other => panic!("{other:?} is no matter for a person"),
     }
 }
@@ -12,26 +12,26 @@ fn person(trouble: &Trouble) -> &str {
 #[test]
 fn the_status_decides_where_x_names_no_problem() {
     let wait = Wait(Some(Duration::from_secs(77)));
-    let limited = Trouble::Limited {
+    let limited = ApiError::Limited {
         wait: Some(Duration::from_secs(77)),
     };
     let rate_limit = r#"{"errors":[{"code":88,"message":"Rate limit exceeded"}]}"#;
     assert_eq!(of_answer(429, wait, rate_limit), limited);
     assert_eq!(of_answer(420, wait, "Enhance your calm"), limited);
-    assert_eq!(of_answer(409, wait, "{}"), Trouble::NoRules);
+    assert_eq!(of_answer(409, wait, "{}"), ApiError::NoRules);
     assert_eq!(
         of_answer(401, wait, r#"{"title":"Unauthorized"}"#),
-        Trouble::Unauthorized
+        ApiError::Unauthorized
     );
     for status in [500, 502, 503, 504, 408] {
         assert!(
-            matches!(of_answer(status, wait, "<html>"), Trouble::Server(_)),
+            matches!(of_answer(status, wait, "<html>"), ApiError::Server(_)),
             "{status}"
         );
     }
     for status in [302, 400, 403, 404, 410] {
         assert!(
-            matches!(of_answer(status, wait, ""), Trouble::Person(_)),
+            matches!(of_answer(status, wait, ""), ApiError::Person(_)),
             "{status}"
         );
     }
@@ -40,10 +40,10 @@ fn the_status_decides_where_x_names_no_problem() {
 #[test]
 fn another_connection_in_the_way_is_no_rate_limit() {
     let body = r#"{"title":"ConnectionException","detail":"This stream is currently at the maximum allowed connection limit.","connection_issue":"TooManyConnections","type":"https://api.x.com/2/problems/streaming-connection"}"#;
-    assert_eq!(of_answer(429, NO_WAIT, body), Trouble::Occupied);
+    assert_eq!(of_answer(429, NO_WAIT, body), ApiError::Occupied);
     let nested = format!(r#"{{"errors":[{body}]}}"#);
-    assert_eq!(of_answer(429, NO_WAIT, &nested), Trouble::Occupied);
-    assert_eq!(of_stream(&format!("[{body}]")), Trouble::Occupied);
+    assert_eq!(of_answer(429, NO_WAIT, &nested), ApiError::Occupied);
+    assert_eq!(of_stream(&format!("[{body}]")), ApiError::Occupied);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn what_a_person_must_do_is_said_whatever_the_status() {
 #[test]
 fn a_message_in_the_stream_ends_the_connection_and_no_more() {
     let disconnect = r#"[{"title":"operational-disconnect","disconnect_type":"UpstreamOperationalDisconnect","detail":"This stream has been disconnected upstream for operational reasons."}]"#;
-    let Trouble::Network(what) = of_stream(disconnect) else {
+    let ApiError::Network(what) = of_stream(disconnect) else {
         panic!("it is no matter of the network");
     };
     assert_eq!(
@@ -93,13 +93,13 @@ fn a_message_in_the_stream_ends_the_connection_and_no_more() {
     );
     for unknown in ["[]", "{}", "null", r#"["text"]"#, r#"[{"title":7}]"#] {
         assert!(
-            matches!(of_stream(unknown), Trouble::Network(_)),
+            matches!(of_stream(unknown), ApiError::Network(_)),
             "{unknown}"
         );
     }
     assert!(matches!(
         of_stream(r#"[{"title":"UsageCapExceeded"}]"#),
-        Trouble::Person(_)
+        ApiError::Person(_)
     ));
 }
 

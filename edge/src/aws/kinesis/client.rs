@@ -1,0 +1,105 @@
+//! One attempt: a signed request, sent over a connection that is kept, and the answer's bytes.
+
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+
+use crate::aws::kinesis::request::Call;
+use crate::aws::sign::Signer;
+use crate::net::agent::{Endpoint, Roots, USER_AGENT};
+use crate::net::transport::Connection;
+
+/// The `Content-Type` of the AWS JSON protocol.
+const CONTENT: &str = "application/x-amz-json-1.1";
+
+/// The way to one stream's endpoint.
+#[derive(Debug)]
+pub struct Client {
+    connection: Connection,
+    signer: Signer,
+    /// What every request begins with.
+    start: String,
+    /// Used again for every request.
+    head: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header `x-amzn-errortype`.
+    pub error_type: Option<String>,
+    /// The server's own time as its `Date` header gives it, unless a cache held the answer for a while.
+    pub date: Option<SystemTime>,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+impl Client {
+    /// A client for the Kinesis API at `endpoint`. Nothing is sent yet.
+    pub fn new(endpoint: &Endpoint, region: &str, roots: Roots) -> Self {
+        let (path, host) = (endpoint.path(), endpoint.authority());
+        Self {
+            connection: Connection::new(endpoint.uri().clone(), &roots),
+            signer: Signer::new(endpoint, region, "kinesis", CONTENT),
+            start: format!(
+                "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\ncontent-type: {CONTENT}\r\n"
+            ),
+            head: Vec::new(),
+        }
+    }
+
+    /// Sends `body`, signed at `time`. An error is one of the network: whether the server took the
+    /// records is then unknown.
+    pub fn put(
+        &mut self,
+        call: Call,
+        body: &[u8],
+        credentials: &Credentials,
+        time: SystemTime,
+    ) -> Result<Answer<'_>, ureq::Error> {
+        let target = call.target();
+        let signature = self
+            .signer
+            .sign(Some(target), body, credentials, time)
+            .map_err(io::Error::other)?;
+        let texts = [Some(signature.authorization), signature.token];
+        if texts
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains(char::is_control))
+        {
+            return Err(io::Error::other("the credentials hold a line break or the like").into());
+        }
+        let head = &mut self.head;
+        head.clear();
+        head.extend_from_slice(self.start.as_bytes());
+        write!(
+            head,
+            "content-length: {}\r\nx-amz-target: {target}\r\nx-amz-date: {}\r\nauthorization: {}\r\n",
+            body.len(),
+            signature.date,
+            signature.authorization,
+        )?;
+        if let Some(token) = signature.token {
+            write!(head, "x-amz-security-token: {token}\r\n")?;
+        }
+        head.extend_from_slice(b"\r\n");
+        let (head, body) = self.connection.call(head, body)?;
+        Ok(Answer {
+            status: head.status,
+            error_type: head.error_type,
+            date: head
+                .date
+                .and_then(|date| httpdate::parse_http_date(&date).ok()),
+            body,
+        })
+    }
+
+    /// Leaves the kept connection: the next attempt looks the name up and connects anew.
+    pub fn reconnect(&mut self) {
+        self.connection.close();
+    }
+}

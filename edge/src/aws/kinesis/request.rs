@@ -1,0 +1,232 @@
+//! The bodies of PutRecord and PutRecords, written once into one buffer that is used again for every call.
+//!
+//! Limits (PutRecords, Kinesis API reference): 500 records and 10 MiB a request, keys included; older regions take 5 MiB.
+
+use std::ops::Range;
+
+use base64_simd::STANDARD;
+
+use crate::aws::kinesis::outcome::Class;
+use crate::post::record::Record;
+use crate::spool::Seq;
+
+/// Most records in one PutRecords.
+pub const MAX_RECORDS: usize = 500;
+
+/// Most bytes in one PutRecords: keys and data before base64.
+pub const MAX_REQUEST_BYTES: usize = 5 << 20;
+
+/// What stands between two records of a body. As long as [`TAIL`], so that the one can be written over the other.
+const BETWEEN: &[u8; 2] = b",{";
+const TAIL: &[u8; 2] = b"]}";
+
+/// Room a larger batch once needed is given back when a batch over this is cleared.
+const KEEP_BYTES: usize = 1 << 20;
+
+/// Which call a body is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// One record.
+    PutRecord,
+    /// Several.
+    PutRecords,
+}
+
+impl Call {
+    /// The value of the `X-Amz-Target` header.
+    pub fn target(self) -> &'static str {
+        match self {
+            Self::PutRecord => "Kinesis_20131202.PutRecord",
+            Self::PutRecords => "Kinesis_20131202.PutRecords",
+        }
+    }
+}
+
+/// The records in flight, as the body of the call that carries them:
+///
+/// ```text
+/// [room for a head]"PartitionKey":"k","Data":"ZA=="},{"PartitionKey":"l","Data":"ZQ=="},{
+/// ```
+///
+/// Any number of them from the first on becomes a body by writing the head that fits in front and `]}` over the last `,{`.
+#[derive(Debug)]
+pub struct Batch {
+    buffer: Vec<u8>,
+    entries: heapless::Vec<Entry, MAX_RECORDS>,
+    /// Key and data bytes of all entries, before base64.
+    bytes: usize,
+    /// `{"StreamName":"...",`
+    stream: Vec<u8>,
+    /// Bytes kept free in front of the first entry: enough for either head.
+    head_room: usize,
+    /// Below it, every record was taken: it is in the batch, or was delivered.
+    taken_below: Seq,
+}
+
+/// One record of the batch.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its number in the spool.
+    pub seq: Seq,
+    /// Its text in the buffer, without what stands after it.
+    text: Range<usize>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// An empty batch for `stream`.
+    pub fn new(stream: &str) -> Self {
+        let mut named = br#"{"StreamName":"#.to_vec();
+        push_json_string(&mut named, stream);
+        named.push(b',');
+        let head_room = named.len() + 200;
+        // Memory that is never written to costs nothing; a buffer that grows is there twice while it does.
+        let mut buffer = Vec::with_capacity(KEEP_BYTES);
+        buffer.resize(head_room, b' ');
+        Self {
+            buffer,
+            entries: heapless::Vec::new(),
+            bytes: 0,
+            stream: named,
+            head_room,
+            taken_below: 0,
+        }
+    }
+
+    /// The records in it.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Adds a record, unless that would break a limit of the call: then it stays as it was and says false. An empty batch takes any one.
+    pub fn push(&mut self, seq: Seq, record: Record<'_>) -> bool {
+        let bytes = record.len_bytes();
+        if !self.entries.is_empty() && self.bytes + bytes > MAX_REQUEST_BYTES
+            || self.entries.is_full()
+        {
+            return false;
+        }
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(br#""PartitionKey":"#);
+        push_json_string(&mut self.buffer, record.partition_key);
+        self.buffer.extend_from_slice(br#","Data":""#);
+        STANDARD.encode_append(record.data, &mut self.buffer);
+        self.buffer.extend_from_slice(br#""}"#);
+        let entry = Entry {
+            seq,
+            text: start..self.buffer.len(),
+            bytes,
+        };
+        self.buffer.extend_from_slice(BETWEEN);
+        self.bytes += bytes;
+        self.taken_below = seq + 1;
+        // Cannot fail: whether it is full was asked above.
+        let _ = self.entries.push(entry);
+        true
+    }
+
+    /// The call and body that carry the first `count` records, at least one. `after` is the sequence number of the record before, for
+    /// strict order; it goes with one record only.
+    pub fn body(&mut self, count: usize, after: &str) -> (Call, &[u8]) {
+        let count = count.clamp(1, self.entries.len());
+        for (index, entry) in self.entries.iter().enumerate() {
+            let follows = entry.text.end..entry.text.end + BETWEEN.len();
+            self.buffer[follows].copy_from_slice(if index + 1 == count { TAIL } else { BETWEEN });
+        }
+        let end = self.entries[count - 1].text.end;
+        if count == 1 {
+            let ordering: [&[u8]; 3] = match after {
+                "" => [b"", b"", b""],
+                number => [
+                    br#""SequenceNumberForOrdering":""#,
+                    number.as_bytes(),
+                    br#"","#,
+                ],
+            };
+            let start = write_before(
+                &mut self.buffer[..self.head_room],
+                &[&self.stream, ordering[0], ordering[1], ordering[2]],
+            );
+            (Call::PutRecord, &self.buffer[start..end])
+        } else {
+            let start = write_before(
+                &mut self.buffer[..self.head_room],
+                &[&self.stream, br#""Records":[{"#],
+            );
+            (Call::PutRecords, &self.buffer[start..end + TAIL.len()])
+        }
+    }
+
+    /// Lets go of those of the first `classes.len()` records that were delivered; the others stay, in their order.
+    pub fn keep_undelivered(&mut self, classes: &[Class]) {
+        let mut write = self.head_room;
+        let mut kept = heapless::Vec::new();
+        let mut bytes = 0;
+        for (index, entry) in self.entries.iter().enumerate() {
+            if classes.get(index) == Some(&Class::Delivered) {
+                continue;
+            }
+            self.buffer.copy_within(entry.text.clone(), write);
+            let text = write..write + entry.text.len();
+            write = text.end + BETWEEN.len();
+            bytes += entry.bytes;
+            let _ = kept.push(Entry {
+                text,
+                ..entry.clone()
+            });
+        }
+        self.buffer.truncate(write);
+        self.entries = kept;
+        self.bytes = bytes;
+        if self.entries.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Lets go of the first `count` records. Says the number below which none is left in the batch or
+    /// before it.
+    pub fn drop_first(&mut self, count: usize) -> Seq {
+        if count >= self.entries.len() {
+            self.clear();
+        } else {
+            self.keep_undelivered(&[Class::Delivered; MAX_RECORDS][..count]);
+        }
+        // Those taken behind the last one left were delivered before it.
+        let left = self.entries.first();
+        left.map_or(self.taken_below, |entry| entry.seq)
+    }
+
+    /// The first record's key and data as they stand in the body, JSON escapes and base64 included.
+    pub fn first_text(&self) -> &[u8] {
+        self.entries
+            .first()
+            .map_or(&[], |entry| &self.buffer[entry.text.clone()])
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
+        self.buffer.truncate(self.head_room);
+        if self.buffer.capacity() > KEEP_BYTES {
+            self.buffer.shrink_to(KEEP_BYTES);
+        }
+    }
+}
+
+/// Writes `parts`, one after the other, into the end of `room`; says where they begin.
+fn write_before(room: &mut [u8], parts: &[&[u8]]) -> usize {
+    let mut start = room.len();
+    for part in parts.iter().rev() {
+        start -= part.len();
+        room[start..start + part.len()].copy_from_slice(part);
+    }
+    start
+}
+
+fn push_json_string(buffer: &mut Vec<u8>, text: &str) {
+    // Writing a string into memory cannot fail.
+    let _ = serde_json::to_writer(buffer, text);
+}
+
+#[cfg(test)]
+mod tests;

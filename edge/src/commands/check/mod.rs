@@ -1,0 +1,82 @@
+//! `headwater check`: tries each thing that a run needs, one line for each, and says what to do about what is missing. Nothing is read from the
+//! source, no post is written, and the spool is left alone: the card is tried with one block beside it.
+
+mod aws;
+mod disk;
+mod network;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::commands::run;
+use crate::observe::screen::Paint;
+use crate::settings::Config;
+
+/// How one thing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Good(String),
+    /// The program runs with it, but a person should look at it.
+    Doubtful(String),
+    /// It must be mended.
+    Bad(String),
+    /// It could not be tried, and why.
+    Untested(String),
+}
+
+use Verdict::{Bad, Doubtful, Good, Untested};
+
+/// Tries all that a run with `config` needs. [`ExitCode::FAILURE`] if something must be mended.
+pub fn check(config: Config, settings: Option<&Path>) -> io::Result<ExitCode> {
+    let paint = Paint::new(io::stdout().is_terminal());
+    let mut out = io::stdout().lock();
+    let mut is_bad = false;
+    let mut tell = |name: &str, verdict: Verdict| {
+        is_bad |= matches!(verdict, Bad(_));
+        writeln!(out, "{}", line(name, &verdict, paint))
+    };
+
+    let from = settings.map_or_else(
+        || "complete, from the environment and the command line".to_owned(),
+        |file| format!("complete, from {}", file.display()),
+    );
+    tell("settings", Good(from))?;
+    tell("name", network::name(&config.endpoint))?;
+    let greeting = network::greet(&config.endpoint, &config.roots);
+    tell("connection", greeting.connection)?;
+    tell("clock", network::clock(greeting.time))?;
+    let mut asker = aws::Asker::new(&config, greeting.time);
+    tell(
+        "credentials",
+        asker.identity(config.provider, config.sts.as_ref()),
+    )?;
+    tell("stream", asker.stream())?;
+    let source = match run::source(config.source).check() {
+        Ok(good) => Good(good),
+        Err(error) => Bad(format!("{error:#}")),
+    };
+    tell("source", source)?;
+    let [spool, disk] = disk::spool_and_disk(&config.spool);
+    tell("spool", spool)?;
+    tell("disk", disk)?;
+    Ok(if is_bad {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn line(name: &str, verdict: &Verdict, paint: Paint) -> String {
+    let (word, text) = match verdict {
+        Good(text) => (paint.green("good    "), text),
+        Doubtful(text) => (paint.yellow("doubtful"), text),
+        Bad(text) => (paint.red("bad     "), text),
+        Untested(text) => ("untested".to_owned(), text),
+    };
+    format!(
+        "{name:<12} {word}  {}",
+        crate::observe::journal::clean(text)
+    )
+}

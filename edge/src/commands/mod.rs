@@ -1,0 +1,6 @@
+//! What a person starts: `headwater KEYWORD`, `headwater check`, `headwater status`, `headwater spool`.
+
+pub mod check;
+pub mod run;
+pub mod spool;
+pub mod status;

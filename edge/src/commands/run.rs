@@ -1,0 +1,257 @@
+//! One run: the threads, and how they end.
+//!
+//! source thread -> spool -> uplink thread; a committer thread brings to the card what reached its deadline.
+//! The end comes in one of two ways: the source has no more, and all is delivered first; or a signal, and
+//! what can be is delivered in [`ENDING`], the rest committed. A fault ends the process at once (see
+//! [`crate::observe::journal`]): its stage outlives it, and systemd starts it again.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use anyhow::{Context, anyhow};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::aws::credentials::Keychain;
+use crate::aws::kinesis::client::Client;
+use crate::observe::counters::Counters;
+use crate::observe::monitor::{self, Monitor};
+use crate::observe::snapshot::{About, Past};
+use crate::observe::systemd::Systemd;
+use crate::platform::facts::Facts;
+use crate::platform::rewriter::Rewriter;
+use crate::platform::stop::Stop;
+use crate::platform::time::{Clock, SystemClock};
+use crate::platform::tmpfs;
+use crate::settings::{self, Config};
+use crate::source::jetstream::Jetstream;
+use crate::source::lines::Lines;
+use crate::source::x::X;
+use crate::source::{self, Feed, Source};
+use crate::spool::{Options, Spool};
+use crate::uplink::{DeadLetters, Target, Uplink};
+
+/// How long delivery may go on after a signal.
+const ENDING: Duration = Duration::from_secs(4);
+
+/// How long a source may take to close its connection once all is delivered.
+const SOURCE_CLOSES: Duration = Duration::from_millis(500);
+
+/// A spool is opened in well under a second; a large one on a slow card takes a few.
+const CARD_OPENS: Duration = Duration::from_secs(15);
+
+/// How long the card may take for the last posts. systemd waits for 30 s in all (TimeoutStopSec of headwater.service).
+const CARD_CLOSES: Duration = Duration::from_secs(20);
+
+const NO_THREAD: &str = "no thread can be started";
+
+/// What the threads tell the main one.
+enum Event {
+    Signal,
+    SourceEnded(anyhow::Result<()>),
+    UplinkEnded,
+}
+
+/// Reads and delivers until the source ends or a signal comes.
+pub fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let about = about(&config);
+    let mut source = source(config.source);
+    if let Some(folder) = config.spool.card.parent() {
+        // A folder that cannot be made leaves a spool that runs from memory, and says why.
+        let _ = fs::create_dir_all(folder);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let card = config.spool.card.clone();
+    let spool = Arc::new(open(config.spool, clock.clone())?);
+    let feed = Feed {
+        spool: spool.clone(),
+        clock: clock.clone(),
+        stop: Arc::new(Stop::default()),
+        counters: Arc::new(Counters::default()),
+        state: Arc::new(Facts::open(
+            tmpfs::file_beside(&card, "state"),
+            Some(card.with_added_extension("state")),
+        )),
+        echo: source::echoes(config.quiet),
+    };
+    let abort = Arc::new(Stop::default());
+    let uplink = Uplink {
+        spool: spool.clone(),
+        client: Client::new(&config.endpoint, &config.region, config.roots),
+        keychain: Keychain::new(config.provider),
+        dead_letters: DeadLetters::new(card.with_added_extension("dead")),
+        clock,
+        counters: feed.counters.clone(),
+        state: feed.state.clone(),
+        place: Target {
+            stream: config.stream,
+            region: config.region,
+            host: config.endpoint.authority().to_owned(),
+        },
+        ordered: config.ordered,
+        stop: feed.stop.clone(),
+        abort: abort.clone(),
+    };
+
+    let mut monitor = Monitor {
+        about,
+        counters: feed.counters.clone(),
+        spool: spool.clone(),
+        clock: feed.clock.clone(),
+        status_file: tmpfs::file_beside(&card, "status"),
+        metrics: config
+            .metrics_file
+            .map(Rewriter::start)
+            .transpose()
+            .context(NO_THREAD)?,
+        systemd: Systemd::from_env(&|name| env::var(name).ok()),
+        past: Past::new(&spool.stats()),
+    };
+
+    let (tell, events) = sync_channel(8);
+    watch_signals(tell.clone())?;
+    // Whoever ends after the main thread has nobody to tell.
+    start("source", {
+        let (tell, feed) = (tell.clone(), feed.clone());
+        move || drop(tell.send(Event::SourceEnded(source.run(&feed))))
+    })?;
+    start("uplink", move || {
+        uplink.run();
+        drop(tell.send(Event::UplinkEnded));
+    })?;
+    start("committer", {
+        let spool = spool.clone();
+        move || spool.run_committer()
+    })?;
+    monitor.systemd.ready();
+
+    let ended = until_the_end(&events, &feed, &abort, &mut monitor);
+    monitor.systemd.stopping();
+    spool.close();
+    let saved = save(&spool, &feed);
+    monitor.end();
+    let waiting = spool.stats().waiting_records;
+    let counters = &feed.counters;
+    log::info!(
+        "read {}, delivered {}, {waiting} wait in the spool",
+        counters.read.get(),
+        counters.delivered.get()
+    );
+    ended.and(saved).map(|()| ExitCode::SUCCESS)
+}
+
+/// Opens the spool, and says so where the card keeps it waiting.
+fn open(options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Spool> {
+    let (opened, opening) = channel::<()>();
+    let card = options.card.clone();
+    start("patience", move || {
+        if opening.recv_timeout(CARD_OPENS) == Err(RecvTimeoutError::Timeout) {
+            log::error!(
+                "the card with {} does not answer, and the start waits for it: 'dmesg' may say why",
+                card.display()
+            );
+        }
+    })?;
+    let spool = Spool::open(options, clock)?;
+    drop(opened);
+    Ok(spool)
+}
+
+/// Brings all that is in RAM alone to the card, if that answers.
+fn save(spool: &Arc<Spool>, feed: &Feed) -> anyhow::Result<()> {
+    let (tell, saved) = sync_channel(1);
+    start("save", {
+        let (spool, state) = (spool.clone(), feed.state.clone());
+        move || {
+            spool.commit();
+            state.save();
+            // Whoever waited too long is gone.
+            let _ = tell.send(());
+        }
+    })?;
+    saved.recv_timeout(CARD_CLOSES).map_err(|_| {
+        anyhow!("the card does not answer: posts that wait in RAM are sent when the program starts again, unless the power fails first")
+    })
+}
+
+/// Follows the threads until nothing more is to be done but to commit.
+fn until_the_end(
+    events: &Receiver<Event>,
+    feed: &Feed,
+    abort: &Stop,
+    monitor: &mut Monitor,
+) -> anyhow::Result<()> {
+    let mut source_result = None;
+    let mut deadline = None;
+    loop {
+        let left = deadline.map(|deadline: Duration| deadline.saturating_sub(feed.clock.elapsed()));
+        match events.recv_timeout(left.unwrap_or(monitor::EVERY).min(monitor::EVERY)) {
+            // The source saw the same signal, but may still be closing its connection.
+            Ok(Event::UplinkEnded) => {
+                return source_result.unwrap_or_else(|| match events.recv_timeout(SOURCE_CLOSES) {
+                    Ok(Event::SourceEnded(result)) => result,
+                    _ => Ok(()),
+                });
+            }
+            Ok(Event::SourceEnded(result)) => {
+                source_result = Some(result);
+                feed.counters.source.waits();
+                feed.spool.close();
+            }
+            Ok(Event::Signal) if feed.stop.asked() => return Ok(()),
+            Ok(Event::Signal) => {
+                feed.stop.ask();
+                feed.spool.close();
+                deadline = Some(feed.clock.elapsed() + ENDING);
+            }
+            Err(RecvTimeoutError::Timeout) if left.is_some_and(|left| left.is_zero()) => {
+                abort.ask();
+                return source_result.unwrap_or(Ok(()));
+            }
+            Err(RecvTimeoutError::Timeout) => monitor.tick(),
+            Err(RecvTimeoutError::Disconnected) => return source_result.unwrap_or(Ok(())),
+        }
+    }
+}
+
+/// The source that was asked for.
+pub fn source(wanted: settings::Source) -> Box<dyn Source> {
+    match wanted {
+        settings::Source::X(settings) => Box::new(X::new(settings)),
+        settings::Source::Jetstream(settings) => Box::new(Jetstream::new(settings)),
+        settings::Source::Lines(settings) => Box::new(Lines::new(settings)),
+    }
+}
+
+fn about(config: &Config) -> About {
+    About {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        source: config.source.to_string(),
+        stream: config.stream.clone(),
+        region: config.region.clone(),
+        host: config.endpoint.authority().to_owned(),
+        credentials: config.provider.to_string(),
+        spool: config.spool.card.clone(),
+    }
+}
+
+fn start(name: &'static str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .context(NO_THREAD)?;
+    Ok(())
+}
+
+fn watch_signals(tell: SyncSender<Event>) -> anyhow::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).context("signals cannot be watched")?;
+    start("signals", move || {
+        for _ in signals.forever() {
+            let _ = tell.send(Event::Signal);
+        }
+    })
+}

@@ -1,0 +1,110 @@
+//! What every thread adds to.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::observe::vitals::Vitals;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts `n` more.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The count so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that changes.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicI64);
+
+impl Gauge {
+    /// What it is now.
+    pub fn set(&self, value: i64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// What it was set to last; 0 at first.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// When something happened last, on the program's clock.
+#[derive(Debug, Default)]
+pub struct Moment(AtomicU64);
+
+impl Moment {
+    /// It happens now.
+    pub fn set(&self, now: Duration) {
+        let ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1);
+        self.0.store(ms + 1, Ordering::Relaxed);
+    }
+
+    /// When it happened last; `None` if it never did.
+    pub fn get(&self) -> Option<Duration> {
+        let ms = self.0.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(Duration::from_millis(ms))
+    }
+}
+
+/// What happened since the program started. What the spool counts over its whole life stands in [`crate::spool::Stats`].
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Records the source handed over.
+    pub read: Counter,
+    /// When it did so last.
+    pub last_read: Moment,
+    /// Events the filter did not want.
+    pub filtered: Counter,
+    /// Inputs that could not become a record: too long, not UTF-8, not the source's format.
+    pub unusable: Counter,
+    /// Connections of the source that were lost and opened again.
+    pub reconnects: Counter,
+    /// Records Kinesis acknowledged.
+    pub delivered: Counter,
+    /// When it did so last.
+    pub last_delivered: Moment,
+    /// Records Kinesis can never take, set aside in the dead-letter file.
+    pub impossible: Counter,
+    /// Calls to Kinesis, whatever their outcome.
+    pub calls: Counter,
+    /// Records sent again after a failure.
+    pub retried: Counter,
+    /// How far the board's clock is behind the server's, in ms; 0 while it is right.
+    pub clock_offset_ms: Gauge,
+    /// When the credentials in use expire, in s since 1970; 0 if they do not.
+    pub credentials_expiry_s: Gauge,
+    /// How the source's thread is.
+    pub source: Vitals,
+    /// How the uplink's thread is.
+    pub uplink: Vitals,
+    /// How the card is; nobody waits for its signs of life.
+    pub card: Vitals,
+}
+
+impl Counters {
+    /// The thread that has been silent for longer than it may, if there is one.
+    pub fn stuck(&self, now: Duration) -> Option<&'static str> {
+        self.vitals()
+            .find(|(_, vitals)| vitals.is_stuck(now))
+            .map(|(name, _)| name)
+    }
+
+    /// All that can be in trouble, by name.
+    pub fn vitals(&self) -> impl Iterator<Item = (&'static str, &Vitals)> {
+        [
+            ("source", &self.source),
+            ("uplink", &self.uplink),
+            ("spool", &self.card),
+        ]
+        .into_iter()
+    }
+}

@@ -1,0 +1,153 @@
+//! Looks at the run once a second, and tells: the status file in RAM for `headwater status`, the metrics file, and systemd, which hears
+//! that all is well only while every thread moves.
+//!
+//! Trouble that heals by itself, such as an outage, a server that hangs or a full spool, is no reason to be started again: the threads move
+//! through it. Nor is a card that does not answer, whichever thread waits for it: a new program would wait for it at its very start. A thread
+//! that gives no sign of life (see [`Vitals`](crate::observe::vitals::Vitals)) is one, and so is a spool that can no longer be asked for its figures,
+//! which stops the monitor itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+
+use crate::observe::counters::Counters;
+use crate::observe::snapshot::{About, Past, Snapshot};
+use crate::observe::systemd::Systemd;
+use crate::observe::{journal, metrics};
+use crate::platform::file::{self, Readers};
+use crate::platform::rewriter::Rewriter;
+use crate::platform::time::Clock;
+use crate::spool::Spool;
+
+/// How often to look.
+pub const EVERY: Duration = Duration::from_secs(1);
+
+/// A card that takes longer for one batch of some hundred KiB does not answer; one that is busy with itself takes a few seconds.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What is looked at, and who is told.
+#[derive(Debug)]
+pub struct Monitor {
+    /// What runs.
+    pub about: About,
+    /// The figures of its threads.
+    pub counters: Arc<Counters>,
+    /// Where records wait.
+    pub spool: Arc<Spool>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where `headwater status` looks; on tmpfs.
+    pub status_file: Option<PathBuf>,
+    /// The metrics file, for node_exporter's textfile collector.
+    pub metrics: Option<Rewriter>,
+    /// Who starts the program again.
+    pub systemd: Systemd,
+    /// What it saw before.
+    pub past: Past,
+}
+
+impl Monitor {
+    /// Looks and tells.
+    pub fn tick(&mut self) {
+        let card_answers = self.listen_to_card();
+        let snapshot = self.snapshot();
+        self.write(&snapshot);
+        journal::sum_up(false);
+        let now = self.clock.elapsed();
+        match self.counters.stuck(now).filter(|_| card_answers) {
+            None => {
+                let trouble = snapshot.troubles.first();
+                let trouble = trouble.map(|trouble| trouble.text.as_str());
+                self.systemd.alive(now, &in_a_line(&snapshot), trouble);
+            }
+            Some(thread) => log::error!(
+                "the thread '{thread}' has stopped moving: a fault, please report it; every post that was read is kept, \
+                 and systemd will start the program again"
+            ),
+        }
+    }
+
+    /// Whether the card answers; a change is told.
+    fn listen_to_card(&self) -> bool {
+        let stats = self.spool.stats();
+        let now = self.clock.elapsed();
+        let silent_for = |waits: Option<Duration>| waits.filter(|waits| *waits >= SILENCE);
+        let (silent_for, what_it_means) = match (
+            silent_for(stats.reading_for),
+            silent_for(stats.writing_for),
+        ) {
+            (Some(time), _) => (
+                time,
+                "posts that only the card has are delivered when it does, and later ones after them",
+            ),
+            (None, Some(time)) => (
+                time,
+                "posts flow on through RAM, but a power cut loses those that wait",
+            ),
+            (None, None) => {
+                self.counters.card.well("the card answers", now);
+                return true;
+            }
+        };
+        let text = format!(
+            "the card does not answer: {what_it_means}; look at 'dmesg', and think of a new card"
+        );
+        let known = self.counters.card.current_trouble(now);
+        if known.is_none_or(|(_, known)| known != text) {
+            let since = now.saturating_sub(silent_for);
+            self.counters.card.trouble(Level::Error, true, &text, since);
+        }
+        false
+    }
+
+    /// Tells the last figures.
+    pub fn end(&mut self) {
+        let snapshot = Snapshot {
+            ended: true,
+            ..self.snapshot()
+        };
+        self.write(&snapshot);
+        if let Some(file) = &self.metrics {
+            file.end(EVERY);
+        }
+        journal::sum_up(true);
+    }
+
+    /// The figures of this moment.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let Self {
+            about,
+            counters,
+            spool,
+            clock,
+            past,
+            ..
+        } = self;
+        Snapshot::take(about, counters, &spool.stats(), past, &**clock)
+    }
+
+    fn write(&self, snapshot: &Snapshot) {
+        if let Some(path) = &self.status_file
+            && let Ok(json) = serde_json::to_vec(snapshot)
+        {
+            // Without it `headwater status` knows nothing; all else goes on.
+            let _ = file::replace(path, &json, Readers::Everyone);
+        }
+        if let Some(file) = &self.metrics {
+            file.replace(metrics::text(snapshot).into_bytes());
+        }
+    }
+}
+
+/// The figures that `systemctl status` shows.
+fn in_a_line(snapshot: &Snapshot) -> String {
+    let Snapshot {
+        read,
+        delivered,
+        waiting_records,
+        ..
+    } = snapshot;
+    format!("{read} read, {delivered} acknowledged, {waiting_records} wait")
+}

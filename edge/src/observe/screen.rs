@@ -1,0 +1,251 @@
+//! The figures as a person reads them.
+
+use std::fmt::Write;
+
+use crate::observe::snapshot::{Snapshot, Trouble};
+
+/// Marks for a terminal, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    /// Colours if `on`, else plain words.
+    pub fn new(on: bool) -> Self {
+        Self { on }
+    }
+
+    /// Something that is as it should be.
+    pub fn green(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// Something to look at.
+    pub fn yellow(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    /// Something to mend.
+    pub fn red(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    fn paint(self, color: &str, text: &str) -> String {
+        if self.on {
+            format!("\x1b[{color}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// The cells of the backlog's bar.
+const BAR_CELLS: u64 = 20;
+
+/// What `headwater status` prints.
+pub fn of(snapshot: &Snapshot, wall_s: u64, paint: Paint) -> String {
+    let about = &snapshot.about;
+    let mut text = format!(
+        "headwater {}, running for {} (process {})\n",
+        about.version,
+        duration(snapshot.uptime_s),
+        about.pid
+    );
+    let to = format!(
+        "stream {} in {}, {}",
+        about.stream, about.region, about.host
+    );
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<13}{value}");
+    };
+    line("from", &about.source);
+    line("to", &to);
+    line(
+        "read",
+        &flow(snapshot.read, snapshot.read_per_s, snapshot.last_read_age_s),
+    );
+    let delivered = flow(
+        snapshot.delivered,
+        snapshot.delivered_per_s,
+        snapshot.last_delivered_age_s,
+    );
+    line("acknowledged", &delivered);
+    line("backlog", &backlog(snapshot, paint));
+    line("lost", &lost(snapshot, paint));
+    line("clock", &clock(snapshot, paint));
+    line("credentials", &credentials(snapshot, wall_s, paint));
+    let syncs = snapshot.syncs;
+    line(
+        "to flash",
+        &format!(
+            "{} in {syncs} syncs since the start",
+            bytes(snapshot.flash_bytes)
+        ),
+    );
+    if snapshot.troubles.is_empty() {
+        line("trouble", &paint.green("none"));
+    }
+    for trouble in &snapshot.troubles {
+        line("trouble", &paint.red(&in_words(trouble)));
+    }
+    text
+}
+
+fn flow(total: u64, per_s: f64, last_age_s: Option<f64>) -> String {
+    let last = match last_age_s {
+        None => "none yet".to_owned(),
+        Some(age) if age < 60.0 => format!("last {age:.0} s ago"),
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive number of seconds"
+        )]
+        Some(age) => format!("last {} ago", duration(age as u64)),
+    };
+    format!("{} posts, {per_s:.1}/s, {last}", grouped(total))
+}
+
+fn backlog(snapshot: &Snapshot, paint: Paint) -> String {
+    let Snapshot {
+        waiting_records,
+        waiting_bytes,
+        capacity_bytes,
+        ..
+    } = *snapshot;
+    let filled = (waiting_bytes * BAR_CELLS)
+        .checked_div(capacity_bytes)
+        .unwrap_or_default()
+        .min(BAR_CELLS);
+    let cells = |cell: &str, count: u64| cell.repeat(usize::try_from(count).unwrap_or_default());
+    let bar = format!("{}{}", cells("#", filled), cells(".", BAR_CELLS - filled));
+    let bar = match filled {
+        0..10 => paint.green(&bar),
+        10..18 => paint.yellow(&bar),
+        _ => paint.red(&bar),
+    };
+    let mut text = format!(
+        "[{bar}] {} posts, {} of {}",
+        grouped(waiting_records),
+        bytes(waiting_bytes),
+        bytes(capacity_bytes)
+    );
+    if waiting_records > 0 {
+        if let Some(age) = snapshot.oldest_age_s {
+            let _ = write!(text, ", the oldest {} old", duration(age));
+        }
+        let _ = match snapshot.drained_in_s() {
+            Some(seconds) => write!(text, ", drained in {}", duration(seconds)),
+            None => write!(text, ", not shrinking"),
+        };
+    }
+    text
+}
+
+fn lost(snapshot: &Snapshot, paint: Paint) -> String {
+    let Snapshot {
+        dropped,
+        media_lost,
+        unsynced_lost,
+        impossible,
+        unusable,
+        ..
+    } = *snapshot;
+    let total = match snapshot.lost() {
+        0 => paint.green("none"),
+        lost => paint.red(&format!(
+            "{} ({dropped} dropped from a full spool, {unsynced_lost} by a power cut, {media_lost} by a damaged card)",
+            grouped(lost)
+        )),
+    };
+    let aside = match impossible {
+        0 => String::new(),
+        impossible => paint.yellow(&format!(
+            "; {impossible} that Kinesis can never take set aside"
+        )),
+    };
+    let unusable = match unusable {
+        0 => String::new(),
+        unusable => paint.yellow(&format!("; {unusable} inputs not usable")),
+    };
+    format!("{total}{aside}{unusable}")
+}
+
+fn clock(snapshot: &Snapshot, paint: Paint) -> String {
+    match snapshot.clock_offset_s {
+        0 => paint.green("right"),
+        offset => {
+            let side = if offset > 0 { "behind" } else { "ahead of" };
+            let by = duration(offset.unsigned_abs());
+            paint.yellow(&format!(
+                "{by} {side} the server's; posts are signed with the server's time"
+            ))
+        }
+    }
+}
+
+fn credentials(snapshot: &Snapshot, wall_s: u64, paint: Paint) -> String {
+    let from = &snapshot.about.credentials;
+    let now = wall_s.saturating_add_signed(snapshot.clock_offset_s);
+    match snapshot.credentials_expiry_s {
+        None => format!("of {from}"),
+        Some(expiry) if expiry > now => {
+            format!("of {from}, for another {}", duration(expiry - now))
+        }
+        Some(_) => paint.red(&format!("of {from}, expired")),
+    }
+}
+
+/// One trouble in one line.
+pub fn in_words(trouble: &Trouble) -> String {
+    let Trouble { of, for_s, text } = trouble;
+    match for_s {
+        None => format!("{of}: {text}"),
+        Some(seconds) => format!("{of}, for {}: {text}", duration(*seconds)),
+    }
+}
+
+/// `90061` as `1 d 1 h`: the two largest units.
+pub fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// `1536` as `1.5 KiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut unit = 0;
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    while tenths >= 10 * 1024 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    match tenths % 10 {
+        0 => format!("{} {}", tenths / 10, UNITS[unit]),
+        rest => format!("{}.{rest} {}", tenths / 10, UNITS[unit]),
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,365 @@
+//! One moment's figures, in the form in which `headwater status --json` shows them: seconds and bytes, and no figure where there is none.
+
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+use heapless::HistoryBuf;
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use crate::observe::counters::Counters;
+use crate::platform::time::Clock;
+use crate::spool::{Destination, Stats};
+
+/// A snapshot that was not replaced for this long is of a program that has ended, or does not move.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// The figures of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    /// What runs, and between which places.
+    #[serde(flatten)]
+    pub about: About,
+    /// When the figures were taken, in ms since the board booted.
+    pub taken_ms: u64,
+    /// The same by the server's clock, in s since 1970.
+    pub taken_s: u64,
+    /// Whether the program ended right after.
+    pub ended: bool,
+    /// How long it had been running.
+    pub uptime_s: u64,
+    /// Records the source handed over.
+    pub read: u64,
+    /// The same a second, over the last minute.
+    pub read_per_s: f64,
+    /// How long ago the last one was read.
+    pub last_read_age_s: Option<f64>,
+    /// Records Kinesis acknowledged.
+    pub delivered: u64,
+    /// The same a second, over the last minute.
+    pub delivered_per_s: f64,
+    /// How many more were acknowledged than read a second, over the last ten seconds; negative while the backlog grows.
+    pub draining_per_s: f64,
+    /// How long ago the last one was acknowledged.
+    pub last_delivered_age_s: Option<f64>,
+    /// [`Counters::filtered`].
+    pub filtered: u64,
+    /// [`Counters::unusable`].
+    pub unusable: u64,
+    /// [`Counters::reconnects`].
+    pub reconnects: u64,
+    /// [`Counters::impossible`].
+    pub impossible: u64,
+    /// [`Counters::calls`].
+    pub calls: u64,
+    /// [`Counters::retried`].
+    pub retried: u64,
+    /// [`Stats::waiting_records`].
+    pub waiting_records: u64,
+    /// [`Stats::waiting_bytes`].
+    pub waiting_bytes: u64,
+    /// [`Stats::capacity_bytes`].
+    pub capacity_bytes: u64,
+    /// How long ago the oldest waiting record was read.
+    pub oldest_age_s: Option<u64>,
+    /// [`Stats::dropped`].
+    pub dropped: u64,
+    /// Records dropped since the start, those taken back included: it only grows.
+    pub drops_counted: u64,
+    /// How many of them were delivered, or on the card, after all: it only grows.
+    pub drops_taken_back: u64,
+    /// [`Stats::media_lost`].
+    pub media_lost: u64,
+    /// [`Stats::unsynced_lost`].
+    pub unsynced_lost: u64,
+    /// Bytes written to flash since the start.
+    pub flash_bytes: u64,
+    /// Syncs of the card since the start.
+    pub syncs: u64,
+    /// How far the board's clock is behind the server's; 0 while that is within four minutes.
+    pub clock_offset_s: i64,
+    /// When the credentials expire, in s since 1970.
+    pub credentials_expiry_s: Option<u64>,
+    /// What is not as it should be.
+    pub troubles: Vec<Trouble>,
+}
+
+/// What runs, and between which places.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct About {
+    /// The program's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where posts come from, as in "X, posts about pizza".
+    pub source: String,
+    /// The stream's name.
+    pub stream: String,
+    /// Its region.
+    pub region: String,
+    /// The host that is called.
+    pub host: String,
+    /// Where the credentials come from.
+    pub credentials: String,
+    /// The spool's file.
+    pub spool: PathBuf,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Trouble {
+    /// Of what: source, uplink or spool.
+    pub of: String,
+    /// For how long, where that is known.
+    pub for_s: Option<u64>,
+    /// In words.
+    pub text: String,
+}
+
+impl Snapshot {
+    /// The figures now.
+    pub fn take(
+        about: &About,
+        counters: &Counters,
+        stats: &Stats,
+        past: &mut Past,
+        clock: &dyn Clock,
+    ) -> Self {
+        let (now, wall) = (clock.elapsed(), clock.wall());
+        let age = |moment: Duration| tenths(now.saturating_sub(moment).as_secs_f64());
+        let (read, delivered) = (counters.read.get(), counters.delivered.get());
+        let pace = past.rates.of(now, read, delivered);
+        past.drops.count(stats.dropped);
+        let expiry = counters.credentials_expiry_s.get();
+        let clock_offset_s = counters.clock_offset_ms.get() / 1000;
+        let wall_s = wall
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        Self {
+            about: about.clone(),
+            taken_ms: since_boot_ms(),
+            taken_s: wall_s.saturating_add_signed(clock_offset_s),
+            ended: false,
+            uptime_s: now.as_secs(),
+            read,
+            read_per_s: pace.read_per_s,
+            last_read_age_s: counters.last_read.get().map(age),
+            delivered,
+            delivered_per_s: pace.delivered_per_s,
+            draining_per_s: pace.draining_per_s,
+            last_delivered_age_s: counters.last_delivered.get().map(age),
+            filtered: counters.filtered.get(),
+            unusable: counters.unusable.get(),
+            reconnects: counters.reconnects.get(),
+            impossible: counters.impossible.get(),
+            calls: counters.calls.get(),
+            retried: counters.retried.get(),
+            waiting_records: stats.waiting_records,
+            waiting_bytes: stats.waiting_bytes,
+            capacity_bytes: stats.capacity_bytes,
+            oldest_age_s: stats
+                .oldest
+                .map(|oldest| wall.duration_since(oldest).unwrap_or_default().as_secs()),
+            dropped: stats.dropped,
+            drops_counted: past.drops.counted,
+            drops_taken_back: past.drops.taken_back,
+            media_lost: stats.media_lost,
+            unsynced_lost: stats.unsynced_lost,
+            flash_bytes: stats.flash_bytes,
+            syncs: stats.syncs,
+            clock_offset_s,
+            credentials_expiry_s: u64::try_from(expiry).ok().filter(|expiry| *expiry > 0),
+            troubles: troubles(counters, stats, now),
+        }
+    }
+
+    /// Whether the program that wrote this still runs and moves.
+    pub fn is_running(&self) -> bool {
+        !self.ended && self.age() < FRESH
+    }
+
+    /// How long ago the figures were taken.
+    pub fn age(&self) -> Duration {
+        Duration::from_millis(since_boot_ms().saturating_sub(self.taken_ms))
+    }
+
+    /// How long the backlog takes at the pace of the last seconds; `None` while it does not shrink.
+    pub fn drained_in_s(&self) -> Option<u64> {
+        let pace = self.draining_per_s;
+        let records = u32::try_from(self.waiting_records).unwrap_or(u32::MAX);
+        match records {
+            0 => Some(0),
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "rounded up, and positive"
+            )]
+            _ if pace > 0.0 => Some((f64::from(records) / pace).ceil() as u64),
+            _ => None,
+        }
+    }
+
+    /// Records that were read and will never arrive.
+    pub fn lost(&self) -> u64 {
+        self.dropped + self.media_lost + self.unsynced_lost
+    }
+}
+
+fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {
+    let of_threads = counters.vitals().filter_map(|(of, vitals)| {
+        let (lasts, text) = vitals.current_trouble(now)?;
+        Some(Trouble {
+            of: of.to_owned(),
+            for_s: Some(lasts.as_secs()),
+            text,
+        })
+    });
+    let of_spool = match &stats.place {
+        Destination::Card => None,
+        Destination::Making => Some(
+            "the spool's file is being made; until then a power cut loses what waits".to_owned(),
+        ),
+        Destination::Memory(why) => Some(format!(
+            "the spool runs from memory: a power cut loses what waits ({why})"
+        )),
+    };
+    let of_spool = of_spool.map(|text| Trouble {
+        of: "spool".to_owned(),
+        for_s: None,
+        text,
+    });
+    of_threads.chain(of_spool).collect()
+}
+
+/// How fast it goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pace {
+    read_per_s: f64,
+    delivered_per_s: f64,
+    draining_per_s: f64,
+}
+
+/// What the figures of this moment are compared with.
+#[derive(Debug)]
+pub struct Past {
+    rates: Rates,
+    drops: Drops,
+}
+
+impl Past {
+    /// Begins now, with a spool that says `stats`.
+    pub fn new(stats: &Stats) -> Self {
+        Self {
+            rates: Rates::default(),
+            drops: Drops {
+                last: stats.dropped,
+                ..Drops::default()
+            },
+        }
+    }
+}
+
+/// The spool's drops since the start, as two counters that only grow. [`Stats::dropped`] shrinks again: a record that was dropped while it was
+/// on its way, or being copied to the card, may arrive after all, and counts as delivered then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drops {
+    last: u64,
+    /// Records that were dropped.
+    counted: u64,
+    /// How many of them were not lost after all.
+    taken_back: u64,
+}
+
+impl Drops {
+    fn count(&mut self, dropped: u64) {
+        self.counted += dropped.saturating_sub(self.last);
+        self.taken_back += self.last.saturating_sub(dropped);
+        self.last = dropped;
+    }
+}
+
+/// What the pace is known from: the last minute.
+#[derive(Debug)]
+struct Rates {
+    /// One a second.
+    samples: HistoryBuf<Sample, { MINUTE + 1 }>,
+}
+
+/// Seconds.
+const MINUTE: usize = 60;
+
+/// What is draining now: seconds.
+const LATELY: usize = 10;
+
+/// How many had been read and delivered by then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sample {
+    at: Duration,
+    read: u64,
+    delivered: u64,
+}
+
+impl Sample {
+    /// Records read and delivered a second since `then`.
+    fn since(self, then: Self) -> (f64, f64) {
+        let seconds = self.at.saturating_sub(then.at).as_secs_f64().max(1.0);
+        let per_second = |now: u64, then: u64| {
+            let count = u32::try_from(now.saturating_sub(then)).unwrap_or(u32::MAX);
+            tenths(f64::from(count) / seconds)
+        };
+        (
+            per_second(self.read, then.read),
+            per_second(self.delivered, then.delivered),
+        )
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        let mut samples = HistoryBuf::new();
+        samples.write(Sample::default());
+        Self { samples }
+    }
+}
+
+impl Rates {
+    fn of(&mut self, at: Duration, read: u64, delivered: u64) -> Pace {
+        let now = Sample {
+            at,
+            read,
+            delivered,
+        };
+        let newest = self.samples.recent().copied().unwrap_or_default();
+        if at.saturating_sub(newest.at) >= Duration::from_secs(1) {
+            self.samples.write(now);
+        }
+        let mut samples = self.samples.oldest_ordered();
+        let first = samples.next().copied().unwrap_or_default();
+        let lately = samples.rev().take(LATELY).last().copied().unwrap_or(first);
+        let (read_per_s, delivered_per_s) = now.since(first);
+        let (read_lately, delivered_lately) = now.since(lately);
+        Pace {
+            read_per_s,
+            delivered_per_s,
+            draining_per_s: tenths(delivered_lately - read_lately),
+        }
+    }
+}
+
+/// As exact as a person reads it.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+/// A clock that no one sets, and that is the same for all processes.
+fn since_boot_ms() -> u64 {
+    let time = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

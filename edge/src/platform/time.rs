@@ -1,0 +1,114 @@
+//! Time as the rest of the program sees it: passed in, so that tests own it.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use crate::platform::stop::Stop;
+
+/// Where the program gets its time from.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The board's own wall clock, right or wrong. `aws::clock` knows how far it is off.
+    fn wall(&self) -> SystemTime;
+
+    /// Time since some fixed moment, which never runs backwards.
+    fn elapsed(&self) -> Duration;
+
+    /// Lets `pause` go by, or less if `stop` is asked for meanwhile. True when it was.
+    fn sleep(&self, pause: Duration, stop: &Stop) -> bool;
+}
+
+/// The machine's clocks, as of the kernel's last tick (1 to 10 ms ago): asked several times for each post, and finer than anyone needs.
+#[derive(Debug)]
+pub struct SystemClock {
+    start: Duration,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self {
+            start: since(ClockId::MonotonicCoarse),
+        }
+    }
+}
+
+impl Clock for SystemClock {
+    fn wall(&self) -> SystemTime {
+        UNIX_EPOCH + since(ClockId::RealtimeCoarse)
+    }
+
+    fn elapsed(&self) -> Duration {
+        since(ClockId::MonotonicCoarse).saturating_sub(self.start)
+    }
+
+    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
+        stop.wait(pause)
+    }
+}
+
+/// What a clock shows; a time before its zero, such as 1969, is none a board was ever set to.
+fn since(clock: ClockId) -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
+    let secs = u64::try_from(tv_sec).unwrap_or_default();
+    Duration::new(secs, u32::try_from(tv_nsec).unwrap_or_default())
+}
+
+/// A time in milliseconds since 1970, written as `2026-01-15T10:35:00.123Z`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339(pub u64);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (secs, ms) = (self.0 / 1000, self.0 % 1000);
+        let (days, secs) = (secs / 86_400, secs % 86_400);
+        let (year, month, day) = date(days);
+        let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
+        )
+    }
+}
+
+/// Year, month and day of a number of days since 1970, by the Gregorian calendar. Years are taken
+/// to begin in March, so that the leap day ends one, and are counted in eras of 400, which all have
+/// the same length.
+fn date(days_since_1970: u64) -> (u64, u64, u64) {
+    const DAYS_FROM_0000_03_01_TO_1970: u64 = 719_468;
+    const ERA_DAYS: u64 = 146_097;
+    let days = days_since_1970 + DAYS_FROM_0000_03_01_TO_1970;
+    let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Five months from March on have 153 days, and so have the next five.
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_by_the_calendar() {
+        let table = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_768_473_300_007, "2026-01-15T10:35:00.007Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_709_164_800_000, "2024-02-29T00:00:00.000Z"),
+            (1_735_689_599_000, "2024-12-31T23:59:59.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ];
+        for (ms, text) in table {
+            assert_eq!(Rfc3339(ms).to_string(), text);
+        }
+    }
+}

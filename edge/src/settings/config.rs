@@ -1,0 +1,465 @@
+//! From raw settings to a [`Config`]: each read from the command line, else from the environment, else its default.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use aws_credential_types::Credentials;
+
+use crate::aws::credentials::Provider;
+use crate::aws::credentials::iot::{self, Iot};
+use crate::aws::credentials::profile::Profile;
+use crate::net::agent::{Endpoint, Roots};
+use crate::observe::journal;
+use crate::platform::tmpfs;
+use crate::post::filter::Filter;
+use crate::settings::options::{self, Opt};
+use crate::settings::{Usage, values};
+use crate::source::{jetstream, lines, x};
+use crate::spool::{self, WhenFull};
+
+/// All that a run needs.
+#[derive(Debug)]
+pub struct Config {
+    /// Where posts come from.
+    pub source: Source,
+    /// The stream's name.
+    pub stream: String,
+    /// Its region.
+    pub region: String,
+    /// The server that speaks Kinesis.
+    pub endpoint: Endpoint,
+    /// The server that knows who that is, where one is known.
+    pub sts: Option<Endpoint>,
+    /// Who the board is to AWS.
+    pub provider: Provider,
+    /// Whom it trusts.
+    pub roots: Roots,
+    /// The disk queue.
+    pub spool: spool::Options,
+    /// Strict order for each partition key.
+    pub ordered: bool,
+    /// Where to write Prometheus text.
+    pub metrics_file: Option<PathBuf>,
+    /// Print no posts.
+    pub quiet: bool,
+}
+
+/// Where posts come from.
+#[derive(Debug)]
+pub enum Source {
+    /// The filtered stream of X.
+    X(x::Settings),
+    /// Bluesky's Jetstream.
+    Jetstream(jetstream::Settings),
+    /// Lines of text.
+    Lines(lines::Settings),
+}
+
+fn aws_url(service: &str, region: &str) -> String {
+    let end = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("https://{service}.{region}.amazonaws.com{end}")
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::X(settings) => write!(f, "X, posts about {}", settings.filter.keyword()),
+            Self::Jetstream(settings) => {
+                write!(f, "Jetstream, posts about {}", settings.filter.keyword())
+            }
+            Self::Lines(settings) => match &settings.input {
+                lines::Input::Stdin => f.write_str("lines of standard input"),
+                lines::Input::File(path) => write!(f, "lines of {}", path.display()),
+            },
+        }
+    }
+}
+
+/// The X API.
+const X_URL: &str = "https://api.x.com";
+
+/// Jetstream's public servers. JETSTREAM_URL names others, separated by commas.
+const JETSTREAM_URLS: [&str; 4] = [
+    "wss://jetstream2.us-east.bsky.network",
+    "wss://jetstream1.us-east.bsky.network",
+    "wss://jetstream2.us-west.bsky.network",
+    "wss://jetstream1.us-west.bsky.network",
+];
+
+/// The sizes a spool may have, in bytes.
+const SPOOL_SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 30;
+
+/// The raw settings, and what turns out to be missing or wrong with them.
+pub struct Settings<'a> {
+    given: BTreeMap<&'static str, String>,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    usage: Usage,
+    /// Unencrypted connections to other machines are allowed.
+    plain: bool,
+}
+
+impl<'a> Settings<'a> {
+    /// `given` on the command line, by the options' long names, and `env`.
+    pub fn new(
+        given: BTreeMap<&'static str, String>,
+        env: &'a dyn Fn(&str) -> Option<String>,
+    ) -> Self {
+        let plain =
+            env("HEADWATER_ALLOW_HTTP").is_some_and(|text| values::switch(&text) == Some(true));
+        Self {
+            given,
+            env,
+            usage: Usage::default(),
+            plain,
+        }
+    }
+
+    /// What was found to be missing or wrong.
+    pub fn into_usage(self) -> Usage {
+        self.usage
+    }
+
+    /// The configuration, unless so much is missing that there is none; also then every setting was looked at.
+    pub fn config(&mut self, keyword: &str) -> Option<Config> {
+        let roots = self.valid(Roots::from_env(self.env));
+        let keyword = match keyword.trim() {
+            "" => self.variable("HEADWATER_KEYWORD").unwrap_or_default(),
+            words => words.to_owned(),
+        };
+        let source = self.source(&keyword, roots.clone());
+        let profile = Profile::from_env(self.env);
+        let stream = self.required(options::STREAM, "the Kinesis data stream to put posts into");
+        let region = match profile.as_ref().and_then(Profile::region) {
+            Some(region) => self.get(options::REGION).or(Some(region)),
+            None => self.required(options::REGION, "the stream's region, such as eu-west-1"),
+        };
+        let provider = self.provider(profile, roots.clone());
+        let endpoint = self.endpoint(region.as_deref());
+        let sts = self.sts(region.as_deref());
+        let spool = self.spool(source.as_ref());
+        let ordered = self.switch(options::ORDERED);
+        let quiet = self.switch(options::QUIET);
+        let metrics_file = self.get(options::METRICS_FILE).map(PathBuf::from);
+        Some(Config {
+            source: source?,
+            stream: stream?,
+            region: region?,
+            endpoint: endpoint?,
+            sts,
+            provider: provider?,
+            roots: roots?,
+            spool: spool?,
+            ordered,
+            metrics_file,
+            quiet,
+        })
+    }
+
+    fn source(&mut self, keyword: &str, roots: Option<Roots>) -> Option<Source> {
+        let filter = match keyword {
+            "" => None,
+            keyword => Some(self.valid(Filter::parse(keyword).map_err(Into::into))?),
+        };
+        match self.get(options::SOURCE)?.as_str() {
+            "x" => self.x(filter, roots),
+            "jetstream" => self.jetstream(filter, roots),
+            "lines" => self.lines(filter),
+            other => {
+                self.wrong(&format!(
+                    "there is no source '{other}': it is x, jetstream or lines"
+                ));
+                None
+            }
+        }
+    }
+
+    fn x(&mut self, filter: Option<Filter>, roots: Option<Roots>) -> Option<Source> {
+        let filter = self.keyword(filter);
+        let url = self.variable("X_API_URL");
+        let endpoint = self.valid(Endpoint::parse(url.as_deref().unwrap_or(X_URL), self.plain));
+        let auth = match self.secret("X_BEARER_TOKEN") {
+            Some(token) => Some(x::Auth::Bearer(token)),
+            None => {
+                let key = self.required_variable(
+                    "TWITTER_API_CONSUMER_KEY",
+                    "the consumer key of your app at X",
+                );
+                let secret = self.required_variable("TWITTER_API_CONSUMER_SECRET", "its secret");
+                journal::hide(secret.as_deref().unwrap_or_default());
+                key.zip(secret)
+                    .map(|(key, secret)| x::Auth::Consumer { key, secret })
+            }
+        };
+        let max_per_day = self.parsed(
+            options::MAX_PER_DAY,
+            "a number of posts, at least 1",
+            |text| text.parse().ok(),
+        );
+        Some(Source::X(x::Settings {
+            endpoint: endpoint?,
+            auth: auth?,
+            filter: filter?,
+            max_per_day,
+            roots: roots?,
+        }))
+    }
+
+    fn jetstream(&mut self, filter: Option<Filter>, roots: Option<Roots>) -> Option<Source> {
+        let filter = self.keyword(filter);
+        let own = self.variable("JETSTREAM_URL");
+        let urls = own.as_deref().map_or(JETSTREAM_URLS.to_vec(), |urls| {
+            urls.split(',').map(str::trim).collect()
+        });
+        let endpoints = urls
+            .into_iter()
+            .map(|url| Endpoint::parse(url, self.plain))
+            .collect();
+        let endpoints = self.valid(endpoints);
+        Some(Source::Jetstream(jetstream::Settings {
+            endpoints: endpoints?,
+            filter: filter?,
+            roots: roots?,
+        }))
+    }
+
+    fn lines(&mut self, filter: Option<Filter>) -> Option<Source> {
+        let input = match self.get(options::INPUT)?.as_str() {
+            "-" => lines::Input::Stdin,
+            path => lines::Input::File(path.into()),
+        };
+        let partition_key = self
+            .get(options::PARTITION_KEY)
+            .and_then(|text| self.valid(text.parse::<lines::Pointer>().map_err(Into::into)));
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
+        Some(Source::Lines(lines::Settings {
+            input,
+            filter,
+            partition_key,
+            host,
+        }))
+    }
+
+    /// The keyword, for a source that cannot do without.
+    fn keyword(&mut self, filter: Option<Filter>) -> Option<Filter> {
+        if filter.is_none() {
+            self.missing("KEYWORD", "what to look for, as in: headwater pizza");
+        }
+        filter
+    }
+
+    fn provider(&mut self, profile: Option<Profile>, roots: Option<Roots>) -> Option<Provider> {
+        if let Some(endpoint) = self.variable("HEADWATER_IOT_ENDPOINT") {
+            return self.iot(&endpoint, roots?).map(Provider::Iot);
+        }
+        let id = self.variable("AWS_ACCESS_KEY_ID");
+        let secret = self
+            .secret("AWS_SECRET_ACCESS_KEY")
+            .or_else(|| self.secret("AWS_SECRET_KEY"));
+        match (id, secret, profile) {
+            (Some(id), Some(secret), _) => {
+                let token = self.secret("AWS_SESSION_TOKEN");
+                Some(Provider::Fixed(Credentials::new(
+                    id,
+                    secret,
+                    token,
+                    None,
+                    "environment",
+                )))
+            }
+            (None, None, Some(profile)) => Some(Provider::Profile(profile)),
+            (id, secret, _) => {
+                if id.is_none() {
+                    self.missing(
+                        "AWS_ACCESS_KEY_ID",
+                        "the producer's access key (or set AWS_PROFILE, or a device certificate)",
+                    );
+                }
+                if secret.is_none() {
+                    self.missing(
+                        "AWS_SECRET_ACCESS_KEY",
+                        "the secret that belongs to it (AWS_SECRET_KEY does too)",
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn iot(&mut self, endpoint: &str, roots: Roots) -> Option<Iot> {
+        let with_scheme = if endpoint.contains("://") {
+            endpoint.to_owned()
+        } else {
+            format!("https://{endpoint}")
+        };
+        let endpoint = self.valid(Endpoint::parse(&with_scheme, self.plain));
+        let role_alias = self.required_variable(
+            "HEADWATER_IOT_ROLE_ALIAS",
+            "the role alias that names the board's role",
+        );
+        let certificate = self.required_variable(
+            "HEADWATER_IOT_CERTIFICATE",
+            "the file with the board's certificate, PEM",
+        );
+        let key = self.required_variable("HEADWATER_IOT_KEY", "the file with its private key, PEM");
+        let settings = iot::Settings {
+            endpoint: endpoint?,
+            role_alias: role_alias?,
+            thing: self.variable("HEADWATER_IOT_THING").unwrap_or_default(),
+            certificate: certificate?.into(),
+            key: key?.into(),
+        };
+        Some(Iot::new(settings, roots))
+    }
+
+    fn endpoint(&mut self, region: Option<&str>) -> Option<Endpoint> {
+        let own = self.get(options::ENDPOINT);
+        let url = own.or_else(|| Some(aws_url("kinesis", region?)))?;
+        self.valid(Endpoint::parse(&url, self.plain))
+    }
+
+    /// None where Kinesis is another server and no STS is named with it: AWS does not know that server's keys.
+    fn sts(&mut self, region: Option<&str>) -> Option<Endpoint> {
+        let own = self
+            .variable("AWS_ENDPOINT_URL_STS")
+            .or_else(|| self.variable("AWS_ENDPOINT_URL"));
+        let url = match self.get(options::ENDPOINT) {
+            None => own.or_else(|| Some(aws_url("sts", region?))),
+            Some(_) => own,
+        };
+        self.valid(Endpoint::parse(&url?, self.plain))
+    }
+
+    fn spool(&mut self, source: Option<&Source>) -> Option<spool::Options> {
+        let card = self
+            .get(options::SPOOL)
+            .map_or_else(|| self.default_spool(), |path| Some(path.into()));
+        if card.is_none() {
+            self.missing(
+                "HEADWATER_SPOOL",
+                "the file of the disk queue, such as /var/lib/headwater/spool",
+            );
+        }
+        let size = |text: &str| values::size(text).filter(|size| SPOOL_SIZES.contains(size));
+        let size_bytes = self.parsed(options::SPOOL_SIZE, "a size from 1MiB to 64GiB", size);
+        // A file or a pipe waits for its reader; a live stream does not.
+        let default = match source {
+            Some(Source::Lines(_)) => WhenFull::Block,
+            _ => WhenFull::DropOldest,
+        };
+        let when_full = match self.get(options::WHEN_FULL) {
+            None => Some(default),
+            Some(_) => self.parsed(
+                options::WHEN_FULL,
+                "drop-oldest, drop-newest or block",
+                |text| match text {
+                    "drop-oldest" => Some(WhenFull::DropOldest),
+                    "drop-newest" => Some(WhenFull::DropNewest),
+                    "block" => Some(WhenFull::Block),
+                    _ => None,
+                },
+            ),
+        };
+        let durable_within = self.parsed(
+            options::DURABLE_WITHIN,
+            "a duration such as 1s or 500ms",
+            values::duration,
+        );
+        let card = card?;
+        let stage = tmpfs::file_beside(&card, "stage");
+        Some(spool::Options {
+            card,
+            stage,
+            size_bytes: size_bytes?,
+            when_full: when_full?,
+            durable_within: durable_within?,
+        })
+    }
+
+    /// Where systemd or the desktop's rules say that a program's state belongs.
+    fn default_spool(&self) -> Option<PathBuf> {
+        let folder = match (
+            self.variable("STATE_DIRECTORY"),
+            self.variable("XDG_STATE_HOME"),
+            self.variable("HOME"),
+        ) {
+            (Some(folder), ..) => PathBuf::from(folder.split(':').next()?),
+            (_, Some(folder), _) => PathBuf::from(folder).join("headwater"),
+            (_, _, Some(home)) => PathBuf::from(home).join(".local/state/headwater"),
+            _ => return None,
+        };
+        Some(folder.join("spool"))
+    }
+
+    /// What the option is set to, by the first that sets it.
+    fn get(&self, option: &Opt) -> Option<String> {
+        let given = self.given.get(option.long).cloned();
+        let default = Some(option.default).filter(|default| !default.is_empty());
+        given
+            .or_else(|| option.env.iter().find_map(|name| self.variable(name)))
+            .or(default.map(str::to_owned))
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        (self.env)(name).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that no one may read in what the program says.
+    fn secret(&self, name: &str) -> Option<String> {
+        let secret = self.variable(name)?;
+        journal::hide(&secret);
+        Some(secret)
+    }
+
+    fn required(&mut self, option: &'static Opt, what: &'static str) -> Option<String> {
+        let value = self.get(option);
+        if value.is_none() {
+            self.missing(option.env[0], what);
+        }
+        value
+    }
+
+    fn required_variable(&mut self, name: &'static str, what: &'static str) -> Option<String> {
+        let value = self.variable(name);
+        if value.is_none() {
+            self.missing(name, what);
+        }
+        value
+    }
+
+    fn parsed<T>(
+        &mut self,
+        option: &Opt,
+        kind: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.get(option)?;
+        let value = parse(&text);
+        if value.is_none() {
+            self.wrong(&format!("--{} is {kind}, not '{text}'", option.long));
+        }
+        value
+    }
+
+    fn switch(&mut self, option: &Opt) -> bool {
+        self.parsed(option, "1 or 0", values::switch)
+            .unwrap_or_default()
+    }
+
+    fn valid<T>(&mut self, value: anyhow::Result<T>) -> Option<T> {
+        value
+            .map_err(|error| self.wrong(&format!("{error:#}")))
+            .ok()
+    }
+
+    fn missing(&mut self, name: &'static str, what: &'static str) {
+        self.usage.missing.push((name, what));
+    }
+
+    fn wrong(&mut self, what: &str) {
+        self.usage.wrong.push(what.to_owned());
+    }
+}

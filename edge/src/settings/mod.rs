@@ -1,0 +1,174 @@
+//! Arguments and environment, parsed once into valid types. What is missing or wrong is said all at once.
+
+mod config;
+mod env_file;
+pub mod options;
+mod values;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+use config::Settings;
+pub use config::{Config, Source};
+use lexopt::Arg;
+
+/// What the user asked for.
+#[derive(Debug)]
+pub enum Command {
+    /// Read, and deliver.
+    Run(Box<Config>),
+    /// Try all that a run with this configuration needs; its settings came from the file, if there is one.
+    Check(Box<Config>, Option<PathBuf>),
+    /// Show what the running ones do.
+    Status(StatusOptions),
+    /// Look into a spool: what stands after `spool`.
+    Spool(Vec<OsString>),
+    /// Print this and end.
+    Print(String),
+}
+
+/// What `headwater status` shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusOptions {
+    /// The program with this spool; else every one there is.
+    pub spool: Option<PathBuf>,
+    /// JSON, one line for each.
+    pub json: bool,
+    /// Again and again.
+    pub watch: bool,
+}
+
+/// What keeps the program from starting: what is missing, what is wrong.
+#[derive(Debug, Default)]
+pub struct Usage {
+    /// Each with what it is.
+    missing: Vec<(&'static str, &'static str)>,
+    wrong: Vec<String>,
+}
+
+/// Reads the arguments after the program's name, and what `env` knows.
+pub fn parse(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<Command, Usage> {
+    match args {
+        [first, rest @ ..] if first == "spool" => Ok(Command::Spool(rest.to_vec())),
+        [first, rest @ ..] if first == "status" => status(rest, env),
+        [first, rest @ ..] if first == "check" => {
+            let service = env_file::Settings::read(env)?;
+            let set = |name: &str| env(name).filter(|value| !value.is_empty());
+            let config = config(rest, &|name| set(name).or_else(|| service.get(name)))?;
+            Ok(config.map_or_else(Command::Print, |config| {
+                Command::Check(Box::new(config), service.file)
+            }))
+        }
+        _ => {
+            let config = config(args, env)?;
+            Ok(config.map_or_else(Command::Print, |config| Command::Run(Box::new(config))))
+        }
+    }
+}
+
+/// The configuration, or what is to be printed instead.
+fn config(
+    args: &[OsString],
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Result<Config, String>, Usage> {
+    let mut given = BTreeMap::new();
+    let mut words = Vec::new();
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Err(options::help())),
+            Arg::Short('V') | Arg::Long("version") => {
+                return Ok(Err(format!("headwater {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
+            Arg::Long(name) => {
+                let option = options::ALL.iter().find(|option| option.long == name);
+                let option = option.ok_or_else(|| format!("there is no option --{name}"))?;
+                let switch = option.value.is_empty();
+                let value = if switch { "1".into() } else { parser.value()? };
+                given.insert(option.long, value.to_string_lossy().into_owned());
+            }
+            Arg::Short(_) => return Err(Usage::from(arg.unexpected())),
+        }
+    }
+    let mut settings = Settings::new(given, env);
+    let config = settings.config(&words.join(" "));
+    match (config, settings.into_usage()) {
+        (Some(config), usage) if usage.missing.is_empty() && usage.wrong.is_empty() => {
+            Ok(Ok(config))
+        }
+        (_, usage) => Err(usage),
+    }
+}
+
+fn status(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<Command, Usage> {
+    let mut options = StatusOptions {
+        spool: env(options::SPOOL.env[0]).map(PathBuf::from),
+        ..StatusOptions::default()
+    };
+    let mut parser = lexopt::Parser::from_args(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(options::help())),
+            Arg::Long("json") => options.json = true,
+            Arg::Long("watch") => options.watch = true,
+            Arg::Long("spool") => options.spool = Some(parser.value()?.into()),
+            other => return Err(Usage::from(other.unexpected())),
+        }
+    }
+    Ok(Command::Status(options))
+}
+
+impl From<lexopt::Error> for Usage {
+    fn from(error: lexopt::Error) -> Self {
+        Self::from(error.to_string())
+    }
+}
+
+impl From<String> for Usage {
+    fn from(wrong: String) -> Self {
+        Self {
+            wrong: vec![wrong],
+            ..Self::default()
+        }
+    }
+}
+
+impl Usage {
+    /// All in one line, for a log.
+    pub fn line(&self) -> String {
+        let mut parts = self.wrong.clone();
+        if !self.missing.is_empty() {
+            let one = |(name, what): &(&str, &str)| format!("{name} ({what})");
+            let all: Vec<_> = self.missing.iter().map(one).collect();
+            parts.push(format!("set what is missing: {}", all.join(", ")));
+        }
+        parts.join("; ")
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for wrong in &self.wrong {
+            writeln!(f, "headwater: {wrong}")?;
+        }
+        if !self.missing.is_empty() {
+            writeln!(f, "headwater: set what is missing:")?;
+        }
+        let width = self
+            .missing
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or_default();
+        for (name, what) in &self.missing {
+            writeln!(f, "  {name:<width$}  {what}")?;
+        }
+        writeln!(f, "'headwater --help' lists every option.")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! Posts of Bluesky, through Jetstream: one WebSocket with one JSON event a message, no account
+//! needed.
+//!
+//! The server keeps about 36 hours and takes up anywhere in them: every event carries its time, and
+//! the time of the last one seen is the cursor. It rides with each record, and is remembered now
+//! and then besides, since a keyword may match nothing for hours. Each connection begins a few
+//! seconds before it: a post read twice is the same item, one not read is lost.
+
+mod event;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use log::{Level, debug, info, warn};
+use tungstenite::client::IntoClientRequest;
+use tungstenite::handshake::HandshakeError;
+use tungstenite::http::{HeaderValue, StatusCode, header};
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Message, WebSocket};
+use ureq::unversioned::transport::TransportAdapter;
+
+use self::event::Event;
+use crate::net::agent::{self, Endpoint, Roots, USER_AGENT};
+use crate::post::filter::Filter;
+use crate::post::record::{MAX_RECORD_BYTES, Record};
+use crate::source::retry::{Backoff, Failure};
+use crate::source::wire::{self, Watch};
+use crate::source::{Feed, Source, Stopped};
+
+/// The server pings every 30 s.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// How far before the cursor a connection begins: events come a little out of order, and hosts are
+/// a little apart.
+const REWIND_US: u64 = 5_000_000;
+
+/// A first event this much later than the cursor means that the server no longer had what lay
+/// between.
+const GAP_US: u64 = 10 * 60 * 1_000_000;
+
+/// How often the cursor is remembered while nothing matches.
+const REMEMBER_EVERY: Duration = Duration::from_secs(30);
+
+/// A connection that brought this many events has proved itself.
+const PROVEN_EVENTS: u32 = 100;
+
+/// The longest message taken. The server is asked to leave out what is longer than a record; this
+/// is for one that does not know how.
+const MAX_MESSAGE_BYTES: usize = 8 * MAX_RECORD_BYTES;
+
+/// Where the cursor is remembered.
+const CURSOR_FACT: &str = "jetstream.cursor";
+
+/// What a position of this source begins with; the cursor follows.
+const POSITION_PREFIX: &str = "jetstream ";
+
+/// Where to find Jetstream, and which posts are wanted.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Servers to choose from, such as `wss://jetstream2.us-east.bsky.network`: at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// Which posts are wanted.
+    pub filter: Filter,
+    /// Whose certificates are trusted.
+    pub roots: Roots,
+}
+
+/// The stream of all posts, filtered on the board.
+#[derive(Debug)]
+pub struct Jetstream {
+    settings: Settings,
+}
+
+impl Jetstream {
+    /// A stream that is opened when it is run.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl Source for Jetstream {
+    fn run(&mut self, feed: &Feed) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.settings.endpoints.is_empty(),
+            "no Jetstream server is named: set JETSTREAM_URL"
+        );
+        let Err(Stopped) = Reader::new(&self.settings, feed).keep_reading();
+        Ok(())
+    }
+
+    fn check(&self) -> anyhow::Result<String> {
+        let Settings {
+            endpoints, roots, ..
+        } = &self.settings;
+        let mut why = "no Jetstream server is named: set JETSTREAM_URL".to_owned();
+        for endpoint in endpoints {
+            let host = endpoint.authority();
+            match wire::connect(roots, &Watch::alone(SILENCE), endpoint) {
+                Ok(_) => return Ok(format!("{host} can be reached")),
+                Err(error) => why = agent::explain(&error, host),
+            }
+        }
+        anyhow::bail!(why)
+    }
+}
+
+type Socket = WebSocket<TransportAdapter>;
+
+/// Why a connection ended.
+type Trouble = (Failure, String);
+
+/// The stream while it is read.
+struct Reader<'a> {
+    settings: &'a Settings,
+    feed: &'a Feed,
+    backoff: Backoff,
+    /// Whether a connection was open before.
+    was_open: bool,
+    /// Which of the servers is used.
+    host: usize,
+    /// The time of the last event seen; 0 before the first one ever.
+    cursor: u64,
+    remembered: Duration,
+    /// Whether the connection has proved itself.
+    is_proven: bool,
+    /// A text without its escapes.
+    text: String,
+}
+
+impl<'a> Reader<'a> {
+    fn new(settings: &'a Settings, feed: &'a Feed) -> Self {
+        let position = feed.position();
+        let in_spool = std::str::from_utf8(&position)
+            .ok()
+            .and_then(|position| position.strip_prefix(POSITION_PREFIX)?.parse().ok());
+        let remembered = feed.state.get(CURSOR_FACT);
+        Self {
+            settings,
+            feed,
+            backoff: Backoff::new("jetstream.backoff"),
+            was_open: false,
+            host: 0,
+            cursor: in_spool.max(remembered).unwrap_or(0),
+            remembered: feed.clock.elapsed(),
+            is_proven: false,
+            text: String::new(),
+        }
+    }
+
+    fn keep_reading(&mut self) -> Result<Infallible, Stopped> {
+        self.backoff.resume(self.feed)?;
+        loop {
+            self.is_proven = false;
+            self.backoff.attempt(self.feed);
+            let Err(ended) = self.session();
+            self.remember();
+            let (failure, what) = match ended {
+                Ended::Trouble(trouble) if !self.feed.stop.asked() => trouble,
+                _ => {
+                    self.backoff.ended(self.feed);
+                    return Err(Stopped);
+                }
+            };
+            if !self.is_proven {
+                self.host = (self.host + 1) % self.settings.endpoints.len();
+            }
+            let pause = self.backoff.failed(self.feed, failure, None);
+            let text = format!("connecting again in {pause:.1?}: {what}");
+            self.feed.trouble(Level::Warn, &text);
+            self.feed.sleep(pause)?;
+        }
+    }
+
+    /// One connection, until something ends it.
+    fn session(&mut self) -> Result<Infallible, Ended> {
+        let endpoint = &self.settings.endpoints[self.host];
+        let mut socket = self.open(endpoint)?;
+        if std::mem::replace(&mut self.was_open, true) {
+            self.feed.counters.reconnects.add(1);
+        }
+        info!(
+            "reading posts about {} from {}",
+            self.settings.filter.keyword(),
+            endpoint.authority()
+        );
+        let result = self.read(&mut socket);
+        if matches!(result, Err(Ended::Stopped)) || self.feed.stop.asked() {
+            // The connection ends either way.
+            let _ = socket.close(None);
+        }
+        result
+    }
+
+    fn open(&self, endpoint: &Endpoint) -> Result<Socket, Trouble> {
+        let host = endpoint.authority();
+        let stream = wire::connect(
+            &self.settings.roots,
+            &Watch::new(self.feed, SILENCE),
+            endpoint,
+        )
+        .map_err(|error| (Failure::Network, agent::explain(&error, host)))?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(16 << 10)
+            .write_buffer_size(0)
+            .max_frame_size(Some(MAX_MESSAGE_BYTES))
+            .max_message_size(Some(MAX_MESSAGE_BYTES));
+        let mut request = self.url(endpoint).into_client_request().map_err(|error| {
+            (
+                Failure::Server,
+                format!("{endpoint} is no address of Jetstream: {error}; check JETSTREAM_URL"),
+            )
+        })?;
+        request
+            .headers_mut()
+            .insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        match tungstenite::client::client_with_config(request, stream, Some(config)) {
+            Ok((socket, _)) => Ok(socket),
+            Err(HandshakeError::Failure(error)) => Err(trouble(error, host)),
+            Err(HandshakeError::Interrupted(_)) => {
+                Err((Failure::Network, format!("{host} went silent")))
+            }
+        }
+    }
+
+    fn url(&self, endpoint: &Endpoint) -> String {
+        let base = endpoint.as_str();
+        let base = base.strip_suffix("/subscribe").unwrap_or(base);
+        let from = match self.cursor {
+            0 => String::new(),
+            cursor => format!("&cursor={}", cursor.saturating_sub(REWIND_US)),
+        };
+        format!(
+            "{base}/subscribe?wantedCollections=app.bsky.feed.post\
+             &maxMessageSizeBytes={MAX_RECORD_BYTES}{from}"
+        )
+    }
+
+    /// Reads events until the connection ends.
+    fn read(&mut self, socket: &mut Socket) -> Result<Infallible, Ended> {
+        let host = self.settings.endpoints[self.host].authority();
+        let asked = self.cursor;
+        let mut events = 0_u32;
+        loop {
+            // This also answers the pings that came before.
+            let text = match socket.read() {
+                Ok(Message::Text(text)) => text,
+                Ok(Message::Close(_)) => {
+                    return Err(Trouble::from((
+                        Failure::Network,
+                        format!("{host} closed the stream"),
+                    ))
+                    .into());
+                }
+                Ok(_) => continue,
+                Err(error) => return Err(trouble(error, host).into()),
+            };
+            let event = match event::parse(&text) {
+                Ok(event) => event,
+                Err(error) => {
+                    self.feed.unusable("an event of Jetstream", error);
+                    continue;
+                }
+            };
+            if events == 0 && asked > 0 && event.time_us > asked.saturating_add(GAP_US) {
+                let minutes = (event.time_us - asked) / 60_000_000;
+                warn!(
+                    "{host} no longer has the {minutes} minutes after the last event read: \
+                     the posts of that time are missed"
+                );
+            }
+            self.take(&event, &text)?;
+            events = events.saturating_add(1);
+            if events == PROVEN_EVENTS {
+                self.is_proven = true;
+                self.backoff.healthy(self.feed);
+            }
+        }
+    }
+
+    /// Hands over an event that is a wanted post.
+    fn take(&mut self, event: &Event<'_>, line: &str) -> Result<(), Stopped> {
+        // The rewind brings old events again; a host that is behind must not set the cursor back.
+        self.cursor = self.cursor.max(event.time_us);
+        if self.feed.stop.asked() {
+            return Err(Stopped);
+        }
+        let now = self.feed.clock.elapsed();
+        if now.saturating_sub(self.remembered) >= REMEMBER_EVERY {
+            self.remember();
+        }
+        let Some(text) = event.post_text(&mut self.text) else {
+            return Ok(());
+        };
+        if !self.settings.filter.matches(text) {
+            self.feed.counters.filtered.add(1);
+            return Ok(());
+        }
+        let mut position = heapless::String::<32>::new();
+        // A prefix and 20 digits fit.
+        let _ = std::fmt::Write::write_fmt(
+            &mut position,
+            format_args!("{POSITION_PREFIX}{}", self.cursor),
+        );
+        match Record::new(&event.did, line.as_bytes()) {
+            Ok(record) => self.feed.put(record, position.as_bytes(), text),
+            Err(unfit) => {
+                self.feed.unusable("a post", unfit);
+                Ok(())
+            }
+        }
+    }
+
+    fn remember(&mut self) {
+        self.remembered = self.feed.clock.elapsed();
+        if self.cursor > 0 {
+            self.feed.state.set(CURSOR_FACT, self.cursor);
+        }
+    }
+}
+
+/// Why a session ended.
+enum Ended {
+    Stopped,
+    Trouble(Trouble),
+}
+
+impl From<Stopped> for Ended {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+impl From<Trouble> for Ended {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+fn trouble(error: tungstenite::Error, host: &str) -> Trouble {
+    match error {
+        tungstenite::Error::Io(error) => (
+            Failure::Network,
+            agent::explain(&ureq::Error::from(error), host),
+        ),
+        tungstenite::Error::Http(answer) => {
+            let failure = match answer.status() {
+                StatusCode::TOO_MANY_REQUESTS => Failure::Limited,
+                _ => Failure::Server,
+            };
+            (
+                failure,
+                format!("{host} refuses the stream with status {}", answer.status()),
+            )
+        }
+        error => {
+            debug!("{error:?}");
+            (
+                Failure::Network,
+                format!("the connection to {host} failed: {error}"),
+            )
+        }
+    }
+}

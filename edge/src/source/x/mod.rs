@@ -1,0 +1,317 @@
+//! Posts of X, through the filtered stream of its API v2.
+//!
+//! A session: a token for the keys ([`token`]), this keyword's rule and no older one ([`rules`]),
+//! then one connection that stays open, with one JSON object a line ([`message`]). What ends a
+//! session is sorted by what to do about it ([`outcome`]), and the next one begins on that kind of
+//! failure's schedule.
+
+mod budget;
+mod client;
+mod message;
+mod outcome;
+mod rules;
+mod token;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io::Read;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use log::{Level, debug, info};
+use ureq::http::Method;
+
+use self::budget::Budget;
+use self::client::Client;
+use self::message::{Message, Post};
+use self::outcome::ApiError;
+use crate::net::agent::{Endpoint, Roots};
+use crate::post::filter::Filter;
+use crate::post::record::{MAX_RECORD_BYTES, Record, Unfit};
+use crate::source::retry::{Backoff, Failure};
+use crate::source::split::{LineSplitter, Next};
+use crate::source::wire::Watch;
+use crate::source::{Feed, Source, Stopped};
+
+/// X sends at least a keep-alive every 20 s; some more for the way.
+const SILENCE: Duration = Duration::from_secs(22);
+
+/// A connection that stood this long has proved itself, posts or not: keep-alives came through.
+const PROVEN: Duration = Duration::from_secs(30);
+
+/// The fields of a post that are asked for; the author comes along in `includes.users`.
+const STREAM_PATH: &str = "/2/tweets/search/stream\
+    ?tweet.fields=created_at,author_id,lang,note_tweet\
+    &expansions=author_id&user.fields=username,name";
+
+/// Remembered while a connection is open: one that this program left behind may be ended by it, one
+/// of another program may not.
+const OPEN_FACT: &str = "x.open";
+
+/// How to reach X, and what to ask it for.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The API's server: `https://api.x.com`.
+    pub endpoint: Endpoint,
+    /// Who asks.
+    pub auth: Auth,
+    /// Which posts are wanted.
+    pub filter: Filter,
+    /// The most posts read in one day by UTC: each is billed.
+    pub max_per_day: Option<NonZeroU64>,
+    /// Whose certificates are trusted.
+    pub roots: Roots,
+}
+
+/// What proves to X who asks.
+#[derive(Clone)]
+pub enum Auth {
+    /// A bearer token of the app.
+    Bearer(String),
+    /// The app's consumer key and secret, which get a token.
+    Consumer {
+        /// Names the app.
+        key: String,
+        /// Proves it.
+        secret: String,
+    },
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bearer(_) => "bearer token",
+            Self::Consumer { .. } => "consumer key and secret",
+        })
+    }
+}
+
+/// The filtered stream.
+#[derive(Debug)]
+pub struct X {
+    settings: Settings,
+}
+
+impl X {
+    /// A stream that is opened when it is run.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl Source for X {
+    fn run(&mut self, feed: &Feed) -> anyhow::Result<()> {
+        let Err(Stopped) = Reader::new(&self.settings, feed).keep_reading();
+        Ok(())
+    }
+
+    fn check(&self) -> anyhow::Result<String> {
+        let mut client = Client::new(&self.settings, Watch::alone(SILENCE));
+        let fits = client.authorize().and_then(|()| rules::fit(&client));
+        let rule = match fits {
+            Ok(true) => "has the keyword's rule",
+            Ok(false) => "will be told the keyword's rule at the start",
+            Err(trouble) => anyhow::bail!(client.in_words(trouble)),
+        };
+        Ok(format!("X takes the keys and {rule}"))
+    }
+}
+
+/// The stream while it is read.
+struct Reader<'a> {
+    feed: &'a Feed,
+    client: Client<'a>,
+    lines: LineSplitter,
+    backoff: Backoff,
+    budget: Budget,
+    tag: String,
+    /// Whether X is known to hold this keyword's rule and no older one.
+    rules_fit: bool,
+    /// Whether a connection was open before.
+    was_open: bool,
+    /// Whether X was asked to end an earlier connection since the last one was open.
+    evicted: bool,
+}
+
+/// Why a session ended without trouble.
+enum Ended {
+    /// As many posts were read as may be read today.
+    DayIsFull,
+    /// The program is ending.
+    Stopped,
+}
+
+impl<'a> Reader<'a> {
+    fn new(settings: &'a Settings, feed: &'a Feed) -> Self {
+        Self {
+            feed,
+            client: Client::new(settings, Watch::new(feed, SILENCE)),
+            // A post's key and line must fit a record together, so a longer line is of no use.
+            lines: LineSplitter::new(MAX_RECORD_BYTES),
+            backoff: Backoff::new("x.backoff"),
+            budget: Budget::new(settings.max_per_day, feed),
+            tag: settings.filter.tag(),
+            rules_fit: false,
+            was_open: false,
+            evicted: false,
+        }
+    }
+
+    fn keep_reading(&mut self) -> Result<Infallible, Stopped> {
+        info!("{}", self.budget.price());
+        self.backoff.resume(self.feed)?;
+        loop {
+            self.budget.wait(self.feed)?;
+            self.backoff.attempt(self.feed);
+            let result = self.session();
+            self.budget.save(self.feed);
+            match result {
+                Err(trouble) if !self.feed.stop.asked() => self.recover(trouble)?,
+                ended => {
+                    // The connection was closed with the session.
+                    self.backoff.ended(self.feed);
+                    self.feed.state.set(OPEN_FACT, false);
+                    if !matches!(ended, Ok(Ended::DayIsFull)) {
+                        return Err(Stopped);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Token, rule, stream, until something ends it.
+    fn session(&mut self) -> Result<Ended, ApiError> {
+        self.client.authorize()?;
+        if !self.rules_fit {
+            rules::reconcile(&self.client)?;
+            self.rules_fit = true;
+        }
+        let mut stream = self.client.open(STREAM_PATH)?.into_reader();
+        self.client.accepted();
+        self.evicted = false;
+        self.feed.state.set(OPEN_FACT, true);
+        if std::mem::replace(&mut self.was_open, true) {
+            self.feed.counters.reconnects.add(1);
+        }
+        info!(
+            "reading posts about {} from {}",
+            self.client.settings.filter.keyword(),
+            self.client.settings.endpoint.authority()
+        );
+        self.read(&mut stream)
+    }
+
+    /// Reads lines until the stream ends.
+    fn read(&mut self, stream: &mut impl Read) -> Result<Ended, ApiError> {
+        let cut = self.lines.clear();
+        if cut > 0 {
+            debug!("the last connection ended {cut} bytes into a line");
+        }
+        let opened = self.feed.clock.elapsed();
+        let mut is_proven = false;
+        loop {
+            let next = self.lines.next(stream);
+            if !is_proven && self.feed.clock.elapsed().saturating_sub(opened) >= PROVEN {
+                is_proven = true;
+                self.backoff.healthy(self.feed);
+            }
+            let line = match next.map_err(|error| self.client.broken(error))? {
+                Next::Line { line: b"", .. } => continue,
+                Next::Line { line, .. } => line,
+                Next::TooLong(bytes) => {
+                    self.feed
+                        .unusable("a post", Unfit::TooLarge(bytes as usize));
+                    continue;
+                }
+                Next::End => return Err(ApiError::Network("X ended the stream".to_owned())),
+            };
+            let post = match message::parse(line) {
+                Ok(Message::Post(post)) => post,
+                Ok(Message::ApiError(trouble)) => return Err(trouble),
+                Ok(Message::Other) => {
+                    debug!("X sent a message of a kind unknown to this program");
+                    continue;
+                }
+                Err(error) => {
+                    self.feed.unusable("a line of X", error);
+                    continue;
+                }
+            };
+            // Every post is billed, wanted or not.
+            let is_last = self.budget.spend(self.feed);
+            if !post.is_tagged(&self.tag) {
+                self.feed.counters.filtered.add(1);
+            } else if put(self.feed, &post, line).is_err() {
+                return Ok(Ended::Stopped);
+            }
+            if is_last {
+                return Ok(Ended::DayIsFull);
+            }
+        }
+    }
+
+    /// Says what happened, does what helps, and waits as that kind of failure asks.
+    fn recover(&mut self, trouble: ApiError) -> Result<(), Stopped> {
+        let mut asked = None;
+        let (failure, what) = match trouble {
+            ApiError::Network(what) => (Failure::Network, what),
+            ApiError::Server(what) => (Failure::Server, what),
+            ApiError::NoRules => {
+                self.rules_fit = false;
+                (Failure::Server, "X does not have the rule yet".to_owned())
+            }
+            ApiError::Limited { wait } => {
+                asked = wait;
+                (Failure::Limited, "X limits the rate of requests".to_owned())
+            }
+            ApiError::Occupied if self.may_evict() => return self.evict(),
+            ApiError::Occupied => {
+                let what = "X still counts an earlier connection, \
+                    or another program reads with the same keys";
+                (Failure::Limited, what.to_owned())
+            }
+            ApiError::Unauthorized if self.client.refused() => return Ok(()),
+            ApiError::Unauthorized => (Failure::Person, self.client.refusal()),
+            ApiError::Person(what) => (Failure::Person, what),
+        };
+        let pause = self.backoff.failed(self.feed, failure, asked);
+        if failure == Failure::Person {
+            let text =
+                format!("{what}; until then nothing is read, the next try is in {pause:.0?}");
+            self.feed.trouble(Level::Error, &text);
+        } else {
+            let text = format!("connecting again in {pause:.1?}: {what}");
+            self.feed.trouble(Level::Warn, &text);
+        }
+        self.feed.sleep(pause)
+    }
+
+    /// Whether the connection that X still counts was this program's, and X was not yet asked to
+    /// end it.
+    fn may_evict(&self) -> bool {
+        !self.evicted && self.feed.state.get(OPEN_FACT) == Some(true)
+    }
+
+    /// Ends the connection that this program left behind, which X may count for minutes otherwise.
+    fn evict(&mut self) -> Result<(), Stopped> {
+        self.evicted = true;
+        info!("X still counts this program's earlier connection: ending it");
+        if let Err(trouble) = self.client.ask(Method::DELETE, "/2/connections/all", None) {
+            debug!("it could not be ended: {trouble:?}");
+        }
+        self.feed.sleep(Failure::Server.pause(1))
+    }
+}
+
+/// Hands over one post: its line as received, under its author's name.
+fn put(feed: &Feed, post: &Post<'_>, line: &[u8]) -> Result<(), Stopped> {
+    match Record::new(post.partition_key(), line) {
+        // The stream has no place to go back to, so there is no position.
+        Ok(record) if feed.echo => feed.put(record, b"", &post.text()),
+        Ok(record) => feed.put(record, b"", ""),
+        Err(unfit) => {
+            feed.unusable("a post", unfit);
+            Ok(())
+        }
+    }
+}

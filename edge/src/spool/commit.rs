@@ -1,0 +1,405 @@
+//! From the stage to the card: when, and how.
+//!
+//! A save is a row of batches. Each takes what it needs to know in one look at the state ([`Snapshot`]), does its I/O without
+//! holding it, and tells the state only once the sync was good: until then the records are the stage's.
+
+use std::io;
+use std::sync::PoisonError;
+
+use log::warn;
+
+use crate::spool::format::block::{Cursor, Position, Seq, Vblk};
+use crate::spool::format::pack::{Encoded, RecordCrc};
+use crate::spool::media::card::{self, Card, MAX_BATCH};
+use crate::spool::options::WhenFull;
+use crate::spool::queue::committer::{Committer, Disk};
+use crate::spool::queue::schedule::{CLOSING, Known};
+use crate::spool::queue::state::{Spool, State};
+use crate::spool::stats::Appended;
+use crate::spool::walk::{Point, Walk};
+
+/// What one batch works from: all of one moment.
+#[derive(Debug)]
+struct Snapshot {
+    head: Seq,
+    from: Seq,
+    to: Seq,
+    cursor: Cursor,
+    oldest: Vblk,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    Done,
+    More,
+    Full,
+}
+
+impl Spool {
+    /// Brings all that waits, and the acknowledged position, to the card now.
+    pub fn commit(&self) {
+        self.save(true);
+    }
+
+    /// Saves what waits; `asked` for, also what could wait longer.
+    pub(in crate::spool) fn save(&self, asked: bool) {
+        let mut committer = self
+            .committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.save_with(&mut committer, asked);
+    }
+
+    fn save_with(&self, committer: &mut Committer, asked: bool) {
+        if !self.ready(committer, asked) {
+            return;
+        }
+        let began = self.clock.elapsed();
+        let goal = self.lock().ledger.next;
+        self.attempt(committer, |spool, committer| {
+            loop {
+                match spool.save_batch(committer, goal, asked)? {
+                    Progress::More => {}
+                    progress => return Ok(progress),
+                }
+            }
+        });
+        let took = self.clock.elapsed() - began;
+        let mut state = self.lock();
+        let lead = &mut state.schedule.lead;
+        *lead = (took * 2).max(*lead - *lead / 8);
+    }
+
+    /// Does `work`, once more in new blocks if it fails; if that fails too, the card is given up for a while. The work's result, or
+    /// `None`.
+    fn attempt(
+        &self,
+        committer: &mut Committer,
+        work: impl Fn(&Self, &mut Committer) -> io::Result<Progress>,
+    ) -> Option<Progress> {
+        self.lock().writing_since = Some(self.clock.elapsed());
+        let first = match work(self, committer) {
+            Ok(progress) => return self.finish(progress),
+            Err(error) => error,
+        };
+        warn!(
+            "the card did not take the newest records ({first}): writing them again elsewhere on it"
+        );
+        self.lock().writing_since = Some(self.clock.elapsed());
+        match work(self, committer) {
+            Ok(progress) => self.finish(progress),
+            Err(error) => {
+                self.give_up(committer, &error);
+                None
+            }
+        }
+    }
+
+    fn finish(&self, progress: Progress) -> Option<Progress> {
+        let mut state = self.lock();
+        state.writing_since = None;
+        state.schedule.full_at = (progress == Progress::Full).then_some(state.ledger.head);
+        if progress == Progress::Full {
+            state.schedule.not_before = self.clock.elapsed() + CLOSING;
+        }
+        Some(progress)
+    }
+
+    /// One batch: the records from the first unsaved one on, up to `goal`, as far as there is room.
+    fn save_batch(
+        &self,
+        committer: &mut Committer,
+        goal: Seq,
+        asked: bool,
+    ) -> io::Result<Progress> {
+        let Disk::Ready(card) = &mut committer.card else {
+            return Ok(Progress::Done);
+        };
+        let (staged, wanted, oldest) = {
+            let state = self.lock();
+            let staged = state.stage.blocks_from(state.unsaved_here());
+            let wanted = state.cursor_wanted(asked, self.clock.elapsed());
+            (staged, wanted, state.card_oldest(card.tail))
+        };
+        if staged == 0 && !wanted {
+            return Ok(Progress::Done);
+        }
+        if staged == 0 && !card.can_note(oldest) && !card.can_note(self.find_oldest(card)) {
+            return Ok(Progress::Full);
+        }
+        let want = (staged + 2).min(MAX_BATCH).min(card.ring.blocks() / 2);
+        if staged > 0 && !self.make_room(card, want)? {
+            return Ok(Progress::Full);
+        }
+        let mut snapshot = self.lock().snapshot();
+        card.begin(snapshot.head, snapshot.from);
+        let end = (card.floor + card.ring.blocks() - 1).min(card.tail + MAX_BATCH);
+        let saved = self.copy(card, &mut committer.walk, &snapshot, end)?;
+        if saved < snapshot.to {
+            snapshot.cursor.position = self.position_before(&committer.walk, saved);
+        }
+        if saved == snapshot.from && staged > 0 && !wanted {
+            return Ok(Progress::Full);
+        }
+        snapshot.cursor.card_next = saved;
+        card.commit(&snapshot.cursor)?;
+        self.publish(card, &snapshot, None);
+        match (saved >= goal, saved > snapshot.from) {
+            (true, _) => Ok(Progress::Done),
+            (false, true) => Ok(Progress::More),
+            (false, false) => Ok(Progress::Full),
+        }
+    }
+
+    /// Copies staged records into the batch, up to block `end`; returns the first not copied.
+    fn copy(
+        &self,
+        card: &mut Card,
+        walk: &mut Walk,
+        snapshot: &Snapshot,
+        end: Vblk,
+    ) -> io::Result<Seq> {
+        if snapshot.from == snapshot.to {
+            return Ok(snapshot.to);
+        }
+        {
+            let state = self.lock();
+            walk.switch(state.stage.ring());
+            walk.seek(Point::start_of(state.stage.block_of(snapshot.from)));
+        }
+        let mut load = |vblk, to: &mut [u8]| Ok(self.lock().read_stage(vblk, to));
+        let mut expected = snapshot.from;
+        while expected < snapshot.to {
+            let Some(found) = walk.next(&mut load) else {
+                break;
+            };
+            if found.seq < expected {
+                continue;
+            }
+            // The policy dropped what came here while we read: a gap is for the next batch to begin with.
+            if found.seq > expected {
+                break;
+            }
+            let record = Encoded::new(found.record, found.when);
+            if card.tail + record.blocks(0) + 1 > end {
+                break;
+            }
+            card.put(expected, &record, found.crc)?;
+            expected += 1;
+        }
+        Ok(expected)
+    }
+
+    /// A position at or before record `saved`, as near as can be told.
+    fn position_before(&self, walk: &Walk, saved: Seq) -> Position {
+        match walk.cursor() {
+            Some((seq, cursor)) if *seq <= saved => cursor.position.clone(),
+            _ => self.lock().schedule.known.cursor.position.clone(),
+        }
+    }
+
+    /// The batch is safe: from now on its records are the card's. It may be the one record `large`, which was never in the stage.
+    fn publish(&self, card: &mut Card, snapshot: &Snapshot, large: Option<Seq>) {
+        card.floor = card.floor.max(snapshot.oldest);
+        let mut state = self.lock();
+        if let Some(seq) = large {
+            let State { stage, ledger, .. } = &mut *state;
+            ledger.next = seq + 1;
+            ledger.cursor.position = snapshot.cursor.position.clone();
+            stage.jump_over(seq, &ledger.cursor);
+        }
+        let low = state.stage.low();
+        state
+            .ledger
+            .saved(snapshot.from, snapshot.cursor.card_next, low);
+        state.settle_card(card.tail);
+        state.unmark();
+        state.schedule.known = Known {
+            head: snapshot.head,
+            cursor: snapshot.cursor.clone(),
+            oldest: snapshot.oldest,
+            at: self.clock.elapsed(),
+        };
+        state.writing_since = Some(state.schedule.known.at);
+        state.written.flash_bytes = card.written_bytes;
+        state.written.syncs += 1;
+        state.note();
+        self.wake_sleepers(state);
+    }
+
+    /// Sees to it that `want` blocks can be written, or at least some, and under [`WhenFull::DropOldest`] as many again for the next
+    /// batch. False if there is no room.
+    fn make_room(&self, card: &mut Card, want: u64) -> io::Result<bool> {
+        let ahead = (card.ring.blocks() / 8).min(MAX_BATCH);
+        if self.options.when_full == WhenFull::DropOldest {
+            let oldest = self.lock().card_oldest(card.tail);
+            let short = (want + ahead).saturating_sub(card.room(oldest));
+            if short > 0 {
+                self.drop_oldest(card, oldest + short);
+            }
+        }
+        if card.room(card.floor) >= want {
+            return Ok(true);
+        }
+        // What was let go since may be overwritten once the card itself says so.
+        self.find_oldest(card);
+        let mut snapshot = self.lock().snapshot();
+        if snapshot.oldest > card.floor && card.can_note(snapshot.oldest) {
+            let known = self.lock().schedule.known.cursor.position.clone();
+            snapshot.to = snapshot.from;
+            snapshot.cursor.card_next = snapshot.from;
+            snapshot.cursor.position = known;
+            card.begin(snapshot.head, snapshot.from);
+            card.commit(&snapshot.cursor)?;
+            self.publish(card, &snapshot, None);
+        }
+        Ok(card.room(card.floor) >= 2)
+    }
+
+    /// Looks up the first block that is needed, which is only roughly known after acknowledgements amid what was shown.
+    fn find_oldest(&self, card: &Card) -> Vblk {
+        let (head, view) = {
+            let state = self.lock();
+            (state.ledger.head, state.card.clone())
+        };
+        let Some(view) = view else { return card.tail };
+        let oldest = card::locate(&card.ring, view.oldest, view.tail, head);
+        let mut state = self.lock();
+        state.release_below(oldest);
+        state.card_oldest(card.tail)
+    }
+
+    /// Drops the oldest records: all that start below block `target`.
+    fn drop_oldest(&self, card: &Card, target: Vblk) {
+        let (head, oldest, card_next, skipped) = {
+            let state = self.lock();
+            let ledger = &state.ledger;
+            let oldest = state.card_oldest(card.tail);
+            (
+                ledger.head,
+                oldest,
+                ledger.cursor.card_next,
+                ledger.tally().skipped,
+            )
+        };
+        let (vblk, to) =
+            card::first_live(&card.ring, target, card.tail).unwrap_or((card.tail, card_next));
+        let to = to.min(card_next);
+        let skipped = match skipped {
+            0 => 0,
+            _ => card::skipped_between(&card.ring, oldest, vblk, head, to),
+        };
+        let mut state = self.lock();
+        state.ledger.drop_below(to, skipped);
+        if let Some(view) = &mut state.card {
+            view.oldest = view.oldest.max(vblk.min(view.tail));
+        }
+        state.note();
+    }
+
+    /// A record too large for the stage: saved behind all others before it counts as kept.
+    pub(in crate::spool) fn append_to_card(
+        &self,
+        record: &Encoded<'_>,
+        position: Position,
+    ) -> Appended {
+        self.flush();
+        loop {
+            let mut committer = self
+                .committer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if self.lock().closed.is_some() {
+                return Appended::Closed;
+            }
+            let mut fits = true;
+            if self.ready(&mut committer, true) {
+                self.save_with(&mut committer, true);
+                if let Disk::Ready(card) = &committer.card {
+                    fits = record.blocks(0) + 3 <= card.ring.blocks() / 2;
+                }
+                let put = |spool: &Self, committer: &mut Committer| {
+                    spool.put_large(committer, record, &position)
+                };
+                if fits && self.attempt(&mut committer, put) == Some(Progress::Done) {
+                    return Appended::Kept(self.lock().ledger.next - 1);
+                }
+            }
+            drop(committer);
+            let mut state = self.lock();
+            if !fits || self.options.when_full != WhenFull::Block {
+                state.ledger.cursor.tally.refused += 1;
+                state.note();
+                warn!(
+                    "a record of {} bytes was dropped: it is too large for the stage, and {}",
+                    record.len(),
+                    if fits {
+                        "the card cannot take it now"
+                    } else {
+                        "for half the card: choose a larger --spool-size"
+                    }
+                );
+                return Appended::Dropped;
+            }
+            drop(self.sleep(state, Some(CLOSING)));
+        }
+    }
+
+    fn put_large(
+        &self,
+        committer: &mut Committer,
+        record: &Encoded<'_>,
+        position: &Position,
+    ) -> io::Result<Progress> {
+        let Disk::Ready(card) = &mut committer.card else {
+            return Ok(Progress::Full);
+        };
+        let want = record.blocks(0) + 2;
+        let unsaved = {
+            let state = self.lock();
+            state.ledger.unsaved() < state.ledger.next
+        };
+        if unsaved || !self.make_room(card, want)? || card.room(card.floor) < want {
+            return Ok(Progress::Full);
+        }
+        let mut snapshot = self.lock().snapshot();
+        let seq = snapshot.to;
+        card.begin(snapshot.head, seq);
+        card.put(seq, record, RecordCrc::of(seq, record))?;
+        snapshot.cursor.position = position.clone();
+        snapshot.cursor.card_next = seq + 1;
+        card.commit(&snapshot.cursor)?;
+        self.publish(card, &snapshot, Some(seq));
+        Ok(Progress::Done)
+    }
+}
+
+impl State {
+    /// The oldest record that waits and is in the stage alone.
+    fn unsaved_here(&self) -> Seq {
+        self.ledger.unsaved().max(self.stage.low())
+    }
+
+    fn card_oldest(&self, tail: Vblk) -> Vblk {
+        self.card.as_ref().map_or(tail, |card| card.oldest)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            head: self.ledger.head,
+            from: self.unsaved_here().min(self.ledger.next),
+            to: self.ledger.next,
+            cursor: self.ledger.cursor.clone(),
+            oldest: self.card.as_ref().map_or(0, |card| card.oldest),
+        }
+    }
+
+    /// All blocks below `tail` are synced.
+    fn settle_card(&mut self, tail: Vblk) {
+        self.ledger.cursor.card_tail = tail;
+        if let Some(card) = &mut self.card {
+            card.tail = tail;
+        }
+        self.release_below(0);
+    }
+}

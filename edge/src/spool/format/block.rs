@@ -1,0 +1,347 @@
+//! The bytes of a ring: superblocks, blocks, fragments. No I/O here, and nothing that can panic on bad bytes.
+//!
+//! All numbers are little-endian. A file is `[superblock A][block 0] ... [block N-1][superblock B]`, each 4 KiB.
+//!
+//! ```text
+//! superblock  0 magic "headwatr"   8 major u16  10 minor u16  12 block size u32  16 N u64
+//!            24 salt u64          32 card salt u64           40 CRC-32C of bytes 0..40
+//! block       0 magic "HWBK"       4 version u8  5 flags u8    6 bytes used u16   8 salt u64
+//!            16 vblk u64          24 first seq u64            32 ack seq u64     40 durable vblk u64
+//!            48 epoch u32         52 first start u16          54 run u16         56 CRC-32C of the fragments and then of bytes 0..56
+//!            60 fragments up to `bytes used`, then zeros
+//! fragment    0 kind u8            1 codec u8    2 length u16  4 record CRC u32   8 payload
+//! record      0 when u32 (unix s)  4 key length u16            6 key, then data
+//! cursor      0 card next u64      8 card tail u64    16 dropped  24 skipped  32 refused  40 media lost  48 unsynced lost
+//!            56 position
+//! ```
+//!
+//! - A record is one FULL fragment, or FIRST, any number of MIDDLE, and LAST in the blocks that follow. Each carries the CRC of the
+//!   whole record *and its sequence number*, so pieces of two records never join.
+//! - `first seq` is the number of the first record that starts in this block or, if none does, after it. `first start` is that
+//!   record's offset, 0 if none starts here: where reading goes on after a damaged block.
+//! - `ack seq`: everything below it is let go, delivered or counted as dropped or lost.
+//! - `epoch` counts the openings, `run` is drawn at random at each. Along the ring, epochs never fall.
+
+use crate::post::record::Record;
+
+/// A record's number: one more than that of the record before it, for the life of the spool.
+pub type Seq = u64;
+
+/// A block's place in the endless line of blocks; `vblk mod N` is its place in the file.
+pub type Vblk = u64;
+
+/// Bytes of a block and of a superblock.
+pub const BLOCK: usize = 4096;
+/// Bytes of a block before its first fragment.
+pub const HEADER: usize = 60;
+/// Bytes of a fragment before its payload.
+pub const FRAGMENT: usize = 8;
+/// The longest position a source may note.
+pub const MAX_POSITION: usize = 255;
+/// Bytes of the longest CURSOR fragment.
+pub const MAX_CURSOR: usize = FRAGMENT + CURSOR + MAX_POSITION;
+pub(in crate::spool) const RECORD_PREFIX: usize = 6;
+const CURSOR: usize = 56;
+
+const MAGIC: &[u8; 4] = b"HWBK";
+const VERSION: u8 = 1;
+const CRC_AT: usize = 56;
+
+/// No block or record gets this far: keeps arithmetic on damaged numbers in range.
+const MAX_NUMBER: u64 = 1 << 60;
+
+const _: () = assert!(CRC_AT + 4 == HEADER && HEADER + 2 * MAX_CURSOR < BLOCK);
+const _: () = assert!(BLOCK <= u16::MAX as usize);
+
+/// What a block's header says, besides what the program knows of its file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Where the fragments end.
+    pub used: usize,
+    /// The file's salt.
+    pub salt: u64,
+    /// The block's number.
+    pub vblk: Vblk,
+    /// The first record that starts here, or after.
+    pub first_seq: Seq,
+    /// Everything below is let go.
+    pub ack_seq: Seq,
+    /// All blocks below were synced when this one was written.
+    pub durable_vblk: Vblk,
+    /// Which opening wrote it.
+    pub epoch: u32,
+    /// Where `first_seq` starts; 0 if not here.
+    pub first_start: usize,
+    /// Tells two openings of the same epoch apart.
+    pub run: u16,
+}
+
+impl Header {
+    /// Writes this header, and the block's CRC, from that of its `fragments`.
+    pub(in crate::spool) fn encode(&self, bytes: &mut [u8; BLOCK], fragments: u32) {
+        bytes[..4].copy_from_slice(MAGIC);
+        bytes[4] = VERSION;
+        bytes[5] = 0;
+        bytes[6..8].copy_from_slice(&(self.used as u16).to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.salt.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.vblk.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.first_seq.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.ack_seq.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.durable_vblk.to_le_bytes());
+        bytes[48..52].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[52..54].copy_from_slice(&(self.first_start as u16).to_le_bytes());
+        bytes[54..56].copy_from_slice(&self.run.to_le_bytes());
+        let crc = crc_of(bytes, fragments);
+        bytes[CRC_AT..HEADER].copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+/// A block that is whole: its CRC agrees. Whether it is in its place, of this file and of this lap is the ring's to judge.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// What its header says.
+    pub header: Header,
+    bytes: &'a [u8; BLOCK],
+}
+
+impl<'a> Block<'a> {
+    /// `bytes` as a block, if they are one and undamaged.
+    pub fn decode(bytes: &'a [u8; BLOCK]) -> Option<Self> {
+        let header = Header {
+            used: usize::from(u16_at(bytes, 6)),
+            salt: u64_at(bytes, 8),
+            vblk: u64_at(bytes, 16),
+            first_seq: u64_at(bytes, 24),
+            ack_seq: u64_at(bytes, 32),
+            durable_vblk: u64_at(bytes, 40),
+            epoch: u32_at(bytes, 48),
+            first_start: usize::from(u16_at(bytes, 52)),
+            run: u16_at(bytes, 54),
+        };
+        let sound = &bytes[..4] == MAGIC
+            && bytes[4] == VERSION
+            && (HEADER..=BLOCK).contains(&header.used)
+            && header.first_start < header.used
+            && [header.vblk, header.first_seq, header.ack_seq]
+                .iter()
+                .all(|number| *number < MAX_NUMBER)
+            && u32_at(bytes, CRC_AT) == crc_of(bytes, crc32c::crc32c(&bytes[HEADER..header.used]));
+        sound.then_some(Self { header, bytes })
+    }
+
+    /// The number after that of the last record which is complete by the end of this block, taking the pieces before it for sound.
+    pub fn next_seq(&self) -> Seq {
+        let last = self.fragments().filter(|f| f.kind != Kind::Cursor).last();
+        let open = last.is_some_and(|f| matches!(f.kind, Kind::First | Kind::Middle));
+        self.after_starts().saturating_sub(u64::from(open))
+    }
+
+    /// The number after that of the last record that starts here, or the first that starts after.
+    pub fn after_starts(&self) -> Seq {
+        let starts = self
+            .fragments()
+            .filter(|f| matches!(f.kind, Kind::Full | Kind::First));
+        self.header.first_seq + starts.count() as u64
+    }
+
+    /// The CURSOR in this block, if it has one.
+    pub fn cursor(&self) -> Option<Cursor> {
+        let cursors = self.fragments().filter(|f| f.kind == Kind::Cursor);
+        cursors.filter_map(|f| Cursor::decode(f.payload)).last()
+    }
+
+    fn fragments(&self) -> impl Iterator<Item = Fragment<'a>> {
+        let Self { header, bytes } = *self;
+        let mut at = HEADER;
+        std::iter::from_fn(move || {
+            let fragment = Fragment::decode(bytes, header.used, at)?;
+            at = fragment.end;
+            Some(fragment)
+        })
+    }
+}
+
+/// What a fragment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole record.
+    Full = 1,
+    /// A record's beginning.
+    First = 2,
+    /// More of it.
+    Middle = 3,
+    /// Its end.
+    Last = 4,
+    /// Not a record: a [`Cursor`].
+    Cursor = 5,
+}
+
+impl Kind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        [
+            Self::Full,
+            Self::First,
+            Self::Middle,
+            Self::Last,
+            Self::Cursor,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// A piece of a block.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// The CRC of the whole record.
+    pub crc: u32,
+    /// Its bytes.
+    pub payload: &'a [u8],
+    /// Where the next fragment begins.
+    pub end: usize,
+}
+
+impl<'a> Fragment<'a> {
+    /// The fragment that begins at `at` in a whole block of `used` bytes.
+    pub fn decode(bytes: &'a [u8; BLOCK], used: usize, at: usize) -> Option<Self> {
+        let start = at.checked_add(FRAGMENT)?;
+        let head = bytes.get(at..start)?;
+        let end = start + usize::from(u16_at(head, 2));
+        let kind = Kind::from_byte(head[0])?;
+        let known = head[1] == 0 && end <= used;
+        known.then(|| Self {
+            kind,
+            crc: u32_at(head, 4),
+            payload: &bytes[start..end],
+            end,
+        })
+    }
+}
+
+/// Whether `bytes` are a record, `crc` theirs, and `seq` its number.
+pub fn is_record(bytes: &[u8], seq: Seq, crc: u32) -> bool {
+    crc32c::crc32c_append(crc32c::crc32c(&seq.to_le_bytes()), bytes) == crc
+        && decode_record(bytes).is_some()
+}
+
+/// When the record in `bytes` was read (unix seconds), and the record.
+pub fn decode_record(bytes: &[u8]) -> Option<(u32, Record<'_>)> {
+    let (prefix, rest) = bytes.split_at_checked(RECORD_PREFIX)?;
+    let (key, data) = rest.split_at_checked(usize::from(u16_at(prefix, 4)))?;
+    let partition_key = std::str::from_utf8(key).ok()?;
+    let record = Record {
+        partition_key,
+        data,
+    };
+    Some((u32_at(prefix, 0), record))
+}
+
+/// A position of the source, its own bytes.
+pub type Position = heapless::Vec<u8, MAX_POSITION>;
+
+/// What the spool counted over its whole life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records with a number that were dropped to make room.
+    pub dropped: u64,
+    /// Of those, the ones whose number is still ahead of `ack_seq`: gaps the reader will come to.
+    pub skipped: u64,
+    /// Records dropped before they got a number.
+    pub refused: u64,
+    /// Records lost with a block that had been synced.
+    pub media_lost: u64,
+    /// Records lost with a block that had not been synced yet.
+    pub unsynced_lost: u64,
+}
+
+/// What rides along with the records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// Of the records from `ack_seq` on, those below this are on the card.
+    pub card_next: Seq,
+    /// The card's first block that was not synced then.
+    pub card_tail: Vblk,
+    /// What was counted.
+    pub tally: Tally,
+    /// Where the source goes on after the records written so far.
+    pub position: Position,
+}
+
+impl Cursor {
+    /// Bytes of its fragment's payload.
+    pub fn len(&self) -> usize {
+        Self::len_with(self.position.len())
+    }
+
+    /// The same for any with a position of so many bytes.
+    pub fn len_with(position_len: usize) -> usize {
+        CURSOR + position_len
+    }
+
+    /// Fills `to`, [`Self::len`] bytes long.
+    pub fn copy(&self, to: &mut [u8]) {
+        let Tally {
+            dropped,
+            skipped,
+            refused,
+            media_lost,
+            unsynced_lost,
+        } = self.tally;
+        let numbers = [
+            self.card_next,
+            self.card_tail,
+            dropped,
+            skipped,
+            refused,
+            media_lost,
+            unsynced_lost,
+        ];
+        for (number, to) in numbers.iter().zip(to.chunks_exact_mut(8)) {
+            to.copy_from_slice(&number.to_le_bytes());
+        }
+        to[CURSOR..].copy_from_slice(&self.position);
+    }
+
+    /// Reads a CURSOR fragment's payload.
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        let (numbers, position) = payload.split_at_checked(CURSOR)?;
+        let number = |i: usize| u64_at(numbers, i * 8).min(MAX_NUMBER);
+        Some(Self {
+            card_next: number(0),
+            card_tail: number(1),
+            tally: Tally {
+                dropped: number(2),
+                skipped: number(3),
+                refused: number(4),
+                media_lost: number(5),
+                unsynced_lost: number(6),
+            },
+            position: Position::from_slice(position).ok()?,
+        })
+    }
+}
+
+/// The CRC of a block whose fragments have this one. What comes after them is read by nobody.
+fn crc_of(bytes: &[u8; BLOCK], fragments: u32) -> u32 {
+    crc32c::crc32c_append(fragments, &bytes[..CRC_AT])
+}
+
+pub(in crate::spool) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes(array_at(bytes, at))
+}
+
+pub(in crate::spool) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array_at(bytes, at))
+}
+
+pub(in crate::spool) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array_at(bytes, at))
+}
+
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[at..at + N]);
+    array
+}

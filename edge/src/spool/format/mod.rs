@@ -1,0 +1,5 @@
+//! The bytes of a ring; no I/O.
+
+pub mod block;
+pub mod pack;
+pub mod superblock;

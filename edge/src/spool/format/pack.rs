@@ -1,0 +1,228 @@
+//! Records into blocks: cut into fragments, closed with a header and a CRC.
+
+use crate::post::record::Record;
+use crate::spool::format::block::{
+    BLOCK, Cursor, FRAGMENT, HEADER, Header, Kind, RECORD_PREFIX, Seq, Vblk,
+};
+
+/// A record is not begun, nor continued, in less room than this.
+const MIN_FRAGMENT: usize = FRAGMENT + 8;
+
+/// A block being filled.
+#[derive(Debug)]
+pub struct Builder {
+    bytes: Box<[u8; BLOCK]>,
+    header: Header,
+    /// The CRC of the fragments so far: only what is new is read at each seal.
+    crc: u32,
+    /// Zeros from here on.
+    written: usize,
+}
+
+impl Builder {
+    /// An empty block `vblk`; the next record to start is `seq`.
+    pub fn new(vblk: Vblk, seq: Seq) -> Self {
+        let mut builder = Self {
+            bytes: Box::new([0; BLOCK]),
+            header: Header::default(),
+            crc: 0,
+            written: 0,
+        };
+        builder.begin(vblk, seq);
+        builder
+    }
+
+    /// Starts over as block `vblk`.
+    pub fn begin(&mut self, vblk: Vblk, seq: Seq) {
+        self.crc = 0;
+        self.header = Header {
+            used: HEADER,
+            vblk,
+            first_seq: seq,
+            ..Header::default()
+        };
+    }
+
+    /// The block's number.
+    pub fn vblk(&self) -> Vblk {
+        self.header.vblk
+    }
+
+    /// The first record that starts here, or after.
+    pub fn first_seq(&self) -> Seq {
+        self.header.first_seq
+    }
+
+    /// Whether `cursor` still fits.
+    pub fn has_room_for(&self, cursor: &Cursor) -> bool {
+        self.header.used + FRAGMENT + cursor.len() <= BLOCK
+    }
+
+    /// How many blocks more `record` takes, with `reserved` bytes of each kept free.
+    pub fn blocks_for(&self, record: &Encoded<'_>, reserved: usize) -> u64 {
+        let room = (BLOCK - reserved).saturating_sub(self.header.used);
+        let here = if room < MIN_FRAGMENT {
+            0
+        } else {
+            room - FRAGMENT
+        };
+        let each = BLOCK - reserved - HEADER - FRAGMENT;
+        record.len().saturating_sub(here).div_ceil(each) as u64
+    }
+
+    /// Adds as much of `record` from byte `from` on as fits beside `reserved` bytes; returns where it got to.
+    pub fn push(
+        &mut self,
+        seq: Seq,
+        record: &Encoded<'_>,
+        crc: RecordCrc,
+        from: usize,
+        reserved: usize,
+    ) -> usize {
+        let used = self.header.used;
+        let room = (BLOCK - reserved).saturating_sub(used);
+        if room < MIN_FRAGMENT {
+            return from;
+        }
+        let to = record.len().min(from + room - FRAGMENT);
+        let kind = match (from == 0, to == record.len()) {
+            (true, true) => Kind::Full,
+            (true, false) => Kind::First,
+            (false, false) => Kind::Middle,
+            (false, true) => Kind::Last,
+        };
+        if from == 0 && self.header.first_start == 0 {
+            self.header.first_start = used;
+            self.header.first_seq = seq;
+        } else if from > 0 && self.header.first_start == 0 {
+            self.header.first_seq = seq + 1;
+        }
+        let end = self.put_head(kind, crc.0, to - from);
+        record.copy(from, &mut self.bytes[end - (to - from)..end]);
+        self.crc = crc32c::crc32c_append(self.crc, &self.bytes[used..end]);
+        self.header.used = end;
+        self.written = self.written.max(end);
+        to
+    }
+
+    /// Completes the block, ending it with `cursor` if there is one, which does not stay: the next record takes its place.
+    pub fn seal(&mut self, stamp: &Stamp, cursor: Option<&Cursor>) -> &[u8; BLOCK] {
+        let used = self.header.used;
+        let end = cursor.map_or(used, |cursor| {
+            let end = self.put_head(Kind::Cursor, 0, cursor.len());
+            cursor.copy(&mut self.bytes[end - cursor.len()..end]);
+            end
+        });
+        if end < self.written {
+            self.bytes[end..self.written].fill(0);
+        }
+        self.written = end;
+        let header = Header {
+            used: end,
+            salt: stamp.salt,
+            ack_seq: stamp.ack_seq,
+            durable_vblk: stamp.durable_vblk,
+            epoch: stamp.epoch,
+            run: stamp.run,
+            ..self.header
+        };
+        let crc = crc32c::crc32c_append(self.crc, &self.bytes[used..end]);
+        header.encode(&mut self.bytes, crc);
+        &self.bytes
+    }
+
+    /// The block as [`Self::seal`] left it, if nothing was added since.
+    pub fn sealed(&self) -> &[u8; BLOCK] {
+        &self.bytes
+    }
+
+    fn put_head(&mut self, kind: Kind, crc: u32, len: usize) -> usize {
+        let used = self.header.used;
+        let head = &mut self.bytes[used..used + FRAGMENT];
+        head[0] = kind as u8;
+        head[1] = 0;
+        head[2..4].copy_from_slice(&(len as u16).to_le_bytes());
+        head[4..].copy_from_slice(&crc.to_le_bytes());
+        used + FRAGMENT + len
+    }
+}
+
+/// The CRC of a record and its number: the same wherever the record lies.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordCrc(pub u32);
+
+impl RecordCrc {
+    /// That of `record` as number `seq`.
+    pub fn of(seq: Seq, record: &Encoded<'_>) -> Self {
+        Self(record.crc(seq))
+    }
+}
+
+/// What a ring's writer puts into every header.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stamp {
+    /// The file's salt.
+    pub salt: u64,
+    /// Everything below is let go.
+    pub ack_seq: Seq,
+    /// All blocks below are synced.
+    pub durable_vblk: Vblk,
+    /// This opening.
+    pub epoch: u32,
+    /// This opening, at random.
+    pub run: u16,
+}
+
+/// A record's bytes on their way into blocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded<'a> {
+    prefix: [u8; RECORD_PREFIX],
+    key: &'a [u8],
+    data: &'a [u8],
+}
+
+impl<'a> Encoded<'a> {
+    /// `record`, read `when` (unix seconds).
+    pub fn new(record: Record<'a>, when: u32) -> Self {
+        // a key is at most 256 characters of at most 4 bytes
+        let key = &record.partition_key.as_bytes()[..record.partition_key.len().min(0xffff)];
+        let mut prefix = [0; RECORD_PREFIX];
+        prefix[..4].copy_from_slice(&when.to_le_bytes());
+        prefix[4..].copy_from_slice(&(key.len() as u16).to_le_bytes());
+        Self {
+            prefix,
+            key,
+            data: record.data,
+        }
+    }
+
+    /// Bytes in blocks, without fragment headers.
+    pub fn len(&self) -> usize {
+        RECORD_PREFIX + self.key.len() + self.data.len()
+    }
+
+    /// Blocks it may touch, at most, with `reserved` bytes of each kept free.
+    pub fn blocks(&self, reserved: usize) -> u64 {
+        let room = BLOCK - HEADER - FRAGMENT - reserved;
+        (self.len() / room + 2) as u64
+    }
+
+    fn crc(&self, seq: Seq) -> u32 {
+        let crc = crc32c::crc32c(&seq.to_le_bytes());
+        [&self.prefix[..], self.key, self.data]
+            .iter()
+            .fold(crc, |crc, part| crc32c::crc32c_append(crc, part))
+    }
+
+    /// Fills `to` with the bytes from `from` on.
+    fn copy(&self, mut from: usize, mut to: &mut [u8]) {
+        for part in [&self.prefix[..], self.key, self.data] {
+            let begin = from.min(part.len());
+            let len = (part.len() - begin).min(to.len());
+            let (now, rest) = to.split_at_mut(len);
+            now.copy_from_slice(&part[begin..begin + len]);
+            to = rest;
+            from -= begin;
+        }
+    }
+}

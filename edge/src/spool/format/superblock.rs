@@ -1,0 +1,69 @@
+//! What a ring's file says of itself at its beginning and its end, written once; see [`super::block`] for the bytes.
+
+use crate::spool::format::block::{BLOCK, u16_at, u32_at, u64_at};
+
+const MAJOR: u16 = 1;
+const MINOR: u16 = 0;
+const MAGIC: &[u8; 8] = b"headwatr";
+const CRC_AT: usize = 40;
+
+/// What a superblock says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Super {
+    /// Blocks in the ring.
+    pub blocks: u64,
+    /// Drawn when the file was made: blocks of another file are not this one's.
+    pub salt: u64,
+    /// The salt of the card this ring belongs to; a card's own.
+    pub card_salt: u64,
+}
+
+/// What bytes in a superblock's place are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuperKind {
+    /// One of this format.
+    Good(Super),
+    /// One of a format this program does not know; its major number.
+    Newer(u16),
+    /// No superblock.
+    Bad,
+}
+
+impl Super {
+    /// The superblock's bytes.
+    pub fn encode(&self) -> [u8; BLOCK] {
+        let mut bytes = [0; BLOCK];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..10].copy_from_slice(&MAJOR.to_le_bytes());
+        bytes[10..12].copy_from_slice(&MINOR.to_le_bytes());
+        bytes[12..16].copy_from_slice(&(BLOCK as u32).to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.blocks.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.salt.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.card_salt.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..CRC_AT]);
+        bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a superblock. A later minor version is this format; a later major one may have moved all but its first ten bytes.
+    pub fn decode(bytes: &[u8; BLOCK]) -> SuperKind {
+        if &bytes[..8] != MAGIC {
+            return SuperKind::Bad;
+        }
+        let major = u16_at(bytes, 8);
+        if major > MAJOR {
+            return SuperKind::Newer(major);
+        }
+        let sound = major == MAJOR
+            && u32_at(bytes, CRC_AT) == crc32c::crc32c(&bytes[..CRC_AT])
+            && u32_at(bytes, 12) as usize == BLOCK;
+        if !sound {
+            return SuperKind::Bad;
+        }
+        SuperKind::Good(Self {
+            blocks: u64_at(bytes, 16),
+            salt: u64_at(bytes, 24),
+            card_salt: u64_at(bytes, 32),
+        })
+    }
+}

@@ -1,0 +1,359 @@
+//! Where a ring's bytes lie: a file, or memory. All the I/O of the spool goes through here.
+//!
+//! - A file has its full length, in real zeros, before anyone can find it under its name: unwritten extents would make
+//!   each later write a metadata transaction, and a full disk is met at once instead of in the middle of an outage.
+//! - Whoever has a file open to write holds its lock. The lock goes with the process; no stale one can be left.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::num::NonZeroU64;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::Advice;
+
+use crate::platform::file::open_unnoted;
+
+/// A row of bytes of a fixed length, read and written from several threads.
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// Bytes there are now.
+    fn len(&self) -> u64;
+    /// Fills `to` from byte `at` on.
+    fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<()>;
+    /// Writes all of `bytes` from byte `at` on. It survives a power cut after the next good [`Storage::sync`].
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    /// Makes what was written survive a power cut. After an error nobody knows what did, and a second call proves nothing.
+    fn sync(&self) -> io::Result<()>;
+    /// These bytes will not be read again soon: the memory the system keeps them in is free for others.
+    fn forget(&self, _at: u64, _len: u64) {}
+}
+
+/// A name under which a storage can be found again.
+pub trait Slot: Send + Sync + fmt::Debug {
+    /// Opens what lies there and locks it.
+    fn open(&self) -> Result<Arc<dyn Storage>, OpenError>;
+    /// Makes a storage of `len` zeros, locked, not to be found yet. Gives up when `go_on` says so.
+    fn create(&self, len: u64, go_on: &dyn Fn() -> bool) -> Result<Arc<dyn Storage>, OpenError>;
+    /// Puts `new` in place of what lay there, whole or not at all, power cut or not. What lay there is kept beside if `set_aside`.
+    fn publish(&self, new: &dyn Storage, set_aside: bool) -> io::Result<()>;
+}
+
+/// Why a storage could not be had.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process has it.
+    Locked(Locked),
+    /// The system says no.
+    Io(io::Error),
+}
+
+impl From<rustix::io::Errno> for OpenError {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Another process works with this spool: two would send everything twice. The program must end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// The file in question.
+    pub path: PathBuf,
+    /// The other process, where the system tells.
+    pub pid: Option<u32>,
+}
+
+impl fmt::Display for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is in use by ", self.path.display())?;
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}")?,
+            None => write!(f, "another process")?,
+        }
+        write!(f, ": stop that one, or give this one its own --spool FILE")
+    }
+}
+
+impl std::error::Error for Locked {}
+
+/// A file's slot.
+#[derive(Debug)]
+pub struct FileSlot {
+    path: PathBuf,
+    /// The file whose lock this slot holds: it may be opened again.
+    held: Mutex<Option<File>>,
+}
+
+impl FileSlot {
+    /// The slot at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            held: Mutex::new(None),
+        }
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(suffix);
+        name.into()
+    }
+
+    fn lock(&self, file: &File) -> Result<(), OpenError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = |file: &File| {
+            file.metadata()
+                .map(|metadata| (metadata.dev(), metadata.ino()))
+        };
+        if let Some(held) = &*held
+            && id(held)? == id(file)?
+        {
+            return Ok(());
+        }
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::Locked(Locked {
+                    path: self.path.clone(),
+                    pid: holder(file),
+                }));
+            }
+            // a file system without locks: better a spool without one than none
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        *held = Some(file.try_clone()?);
+        Ok(())
+    }
+}
+
+impl Slot for FileSlot {
+    fn open(&self) -> Result<Arc<dyn Storage>, OpenError> {
+        let mut options = OpenOptions::new();
+        let (file, refusal) = match open_unnoted(&self.path, options.read(true).write(true)) {
+            Ok(file) => (file, None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(error.into()),
+            // what waits in a file that cannot be written can still be delivered
+            Err(error) => match File::open(&self.path) {
+                Ok(file) => (file, error.raw_os_error()),
+                Err(_) => return Err(error.into()),
+            },
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file").into());
+        }
+        self.lock(&file)?;
+        Ok(Arc::new(FileStorage { file, refusal }))
+    }
+
+    fn create(&self, len: u64, go_on: &dyn Fn() -> bool) -> Result<Arc<dyn Storage>, OpenError> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let path = self.beside(".new");
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?;
+        self.lock(&file)?;
+        file.set_len(0)?;
+        let system = rustix::fs::fstatvfs(&file)?;
+        if system.f_bavail.saturating_mul(system.f_frsize) < len {
+            // found out without wearing the flash
+            let _ = fs::remove_file(&path);
+            return Err(rustix::io::Errno::NOSPC.into());
+        }
+        if let Err(error) = fill_with_zeros(&file, len, go_on) {
+            // a full disk is not made worse by a file that is no use
+            let _ = fs::remove_file(&path);
+            return Err(error.into());
+        }
+        Ok(Arc::new(FileStorage {
+            file,
+            refusal: None,
+        }))
+    }
+
+    fn publish(&self, new: &dyn Storage, set_aside: bool) -> io::Result<()> {
+        // Cut before this: the old file stands, and the half-made one is made anew.
+        new.sync()?;
+        if set_aside {
+            match fs::rename(&self.path, self.beside(".damaged")) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        // Cut here: there is no file under the name, and the next opening makes one.
+        fs::rename(self.beside(".new"), &self.path)?;
+        // Cut here: the old file or the new one, both whole.
+        let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+fn fill_with_zeros(file: &File, len: u64, go_on: &dyn Fn() -> bool) -> io::Result<()> {
+    const CHUNK: u64 = 256 << 10;
+    let zeros = vec![0; CHUNK as usize];
+    let mut at = 0;
+    while at < len {
+        if !go_on() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let now = CHUNK.min(len - at);
+        file.write_all_at(&zeros[..now as usize], at)?;
+        at += now;
+        if at.is_multiple_of(64 * CHUNK) {
+            // in steps, so that the card's other users are not held up by gigabytes at once
+            file.sync_data()?;
+            forget(file, 0, at);
+        }
+    }
+    Ok(())
+}
+
+/// The process that holds the lock on `file`.
+fn holder(file: &File) -> Option<u32> {
+    let inode = file.metadata().ok()?.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // 1: FLOCK  ADVISORY  WRITE 4711 fe:01:393226 0 EOF
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, place, ..] = fields[..] else {
+            return None;
+        };
+        (place.rsplit(':').next() == Some(&inode))
+            .then(|| pid.parse().ok())
+            .flatten()
+    })
+}
+
+fn forget(file: &File, at: u64, len: u64) {
+    // advice: what the system makes of it changes nothing but memory
+    let _ = rustix::fs::fadvise(file, at, NonZeroU64::new(len), Advice::DontNeed);
+}
+
+#[derive(Debug)]
+struct FileStorage {
+    file: File,
+    /// The system's error where the file could only be opened to read.
+    refusal: Option<i32>,
+}
+
+impl Storage for FileStorage {
+    fn len(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<()> {
+        self.file.read_exact_at(to, at)
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        match self.refusal {
+            Some(code) => Err(io::Error::from_raw_os_error(code)),
+            None => self.file.write_all_at(bytes, at),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn forget(&self, at: u64, len: u64) {
+        forget(&self.file, at, len);
+    }
+}
+
+/// Memory that ends with the process: the stage of a machine without tmpfs.
+#[derive(Debug)]
+pub struct Memory(Mutex<Box<[u8]>>);
+
+impl Memory {
+    /// `len` zeros.
+    pub fn new(len: u64) -> Self {
+        Self(Mutex::new(vec![0; len as usize].into()))
+    }
+}
+
+impl Storage for Memory {
+    fn len(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
+    fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<()> {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = range(&bytes, at, to.len()).ok_or(ErrorKind::UnexpectedEof)?;
+        to.copy_from_slice(&bytes[from]);
+        Ok(())
+    }
+
+    fn write_at(&self, from: &[u8], at: u64) -> io::Result<()> {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let to = range(&bytes, at, from.len()).ok_or(ErrorKind::StorageFull)?;
+        bytes[to].copy_from_slice(from);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn range(bytes: &[u8], at: u64, len: usize) -> Option<std::ops::Range<usize>> {
+    let at = usize::try_from(at).ok()?;
+    let end = at.checked_add(len)?;
+    (end <= bytes.len()).then_some(at..end)
+}
+
+/// The slot of a stage without tmpfs: never anything there.
+#[derive(Debug)]
+pub struct NoSlot;
+
+impl Slot for NoSlot {
+    fn open(&self) -> Result<Arc<dyn Storage>, OpenError> {
+        Err(io::Error::from(ErrorKind::NotFound).into())
+    }
+
+    fn create(&self, len: u64, _: &dyn Fn() -> bool) -> Result<Arc<dyn Storage>, OpenError> {
+        Ok(Arc::new(Memory::new(len)))
+    }
+
+    fn publish(&self, _: &dyn Storage, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The slot of who only looks: takes no lock, and what is made stays in memory.
+#[derive(Debug)]
+pub struct LookSlot(pub PathBuf);
+
+impl Slot for LookSlot {
+    fn open(&self) -> Result<Arc<dyn Storage>, OpenError> {
+        let file = File::open(&self.0)?;
+        let refusal = Some(rustix::io::Errno::ROFS.raw_os_error());
+        Ok(Arc::new(FileStorage { file, refusal }))
+    }
+
+    fn create(&self, len: u64, go_on: &dyn Fn() -> bool) -> Result<Arc<dyn Storage>, OpenError> {
+        NoSlot.create(len, go_on)
+    }
+
+    fn publish(&self, new: &dyn Storage, set_aside: bool) -> io::Result<()> {
+        NoSlot.publish(new, set_aside)
+    }
+}
+
+/// The process that works with the file at `path`, as far as the system tells.
+pub fn user_of(path: &Path) -> io::Result<Option<u32>> {
+    Ok(holder(&File::open(path)?))
+}

@@ -1,0 +1,173 @@
+//! Which records wait, and what became of the others. No I/O.
+//!
+//! - `head <= next`. Numbers below `head` are let go; each was given one cause at the moment `head` passed it: delivered, dropped,
+//!   or lost. Only `head` and `next` move, and only forward.
+//! - So `appended = delivered + waiting + dropped + lost`, always. `delivered` is what remains: it has no counter of its own.
+//! - Records dropped from the stage while older ones wait on the card leave a gap ahead of `head`: they count as dropped at once,
+//!   and as `skipped` until `head` has passed them.
+
+use std::ops::Range;
+
+use crate::spool::format::block::{Cursor, Seq, Tally};
+
+/// The numbers of the records, and the counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// The oldest record that waits.
+    pub head: Seq,
+    /// The number the next record gets.
+    pub next: Seq,
+    /// What rides along: the counters, the newest record's position, and up to where the card holds what waits.
+    pub cursor: Cursor,
+    /// What the uplink was shown last and has not acknowledged.
+    in_flight: Range<Seq>,
+}
+
+/// Why numbers ahead of `head` have no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// They were dropped, and counted then.
+    Skipped,
+    /// A block that had been synced is damaged.
+    Media,
+    /// A block was cut off before it was synced.
+    Unsynced,
+}
+
+impl Ledger {
+    /// Goes on from what was found.
+    pub fn new(head: Seq, next: Seq, cursor: Cursor) -> Self {
+        let mut ledger = Self {
+            head,
+            next: next.max(head),
+            cursor,
+            in_flight: 0..0,
+        };
+        ledger.settle();
+        ledger
+    }
+
+    /// Records that wait.
+    pub fn waiting(&self) -> u64 {
+        (self.next - self.head).saturating_sub(self.tally().skipped)
+    }
+
+    /// Records that went through the spool and out.
+    pub fn delivered(&self) -> u64 {
+        let Tally {
+            dropped,
+            media_lost,
+            unsynced_lost,
+            ..
+        } = *self.tally();
+        let gone = dropped
+            .saturating_add(media_lost)
+            .saturating_add(unsynced_lost);
+        self.next
+            .saturating_sub(self.waiting())
+            .saturating_sub(gone)
+    }
+
+    /// The counters.
+    pub fn tally(&self) -> &Tally {
+        &self.cursor.tally
+    }
+
+    /// The oldest record that waits and is not on the card.
+    pub fn unsaved(&self) -> Seq {
+        self.cursor.card_next.max(self.head)
+    }
+
+    /// The uplink was shown `shown`, from `head` on.
+    pub fn show(&mut self, shown: Range<Seq>) {
+        self.in_flight = shown;
+    }
+
+    /// All below `below` are delivered, or set aside. Those dropped while in flight were delivered after all.
+    pub fn ack(&mut self, below: Seq) {
+        let below = below.min(self.next);
+        let back = below.min(self.head).min(self.in_flight.end);
+        let regained = back.saturating_sub(self.in_flight.start);
+        self.cursor.tally.dropped = self.tally().dropped.saturating_sub(regained);
+        self.in_flight.start = self.in_flight.start.max(below);
+        self.head = self.head.max(below);
+        self.settle();
+    }
+
+    /// The numbers from `head` to `to` hold no record.
+    pub fn pass(&mut self, to: Seq, gap: Gap) {
+        let to = to.min(self.next);
+        let count = to.saturating_sub(self.head);
+        let tally = &mut self.cursor.tally;
+        match gap {
+            Gap::Skipped => {
+                let known = count.min(tally.skipped);
+                tally.skipped -= known;
+                // both copies of a batch cut, and the cut blocks written over since
+                tally.unsynced_lost += count - known;
+            }
+            Gap::Media => tally.media_lost += count,
+            Gap::Unsynced => tally.unsynced_lost += count,
+        }
+        self.head = self.head.max(to);
+        self.settle();
+    }
+
+    /// Drops the oldest, all below `to`, of which `skipped` were dropped before.
+    pub fn drop_below(&mut self, to: Seq, skipped: u64) {
+        let to = to.min(self.next);
+        let count = to.saturating_sub(self.head);
+        let tally = &mut self.cursor.tally;
+        let skipped = skipped.min(tally.skipped).min(count);
+        tally.dropped += count - skipped;
+        tally.skipped -= skipped;
+        self.head = self.head.max(to);
+        self.settle();
+    }
+
+    /// The stage, which reached down to `low`, is about to lose all below `to`: what waits there alone is dropped.
+    pub fn drop_staged(&mut self, low: Seq, to: Seq) {
+        let from = low.max(self.unsaved());
+        let count = to.min(self.next).saturating_sub(from);
+        if count == 0 {
+            return;
+        }
+        self.cursor.tally.dropped += count;
+        if from == self.head {
+            self.head = to.min(self.next);
+        } else {
+            self.cursor.tally.skipped += count;
+        }
+        self.settle();
+    }
+
+    /// Of the records in the stage alone, `count` are gone by damage.
+    pub fn lose_staged(&mut self, count: u64) {
+        let tally = &mut self.cursor.tally;
+        tally.media_lost += count;
+        tally.skipped += count;
+        self.settle();
+    }
+
+    /// The records from `from` to `to` are on the card; those of them below `low` were dropped from the stage meanwhile, and are
+    /// saved after all.
+    pub fn saved(&mut self, from: Seq, to: Seq, low: Seq) {
+        let back = low.min(to).saturating_sub(from.max(self.head));
+        let tally = &mut self.cursor.tally;
+        let back = back.min(tally.skipped);
+        tally.dropped = tally.dropped.saturating_sub(back);
+        tally.skipped -= back;
+        self.cursor.card_next = self.cursor.card_next.max(to);
+        self.settle();
+    }
+
+    /// Where nothing waits, nothing can be ahead: skipped numbers that never came turned up on the card after all, in the blocks of a
+    /// failed batch, or were counted with a damaged block beside them.
+    fn settle(&mut self) {
+        if self.head == self.next {
+            let tally = &mut self.cursor.tally;
+            tally.dropped = tally.dropped.saturating_sub(tally.skipped);
+            tally.skipped = 0;
+        }
+    }
+}

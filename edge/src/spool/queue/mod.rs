@@ -1,0 +1,8 @@
+//! What waits, and what the threads of a spool share.
+
+pub mod committer;
+pub mod full;
+pub mod ledger;
+pub mod reader;
+pub mod schedule;
+pub mod state;

@@ -1,0 +1,48 @@
+use super::*;
+use crate::aws::kinesis::request::Batch;
+use crate::post::record::Record;
+
+#[test]
+fn a_record_set_aside_can_be_read_again_with_its_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = DeadLetters::new(folder.path().join("dead"));
+    let mut batch = Batch::new("posts");
+    batch.push(
+        1,
+        Record {
+            partition_key: "cat",
+            data: b"{}",
+        },
+    );
+    letters.set_aside(
+        "ValidationException: \"no\"",
+        batch.first_text(),
+        SystemTime::UNIX_EPOCH,
+    );
+
+    let line: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("dead")).unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "at": "1970-01-01T00:00:00Z", "reason": "ValidationException: \"no\"", "PartitionKey": "cat", "Data": "e30="
+    });
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn the_file_never_outgrows_its_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = DeadLetters::new(folder.path().join("dead"));
+    let record = format!(r#""PartitionKey":"k","Data":"{}"}}"#, "A".repeat(1 << 20));
+    for _ in 0..20 {
+        letters.set_aside("too large", record.as_bytes(), SystemTime::UNIX_EPOCH);
+    }
+    let files: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .collect();
+    assert_eq!(files.len(), 2);
+    assert!(
+        files.iter().all(|len| *len <= MAX_BYTES + 1024),
+        "{files:?}"
+    );
+}
