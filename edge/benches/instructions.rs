@@ -10,7 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
 
-use headwater::aws::kinesis::request::{Batch, MAX_RECORDS};
+use headwater::aws::kinesis::MAX_RECORDS;
+use headwater::aws::kinesis::request::Batch;
 use headwater::aws::sign::Signer;
 use headwater::net::agent::Endpoint;
 use headwater::platform::time::SystemClock;

@@ -13,9 +13,10 @@ use std::time::{Duration, SystemTime};
 
 use allocation_counter::measure;
 use aws_credential_types::Credentials;
+use headwater::aws::kinesis::MAX_RECORDS;
 use headwater::aws::kinesis::client::Client;
 use headwater::aws::kinesis::outcome::{self, Outcome};
-use headwater::aws::kinesis::request::{Batch, MAX_RECORDS};
+use headwater::aws::kinesis::request::Batch;
 use headwater::net::agent::{Endpoint, Roots};
 use headwater::platform::time::SystemClock;
 use headwater::post::filter::Filter;

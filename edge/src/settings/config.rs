@@ -14,7 +14,8 @@ use crate::observe::journal;
 use crate::platform::tmpfs;
 use crate::post::filter::Filter;
 use crate::settings::options::{self, Opt};
-use crate::settings::{Usage, values};
+use crate::settings::usage::Usage;
+use crate::settings::values;
 use crate::source::{jetstream, lines, x};
 use crate::spool::{self, WhenFull};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::{fs, io};
 
-use crate::settings::Usage;
+use crate::settings::usage::Usage;
 
 /// The EnvironmentFile of `headwater.service`. HEADWATER_ENV_FILE names another.
 const ENV_FILE: &str = "/etc/headwater/headwater.env";

@@ -3,16 +3,17 @@
 mod config;
 mod env_file;
 pub mod options;
+mod usage;
 mod values;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 
 use config::Settings;
 pub use config::{Config, Source};
 use lexopt::Arg;
+pub use usage::Usage;
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -38,14 +39,6 @@ pub struct StatusOptions {
     pub json: bool,
     /// Again and again.
     pub watch: bool,
-}
-
-/// What keeps the program from starting: what is missing, what is wrong.
-#[derive(Debug, Default)]
-pub struct Usage {
-    /// Each with what it is.
-    missing: Vec<(&'static str, &'static str)>,
-    wrong: Vec<String>,
 }
 
 /// Reads the arguments after the program's name, and what `env` knows.
@@ -119,55 +112,6 @@ fn status(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<Com
         }
     }
     Ok(Command::Status(options))
-}
-
-impl From<lexopt::Error> for Usage {
-    fn from(error: lexopt::Error) -> Self {
-        Self::from(error.to_string())
-    }
-}
-
-impl From<String> for Usage {
-    fn from(wrong: String) -> Self {
-        Self {
-            wrong: vec![wrong],
-            ..Self::default()
-        }
-    }
-}
-
-impl Usage {
-    /// All in one line, for a log.
-    pub fn line(&self) -> String {
-        let mut parts = self.wrong.clone();
-        if !self.missing.is_empty() {
-            let one = |(name, what): &(&str, &str)| format!("{name} ({what})");
-            let all: Vec<_> = self.missing.iter().map(one).collect();
-            parts.push(format!("set what is missing: {}", all.join(", ")));
-        }
-        parts.join("; ")
-    }
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for wrong in &self.wrong {
-            writeln!(f, "headwater: {wrong}")?;
-        }
-        if !self.missing.is_empty() {
-            writeln!(f, "headwater: set what is missing:")?;
-        }
-        let width = self
-            .missing
-            .iter()
-            .map(|(name, _)| name.len())
-            .max()
-            .unwrap_or_default();
-        for (name, what) in &self.missing {
-            writeln!(f, "  {name:<width$}  {what}")?;
-        }
-        writeln!(f, "'headwater --help' lists every option.")
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use rustls::CertificateError::{NotValidYet, NotValidYetContext};
 
 use crate::aws::clock::{self, ServerClock};
 use crate::aws::credentials::Provider;
-use crate::aws::kinesis::outcome::{Class, Problem, Renew};
+use crate::aws::kinesis::outcome::Problem;
+use crate::aws::kinesis::{Class, Renew};
 use crate::net::agent;
 
 /// Where records go, as the user knows it.

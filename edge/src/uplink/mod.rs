@@ -18,9 +18,11 @@ use pause::Backoff;
 
 use crate::aws::clock::ServerClock;
 use crate::aws::credentials::{Keychain, Provider};
+use crate::aws::kinesis::MAX_RECORDS;
 use crate::aws::kinesis::client::Client;
-use crate::aws::kinesis::outcome::{self, Class, Outcome, Problem, Renew, SequenceNumber};
-use crate::aws::kinesis::request::{Batch, MAX_RECORDS};
+use crate::aws::kinesis::outcome::{self, Outcome, Problem, SequenceNumber};
+use crate::aws::kinesis::request::Batch;
+use crate::aws::kinesis::{Class, Renew};
 use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;

@@ -5,3 +5,33 @@
 pub mod client;
 pub mod outcome;
 pub mod request;
+
+/// Most records in one PutRecords.
+pub const MAX_RECORDS: usize = 500;
+
+/// Most bytes in one PutRecords: keys and data before base64.
+pub const MAX_REQUEST_BYTES: usize = 5 << 20;
+
+/// The five things an answer can mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Kinesis has the record.
+    Delivered,
+    /// This request can never be accepted. If it holds one record, that record is the reason.
+    Impossible,
+    /// It heals by itself: back off, send again.
+    Retry,
+    /// Mend what the signature is made of, then sign again.
+    Renew(Renew),
+    /// A person must mend the set-up: keep everything, try again slowly, say what to do.
+    Hold,
+}
+
+/// What a signature is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renew {
+    /// The credentials have expired or are not known.
+    Credentials,
+    /// The signature's time, or its key: a look at the server's clock tells which.
+    Clock,
+}

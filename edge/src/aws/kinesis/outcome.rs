@@ -9,31 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 
-use crate::aws::kinesis::request::MAX_RECORDS;
-
-/// The five things an answer can mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Kinesis has the record.
-    Delivered,
-    /// This request can never be accepted. If it holds one record, that record is the reason.
-    Impossible,
-    /// It heals by itself: back off, send again.
-    Retry,
-    /// Mend what the signature is made of, then sign again.
-    Renew(Renew),
-    /// A person must mend the set-up: keep everything, try again slowly, say what to do.
-    Hold,
-}
-
-/// What a signature is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renew {
-    /// The credentials have expired or are not known.
-    Credentials,
-    /// The signature's time, or its key: a look at the server's clock tells which.
-    Clock,
-}
+use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
 
 /// What became of a whole call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,15 +6,8 @@ use std::ops::Range;
 
 use base64_simd::STANDARD;
 
-use crate::aws::kinesis::outcome::Class;
+use crate::aws::kinesis::{Class, MAX_RECORDS, MAX_REQUEST_BYTES};
 use crate::post::record::Record;
-use crate::spool::Seq;
-
-/// Most records in one PutRecords.
-pub const MAX_RECORDS: usize = 500;
-
-/// Most bytes in one PutRecords: keys and data before base64.
-pub const MAX_REQUEST_BYTES: usize = 5 << 20;
 
 /// What stands between two records of a body. As long as [`TAIL`], so that the one can be written over the other.
 const BETWEEN: &[u8; 2] = b",{";
@@ -60,14 +53,14 @@ pub struct Batch {
     /// Bytes kept free in front of the first entry: enough for either head.
     head_room: usize,
     /// Below it, every record was taken: it is in the batch, or was delivered.
-    taken_below: Seq,
+    taken_below: u64,
 }
 
 /// One record of the batch.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its number in the spool.
-    pub seq: Seq,
+    pub seq: u64,
     /// Its text in the buffer, without what stands after it.
     text: Range<usize>,
     bytes: usize,
@@ -99,7 +92,7 @@ impl Batch {
     }
 
     /// Adds a record, unless that would break a limit of the call: then it stays as it was and says false. An empty batch takes any one.
-    pub fn push(&mut self, seq: Seq, record: Record<'_>) -> bool {
+    pub fn push(&mut self, seq: u64, record: Record<'_>) -> bool {
         let bytes = record.len_bytes();
         if !self.entries.is_empty() && self.bytes + bytes > MAX_REQUEST_BYTES
             || self.entries.is_full()
@@ -185,7 +178,7 @@ impl Batch {
 
     /// Lets go of the first `count` records. Says the number below which none is left in the batch or
     /// before it.
-    pub fn drop_first(&mut self, count: usize) -> Seq {
+    pub fn drop_first(&mut self, count: usize) -> u64 {
         if count >= self.entries.len() {
             self.clear();
         } else {

@@ -7,7 +7,8 @@ use ureq::{Agent, Body};
 use crate::observe::journal;
 use crate::source::wire::{self, Watch};
 use crate::source::x::outcome::{self, ApiError, Wait};
-use crate::source::x::{Auth, Settings, token};
+use crate::source::x::settings::{Auth, Settings};
+use crate::source::x::token;
 
 /// The most of an answer other than the stream that is read.
 const MAX_ANSWER_BYTES: u64 = 256 << 10;
@@ -40,12 +41,23 @@ impl<'a> Client<'a> {
         if self.token.is_none() {
             let token = match &self.settings.auth {
                 Auth::Bearer(token) => token.clone(),
-                Auth::Consumer { key, secret } => token::get(self, key, secret)?,
+                Auth::Consumer { key, secret } => self.exchange(key, secret)?,
             };
             journal::hide(&token);
             self.token = Some(token);
         }
         Ok(())
+    }
+
+    /// The token for a consumer key and secret.
+    fn exchange(&self, key: &str, secret: &str) -> Result<String, ApiError> {
+        let request = token::request(&self.settings.endpoint, key, secret);
+        let answer = self.send(request).map_err(|error| match error {
+            // Whatever else X finds wrong with such a request, it is the keys.
+            ApiError::Person(_) | ApiError::Unauthorized => ApiError::Unauthorized,
+            other => other,
+        })?;
+        token::read(&self.text(answer)?)
     }
 
     /// X took the token: when it refuses one again, a new one is worth asking for.

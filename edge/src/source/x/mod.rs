@@ -10,12 +10,11 @@ mod client;
 mod message;
 mod outcome;
 mod rules;
+mod settings;
 mod token;
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io::Read;
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 use log::{Level, debug, info};
@@ -25,8 +24,7 @@ use self::budget::Budget;
 use self::client::Client;
 use self::message::{Message, Post};
 use self::outcome::ApiError;
-use crate::net::agent::{Endpoint, Roots};
-use crate::post::filter::Filter;
+pub use self::settings::{Auth, Settings};
 use crate::post::record::{MAX_RECORD_BYTES, Record, Unfit};
 use crate::source::retry::{Backoff, Failure};
 use crate::source::split::{LineSplitter, Next};
@@ -47,44 +45,6 @@ const STREAM_PATH: &str = "/2/tweets/search/stream\
 /// Remembered while a connection is open: one that this program left behind may be ended by it, one
 /// of another program may not.
 const OPEN_FACT: &str = "x.open";
-
-/// How to reach X, and what to ask it for.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The API's server: `https://api.x.com`.
-    pub endpoint: Endpoint,
-    /// Who asks.
-    pub auth: Auth,
-    /// Which posts are wanted.
-    pub filter: Filter,
-    /// The most posts read in one day by UTC: each is billed.
-    pub max_per_day: Option<NonZeroU64>,
-    /// Whose certificates are trusted.
-    pub roots: Roots,
-}
-
-/// What proves to X who asks.
-#[derive(Clone)]
-pub enum Auth {
-    /// A bearer token of the app.
-    Bearer(String),
-    /// The app's consumer key and secret, which get a token.
-    Consumer {
-        /// Names the app.
-        key: String,
-        /// Proves it.
-        secret: String,
-    },
-}
-
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bearer(_) => "bearer token",
-            Self::Consumer { .. } => "consumer key and secret",
-        })
-    }
-}
 
 /// The filtered stream.
 #[derive(Debug)]

@@ -6,33 +6,31 @@ use base64_simd::STANDARD;
 use serde::Deserialize;
 use ureq::http::Request;
 
+use crate::net::agent::Endpoint;
 use crate::observe::journal;
-use crate::source::x::client::Client;
 use crate::source::x::outcome::ApiError;
 
 /// Asks for the token. X gives the same one until somebody invalidates it.
-pub fn get(client: &Client<'_>, key: &str, secret: &str) -> Result<String, ApiError> {
+pub fn request(endpoint: &Endpoint, key: &str, secret: &str) -> http::Result<Request<String>> {
     let pair = format!("{}:{}", percent_encoded(key), percent_encoded(secret));
     let pair = STANDARD.encode_to_string(pair);
     journal::hide(&pair);
-    let request = Request::post(format!("{}/oauth2/token", client.settings.endpoint))
+    Request::post(format!("{endpoint}/oauth2/token"))
         .header("authorization", format!("Basic {pair}"))
         .header(
             "content-type",
             "application/x-www-form-urlencoded;charset=UTF-8",
         )
-        .body("grant_type=client_credentials".to_owned());
-    let answer = client.send(request).map_err(|trouble| match trouble {
-        // Whatever else X finds wrong with such a request, it is the keys.
-        ApiError::Person(_) | ApiError::Unauthorized => ApiError::Unauthorized,
-        other => other,
-    })?;
+        .body("grant_type=client_credentials".to_owned())
+}
 
+/// The token in X's answer.
+pub fn read(answer: &str) -> Result<String, ApiError> {
     #[derive(Deserialize)]
     struct Token {
         access_token: String,
     }
-    serde_json::from_str::<Token>(&client.text(answer)?)
+    serde_json::from_str::<Token>(answer)
         .map(|token| token.access_token)
         .map_err(|_| ApiError::Server("X answered without a token".to_owned()))
 }

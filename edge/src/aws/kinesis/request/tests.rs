@@ -84,7 +84,7 @@ proptest! {
         // Given a batch of some records
         let mut batch = Batch::new("posts");
         for (seq, (key, data, _)) in records.iter().enumerate() {
-            let fits = batch.push(seq as Seq, Record { partition_key: key, data });
+            let fits = batch.push(seq as u64, Record { partition_key: key, data });
             prop_assert!(fits);
         }
         let expect = |wanted: &[(String, Vec<u8>)]| -> Value {
@@ -110,7 +110,7 @@ proptest! {
         // Then exactly the others are left, in order, and make a body again
         let left: Vec<_> = records.iter().enumerate().filter(|(i, (_, _, ok))| *i >= count || !ok).collect();
         let seqs: Vec<_> = batch.entries().iter().map(|entry| entry.seq).collect();
-        prop_assert_eq!(seqs, left.iter().map(|(i, _)| *i as Seq).collect::<Vec<_>>());
+        prop_assert_eq!(seqs, left.iter().map(|(i, _)| *i as u64).collect::<Vec<_>>());
         if !left.is_empty() {
             let left: Vec<_> = left.into_iter().map(|(_, (key, data, _))| (key.clone(), data.clone())).collect();
             prop_assert_eq!(parsed(&mut batch, left.len(), "").1, expect(&left));
