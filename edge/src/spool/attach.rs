@@ -90,22 +90,26 @@ impl Spool {
         let storage = committer.slot.create(len, &go_on).map_err(io_error)?;
         let ring = Ring::format(storage.clone(), spec)?;
         let mut card = Card::new(ring, committer.stamp);
-        let known = {
+        let (known, (base, bitmap)) = {
             let state = self.lock();
             let mut cursor = state.ledger.cursor.clone();
             if state.ledger.unsaved() < state.ledger.next {
                 cursor.position = state.schedule.known.cursor.position.clone();
             }
             cursor.card_next = state.ledger.unsaved();
-            Known {
+            let acked = &state.ledger.acked;
+            let acked = acked.encode(state.ledger.head..cursor.card_next);
+            let known = Known {
                 head: state.ledger.head,
+                acked: state.ledger.acked_on_card,
                 cursor,
                 oldest: 1,
                 at: self.clock.elapsed(),
-            }
+            };
+            (known, acked)
         };
         card.begin(known.head, known.cursor.card_next);
-        card.commit(&known.cursor)?;
+        card.commit(&known.cursor, (base, &bitmap))?;
         committer.slot.publish(&*storage, set_aside)?;
         let view = CardView {
             ring: card.ring.clone(),

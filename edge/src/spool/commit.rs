@@ -12,6 +12,7 @@ use crate::spool::format::block::{Cursor, Position, Seq, Vblk};
 use crate::spool::format::pack::{Encoded, RecordCrc};
 use crate::spool::media::card::{self, Card, MAX_BATCH};
 use crate::spool::options::WhenFull;
+use crate::spool::queue::acked::Acked;
 use crate::spool::queue::committer::{Committer, Disk};
 use crate::spool::queue::schedule::{CLOSING, Known};
 use crate::spool::queue::state::{Spool, State};
@@ -25,8 +26,13 @@ struct Snapshot {
     from: Seq,
     to: Seq,
     cursor: Cursor,
+    acked: Acked,
+    acked_on_card: u64,
     oldest: Vblk,
 }
+
+/// A row of records that are delivered is left out of a batch if it is so long: a batch less costs a sync more.
+const LONG_ROW: u64 = 256;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
@@ -142,7 +148,7 @@ impl Spool {
             return Ok(Progress::Full);
         }
         snapshot.cursor.card_next = saved;
-        card.commit(&snapshot.cursor)?;
+        snapshot.commit(card)?;
         self.publish(card, &snapshot, None);
         match (saved >= goal, saved > snapshot.from) {
             (true, _) => Ok(Progress::Done),
@@ -178,6 +184,9 @@ impl Spool {
             }
             // The policy dropped what came here while we read: a gap is for the next batch to begin with.
             if found.seq > expected {
+                break;
+            }
+            if snapshot.acked.next_unacked(expected) >= expected + LONG_ROW {
                 break;
             }
             let record = Encoded::new(found.record, found.when);
@@ -216,6 +225,7 @@ impl Spool {
         state.unmark();
         state.schedule.known = Known {
             head: snapshot.head,
+            acked: snapshot.acked_on_card,
             cursor: snapshot.cursor.clone(),
             oldest: snapshot.oldest,
             at: self.clock.elapsed(),
@@ -250,7 +260,7 @@ impl Spool {
             snapshot.cursor.card_next = snapshot.from;
             snapshot.cursor.position = known;
             card.begin(snapshot.head, snapshot.from);
-            card.commit(&snapshot.cursor)?;
+            snapshot.commit(card)?;
             self.publish(card, &snapshot, None);
         }
         Ok(card.room(card.floor) >= 2)
@@ -271,7 +281,7 @@ impl Spool {
 
     /// Drops the oldest records: all that start below block `target`.
     fn drop_oldest(&self, card: &Card, target: Vblk) {
-        let (head, oldest, card_next, skipped) = {
+        let (head, oldest, card_next, skipped, acked) = {
             let state = self.lock();
             let ledger = &state.ledger;
             let oldest = state.card_oldest(card.tail);
@@ -280,6 +290,7 @@ impl Spool {
                 oldest,
                 ledger.cursor.card_next,
                 ledger.tally().skipped,
+                ledger.acked.clone(),
             )
         };
         let (vblk, to) =
@@ -287,7 +298,9 @@ impl Spool {
         let to = to.min(card_next);
         let skipped = match skipped {
             0 => 0,
-            _ => card::skipped_between(&card.ring, oldest, vblk, head, to),
+            _ => card::skipped_between(&card.ring, oldest, vblk, head, to, &|range| {
+                range.end.saturating_sub(range.start) - acked.count_in(range)
+            }),
         };
         let mut state = self.lock();
         state.ledger.drop_below(to, skipped);
@@ -368,9 +381,17 @@ impl Spool {
         card.put(seq, record, RecordCrc::of(seq, record))?;
         snapshot.cursor.position = position.clone();
         snapshot.cursor.card_next = seq + 1;
-        card.commit(&snapshot.cursor)?;
+        snapshot.commit(card)?;
         self.publish(card, &snapshot, Some(seq));
         Ok(Progress::Done)
+    }
+}
+
+impl Snapshot {
+    /// Ends the batch. What is delivered is noted as far as the card has it, this batch included.
+    fn commit(&self, card: &mut Card) -> io::Result<()> {
+        let (base, bitmap) = self.acked.encode(self.head..self.cursor.card_next);
+        card.commit(&self.cursor, (base, &bitmap))
     }
 }
 
@@ -390,6 +411,8 @@ impl State {
             from: self.unsaved_here().min(self.ledger.next),
             to: self.ledger.next,
             cursor: self.ledger.cursor.clone(),
+            acked: self.ledger.acked.clone(),
+            acked_on_card: self.ledger.acked_on_card,
             oldest: self.card.as_ref().map_or(0, |card| card.oldest),
         }
     }

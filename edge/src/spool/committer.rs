@@ -138,7 +138,8 @@ impl State {
     /// Whether the card takes for waiting what is acknowledged.
     fn cursor_owed(&self) -> bool {
         let known = &self.schedule.known;
-        known.head < self.ledger.head && known.head < known.cursor.card_next
+        let passed = known.head < self.ledger.head && known.head < known.cursor.card_next;
+        passed || known.acked < self.ledger.acked_on_card
     }
 
     pub(in crate::spool) fn cursor_wanted(&self, asked: bool, now: Duration) -> bool {
@@ -149,7 +150,9 @@ impl State {
                 card_tail: known.cursor.card_tail,
                 ..self.ledger.cursor.clone()
             };
-            return known.head < self.ledger.head || known.cursor != current;
+            return known.head < self.ledger.head
+                || known.acked < self.ledger.acked_on_card
+                || known.cursor != current;
         }
         let part = self.card.as_ref().is_some_and(|card| {
             card.oldest.saturating_sub(known.oldest) >= card.ring.blocks() / CURSOR_PART

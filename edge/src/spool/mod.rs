@@ -12,6 +12,8 @@
 //! - A power cut loses at most what is younger than [`Options::durable_within`], and the source reads even that again where it
 //!   can: [`Spool::position`] is then that of the newest records that survived. It sends again at most what was acknowledged since
 //!   the last cursor on the card: 5 s of draining, or 1/16 of the card.
+//! - Records may be acknowledged out of order, up to [`WINDOW`] above the oldest that waits ([`Spool::ack_each`]). A crash of the program
+//!   sends none of them again; a power cut, at most those of the same last seconds.
 //! - While records are acknowledged within their deadline nothing is written to flash, up to the end: a clean shutdown writes one
 //!   block, so that position and acknowledgements outlive the power.
 //! - Memory and disk are fixed: a full spool drops or waits by policy ([`WhenFull`]), and every record dropped or lost is counted.
@@ -63,5 +65,6 @@ mod tests;
 pub use format::block::Seq;
 pub use media::storage::Locked;
 pub use options::{MAX_SIZE_BYTES, MIN_SIZE_BYTES, Options, STAGE_BYTES, WhenFull};
+pub use queue::acked::WINDOW;
 pub use queue::state::Spool;
 pub use stats::{Appended, Destination, Stats};

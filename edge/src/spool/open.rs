@@ -25,6 +25,7 @@ use crate::spool::media::ring::{NotARing, Ring};
 use crate::spool::media::stage::{Stage, warn_in_memory};
 use crate::spool::media::storage::{FileSlot, Locked, Memory, NoSlot, OpenError, Slot};
 use crate::spool::options::{Options, STAGE_BYTES};
+use crate::spool::queue::acked::Acked;
 use crate::spool::queue::committer::{Committer, Disk, RETRY};
 use crate::spool::queue::ledger::Ledger;
 use crate::spool::queue::reader::Reader;
@@ -235,12 +236,16 @@ fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
 
 /// Where the spool goes on, and which records of the old stage are still to be kept.
 fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
-    let go_on = |found: &Recovered| Ledger::new(found.head, found.next, found.cursor.clone());
+    let go_on = |ring: &Ring, found: &Recovered| {
+        let mut bytes = [0; BLOCK];
+        let acked = ring.read_acked(&mut bytes).unwrap_or_default();
+        Ledger::new(found.head, found.next, found.cursor.clone(), acked)
+    };
     let (ring, found) = match (card, stage) {
         (OldCard::Good(ring, found), Some(_)) => (ring, found),
         (OldCard::Good(_, found), None) => return (from_card(found), Claim::New(Seq::MAX)),
-        (_, Some((_, stage))) => {
-            let ledger = go_on(stage);
+        (_, Some((ring, stage))) => {
+            let ledger = go_on(ring, stage);
             let unsaved = ledger.unsaved();
             return (ledger, Claim::Numbered(unsaved));
         }
@@ -259,7 +264,7 @@ fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     if same_run && found.durable_vblk > stage.cursor.card_tail {
         return (from_card(found), Claim::New(unsaved.max(found.next)));
     }
-    let mut ledger = go_on(stage);
+    let mut ledger = go_on(stage_ring, stage);
     if found.next > stage.next {
         // a large record, saved past the stage just before the end
         ledger.next = found.next;
@@ -272,7 +277,13 @@ fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
 
 /// The card alone: all that waits is on it.
 fn from_card(found: &Recovered) -> Ledger {
-    let mut ledger = Ledger::new(found.head, found.next, found.cursor.clone());
+    let (base, bitmap) = &found.acked;
+    let mut ledger = Ledger::new(
+        found.head,
+        found.next,
+        found.cursor.clone(),
+        (*base, bitmap),
+    );
     ledger.cursor.card_next = ledger.next;
     ledger.cursor.card_tail = found.tail;
     ledger
@@ -287,6 +298,7 @@ fn known(card: &OldCard, ledger: &Ledger) -> Known {
     cursor.card_next = found.next.min(ledger.next);
     Known {
         head: found.head,
+        acked: 0,
         cursor,
         oldest: 0,
         at: Duration::ZERO,
@@ -370,7 +382,8 @@ fn make_stage(
     };
     let (Claim::Numbered(from) | Claim::New(from)) = claim;
     let (mut kept, mut seen) = (0, None);
-    for_each(old, from, |seq, _| {
+    let numbered = matches!(claim, Claim::Numbered(_));
+    for_each(old, from, numbered, |seq, _| {
         kept += 1;
         seen.get_or_insert(seq);
     });
@@ -379,20 +392,33 @@ fn make_stage(
         Claim::New(_) => ledger.next += kept,
     }
     let mut stage = Stage::create(storage.clone(), spec, stamp, ledger.next - kept);
-    for_each(old, from, |_, record| {
+    for_each(old, from, numbered, |_, record| {
         let cursor = &ledger.cursor;
         stage.append(&record, ledger.head, cursor, cursor.position.len());
     });
     stage.note(ledger.head, &ledger.cursor);
+    if ledger.acked.count() > 0 {
+        let (base, bitmap) = ledger.acked.encode(ledger.head..ledger.next);
+        stage.note_acked((base, &bitmap));
+    }
     if let Err(error) = slot.publish(&*storage, false) {
         warn_in_memory(&error);
     }
     Ok(stage)
 }
 
-/// The records of the old stage from number `from` up to its end.
-fn for_each(old: &OldStage, from: Seq, mut visit: impl FnMut(Seq, Encoded<'_>)) {
+/// The records of the old stage from number `from` up to its end; where they do not keep their numbers, without those it knows to be
+/// delivered.
+fn for_each(old: &OldStage, from: Seq, numbered: bool, mut visit: impl FnMut(Seq, Encoded<'_>)) {
     let Some((ring, found)) = old else { return };
+    let mut bytes = [0; BLOCK];
+    let acked = match numbered {
+        true => Acked::default(),
+        false => {
+            let (base, bitmap) = ring.read_acked(&mut bytes).unwrap_or_default();
+            Acked::decode(base, bitmap, found.head, found.next)
+        }
+    };
     let mut walk = Walk::new(ring.clone(), STAGE_READ);
     walk.seek(walk::Point::start_of(
         found.tail.saturating_sub(ring.blocks()),
@@ -411,6 +437,9 @@ fn for_each(old: &OldStage, from: Seq, mut visit: impl FnMut(Seq, Encoded<'_>)) 
     while let Some(record) = walk.next(&mut load) {
         if (expected..found.next).contains(&record.seq) {
             expected = record.seq + 1;
+            if acked.contains(record.seq) {
+                continue;
+            }
             visit(record.seq, Encoded::new(record.record, record.when));
         }
     }

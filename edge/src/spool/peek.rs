@@ -1,7 +1,8 @@
 //! Reading in order what waits, from whichever medium has it.
 //!
 //! - The stage is preferred: what is still there need not be read from flash.
-//! - A walk shows an unbroken row of numbers and ends before a gap. Only when the gap is at the head is it passed, and counted:
+//! - What is delivered already is passed over.
+//! - A walk from the head shows an unbroken row of numbers and ends before a gap. Only when the gap is at the head is it passed, and counted:
 //!   so an acknowledgement can never cover a number that was not shown.
 
 use std::ops::ControlFlow;
@@ -12,6 +13,7 @@ use crate::post::record::Record;
 use crate::spool::format::block::{BLOCK, Seq};
 use crate::spool::media::card::{locate, starts_around};
 use crate::spool::media::ring::Ring;
+use crate::spool::queue::acked::Acked;
 use crate::spool::queue::ledger::Gap;
 use crate::spool::queue::reader::{Reader, Source};
 use crate::spool::queue::state::{CardView, Spool, State};
@@ -27,6 +29,8 @@ const READ_AHEAD: usize = 8;
 enum Plan {
     Read,
     Passed(Seq),
+    /// The gap is left for when the head comes to it: on from here.
+    Beyond(Seq),
     End,
 }
 
@@ -52,10 +56,18 @@ impl Spool {
         self.show(|found| visit(found.seq, found.record));
     }
 
+    /// The same from record `from` on, for who acknowledges each by itself ([`Spool::ack_each`]): a gap above the head does not end it.
+    pub fn peek_from(&self, from: Seq, mut visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        reader.show(self, Some(from), &mut |found| {
+            visit(found.seq, found.record)
+        });
+    }
+
     /// As [`Self::peek`], with all that is known of each record.
     pub(crate) fn show(&self, mut visit: impl FnMut(Stored<'_>) -> ControlFlow<()>) {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        reader.show(self, &mut visit);
+        reader.show(self, None, &mut visit);
     }
 }
 
@@ -65,22 +77,36 @@ impl Reader {
             walk: Walk::new(state.stage.ring().clone(), READ_AHEAD),
             source: Source::Stage,
             resume: None,
+            acked: Acked::default(),
+            passes_gaps: false,
         }
     }
 
     /// See [`Spool::peek`].
-    pub(in crate::spool) fn show(&mut self, spool: &Spool, visit: &mut Visit<'_>) {
+    pub(in crate::spool) fn show(
+        &mut self,
+        spool: &Spool,
+        start: Option<Seq>,
+        visit: &mut Visit<'_>,
+    ) {
         let (mut from, end) = {
             let mut state = spool.lock();
             state.reading_since = Some(spool.clock.elapsed());
+            self.acked = state.ledger.acked.clone();
             (state.ledger.head, state.ledger.next)
         };
-        let mut seq = from;
+        self.passes_gaps = start.is_some();
+        let mut seq = start.map_or(from, |start| start.max(from));
         while seq < end {
+            seq = self.acked.next_unacked(seq);
             match self.plan(spool, seq, seq == from) {
                 Plan::Read => {}
                 Plan::Passed(to) => {
                     (from, seq) = (to, to);
+                    continue;
+                }
+                Plan::Beyond(to) => {
+                    seq = to;
                     continue;
                 }
                 Plan::End => break,
@@ -92,7 +118,9 @@ impl Reader {
         }
         let mut state = spool.lock();
         state.reading_since = None;
-        state.ledger.show(from..seq);
+        if !self.passes_gaps {
+            state.ledger.show(from..seq);
+        }
         if let Some((Source::Card(generation), seq, place)) = self.resume {
             state.shown_end = match &state.card {
                 Some(card) if card.generation == generation => (seq, place.vblk),
@@ -123,15 +151,18 @@ impl Reader {
             self.turn_to_card(&card, seq);
             return Plan::Read;
         }
-        if !at_head {
-            return Plan::End;
-        }
         // Neither medium has it: dropped from the stage, or lost with a card that is gone.
         let low = state.stage.low();
         let (to, gap) = match on_card {
             true => (ledger.cursor.card_next.min(low), Gap::Media),
             false => (low, Gap::Skipped),
         };
+        if !at_head {
+            return match self.passes_gaps && to > seq {
+                true => Plan::Beyond(to),
+                false => Plan::End,
+            };
+        }
         state.pass(to, gap);
         Plan::Passed(to)
     }
@@ -198,6 +229,10 @@ impl Reader {
             Source::Card(_) => read_card(spool, vblk, to),
         };
         while *seq < end {
+            *seq = self.acked.next_unacked(*seq);
+            if *seq >= end {
+                break;
+            }
             let unreadable = self.walk.unreadable();
             let found = match unreadable {
                 MAX_UNREADABLE.. => None,
@@ -209,10 +244,15 @@ impl Reader {
                     self.resume = None;
                     return ControlFlow::Continue(());
                 }
-                if *seq > *from {
-                    return ControlFlow::Break(());
-                }
                 let missing = self.missing_at_end(&spool.lock());
+                if *seq > *from {
+                    if !self.passes_gaps || missing <= *seq {
+                        return ControlFlow::Break(());
+                    }
+                    self.resume = None;
+                    *seq = missing;
+                    return ControlFlow::Continue(());
+                }
                 match self.turn_to_copy(spool, *seq, missing) {
                     Ok(()) => continue,
                     Err(to) => return self.pass(spool, to, damage),
@@ -221,13 +261,20 @@ impl Reader {
             if found.seq < *seq {
                 continue;
             }
-            if found.seq > *seq {
-                if *seq > *from {
-                    return ControlFlow::Break(());
+            if found.seq > *seq && *seq > *from && !self.passes_gaps {
+                return ControlFlow::Break(());
+            }
+            if found.seq > *seq && *seq > *from {
+                *seq = found.seq;
+                if self.acked.contains(*seq) {
+                    continue;
                 }
+            }
+            if found.seq > *seq {
                 let found = found.seq;
                 let damage = self.walk.damage();
-                let unexplained = spool.lock().ledger.tally().skipped < found - *seq;
+                let missing = found - *seq - self.acked.count_in(*seq..found);
+                let unexplained = spool.lock().ledger.tally().skipped < missing;
                 if damage.is_none() && !unexplained {
                     return self.pass(spool, found, None);
                 }

@@ -30,6 +30,8 @@ pub struct Recovered {
     pub next: Seq,
     /// Whether blocks that may be unsynced are damaged, or hold a batch twice: then no copy of it is whole for certain.
     pub tangled: bool,
+    /// What the newest counters' block says of records above `head`: the bitmap's first number, and the bitmap.
+    pub acked: (Seq, Vec<u8>),
     /// The newest counters, and the position after the last record before any gap.
     pub cursor: Cursor,
 }
@@ -144,6 +146,7 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
         head: 0,
         next: 0,
         tangled: false,
+        acked: (0, Vec::new()),
         cursor: Cursor::default(),
     };
     let mut first_after = Seq::MAX;
@@ -178,6 +181,8 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
             found.next = found.next.max(cursor.card_next);
             if !counted {
                 found.cursor = cursor.clone();
+                let (base, bitmap) = block.acked().unwrap_or_default();
+                found.acked = (base, bitmap.to_vec());
                 counted = true;
             }
             position.get_or_insert(cursor.position);

@@ -13,6 +13,7 @@
 //! record      0 when u32 (unix s)  4 key length u16            6 key, then data
 //! cursor      0 card next u64      8 card tail u64    16 dropped  24 skipped  32 refused  40 media lost  48 unsynced lost
 //!            56 position
+//! acked       0 base u64           8 bitmap: bit i for record base + i, delivered although some before it are not
 //! ```
 //!
 //! - A record is one FULL fragment, or FIRST, any number of MIDDLE, and LAST in the blocks that follow. Each carries the CRC of the
@@ -42,6 +43,13 @@ pub const MAX_POSITION: usize = 255;
 pub const MAX_CURSOR: usize = FRAGMENT + CURSOR + MAX_POSITION;
 pub(in crate::spool) const RECORD_PREFIX: usize = 6;
 const CURSOR: usize = 56;
+/// The longest bitmap of an ACKED fragment.
+pub const MAX_ACKED: usize = 3072;
+/// Bytes of an ACKED fragment's payload before its bitmap.
+pub const ACKED: usize = 8;
+
+/// Numbers that are delivered although some before them are not: the number of the bitmap's first bit, and the bitmap.
+pub type AckedBits<'a> = (Seq, &'a [u8]);
 
 const MAGIC: &[u8; 4] = b"HWBK";
 const VERSION: u8 = 1;
@@ -50,7 +58,11 @@ const CRC_AT: usize = 56;
 /// No block or record gets this far: keeps arithmetic on damaged numbers in range.
 const MAX_NUMBER: u64 = 1 << 60;
 
-const _: () = assert!(CRC_AT + 4 == HEADER && HEADER + 2 * MAX_CURSOR < BLOCK);
+const _: () = assert!(
+    CRC_AT + 4 == HEADER
+        && HEADER + 2 * MAX_CURSOR < BLOCK
+        && HEADER + MAX_CURSOR + FRAGMENT + ACKED + MAX_ACKED <= BLOCK
+);
 const _: () = assert!(BLOCK <= u16::MAX as usize);
 
 /// What a block's header says, besides what the program knows of its file.
@@ -131,7 +143,8 @@ impl<'a> Block<'a> {
 
     /// The number after that of the last record which is complete by the end of this block, taking the pieces before it for sound.
     pub fn next_seq(&self) -> Seq {
-        let last = self.fragments().filter(|f| f.kind != Kind::Cursor).last();
+        let records = self.fragments().filter(|f| f.kind.is_of_a_record());
+        let last = records.last();
         let open = last.is_some_and(|f| matches!(f.kind, Kind::First | Kind::Middle));
         self.after_starts().saturating_sub(u64::from(open))
     }
@@ -148,6 +161,12 @@ impl<'a> Block<'a> {
     pub fn cursor(&self) -> Option<Cursor> {
         let cursors = self.fragments().filter(|f| f.kind == Kind::Cursor);
         cursors.filter_map(|f| Cursor::decode(f.payload)).last()
+    }
+
+    /// What its ACKED fragment says, if it has one.
+    pub fn acked(&self) -> Option<AckedBits<'a>> {
+        let fragment = self.fragments().filter(|f| f.kind == Kind::Acked).last()?;
+        decode_acked(fragment.payload)
     }
 
     fn fragments(&self) -> impl Iterator<Item = Fragment<'a>> {
@@ -174,9 +193,15 @@ pub enum Kind {
     Last = 4,
     /// Not a record: a [`Cursor`].
     Cursor = 5,
+    /// Not a record: which ones above `ack_seq` are delivered.
+    Acked = 6,
 }
 
 impl Kind {
+    fn is_of_a_record(self) -> bool {
+        !matches!(self, Self::Cursor | Self::Acked)
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         [
             Self::Full,
@@ -184,6 +209,7 @@ impl Kind {
             Self::Middle,
             Self::Last,
             Self::Cursor,
+            Self::Acked,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -218,6 +244,13 @@ impl<'a> Fragment<'a> {
             end,
         })
     }
+}
+
+/// Reads an ACKED fragment's payload.
+pub fn decode_acked(payload: &[u8]) -> Option<AckedBits<'_>> {
+    let (base, bitmap) = payload.split_at_checked(ACKED)?;
+    let base = u64_at(base, 0);
+    (base < MAX_NUMBER && bitmap.len() <= MAX_ACKED).then_some((base, bitmap))
 }
 
 /// Whether `bytes` are a record, `crc` theirs, and `seq` its number.

@@ -2,7 +2,7 @@
 
 use crate::post::record::Record;
 use crate::spool::format::block::{
-    BLOCK, Cursor, FRAGMENT, HEADER, Header, Kind, RECORD_PREFIX, Seq, Vblk,
+    ACKED, AckedBits, BLOCK, Cursor, FRAGMENT, HEADER, Header, Kind, RECORD_PREFIX, Seq, Vblk,
 };
 
 /// A record is not begun, nor continued, in less room than this.
@@ -53,9 +53,13 @@ impl Builder {
         self.header.first_seq
     }
 
-    /// Whether `cursor` still fits.
-    pub fn has_room_for(&self, cursor: &Cursor) -> bool {
-        self.header.used + FRAGMENT + cursor.len() <= BLOCK
+    /// Whether `cursor` still fits, and `acked` behind it.
+    pub fn has_room_for(&self, cursor: &Cursor, acked: AckedBits<'_>) -> bool {
+        let acked = match acked.1.len() {
+            0 => 0,
+            len => FRAGMENT + ACKED + len,
+        };
+        self.header.used + FRAGMENT + cursor.len() + acked <= BLOCK
     }
 
     /// How many blocks more `record` takes, with `reserved` bytes of each kept free.
@@ -97,7 +101,7 @@ impl Builder {
         } else if from > 0 && self.header.first_start == 0 {
             self.header.first_seq = seq + 1;
         }
-        let end = self.put_head(kind, crc.0, to - from);
+        let end = self.put_head(used, kind, crc.0, to - from);
         record.copy(from, &mut self.bytes[end - (to - from)..end]);
         self.crc = crc32c::crc32c_append(self.crc, &self.bytes[used..end]);
         self.header.used = end;
@@ -107,12 +111,28 @@ impl Builder {
 
     /// Completes the block, ending it with `cursor` if there is one, which does not stay: the next record takes its place.
     pub fn seal(&mut self, stamp: &Stamp, cursor: Option<&Cursor>) -> &[u8; BLOCK] {
+        self.seal_with(stamp, cursor, (0, &[]))
+    }
+
+    /// The same, with the bitmap of `acked` at the very end: a program that does not know it reads all else.
+    pub fn seal_with(
+        &mut self,
+        stamp: &Stamp,
+        cursor: Option<&Cursor>,
+        (base, bitmap): AckedBits<'_>,
+    ) -> &[u8; BLOCK] {
         let used = self.header.used;
-        let end = cursor.map_or(used, |cursor| {
-            let end = self.put_head(Kind::Cursor, 0, cursor.len());
+        let mut end = cursor.map_or(used, |cursor| {
+            let end = self.put_head(used, Kind::Cursor, 0, cursor.len());
             cursor.copy(&mut self.bytes[end - cursor.len()..end]);
             end
         });
+        if !bitmap.is_empty() {
+            end = self.put_head(end, Kind::Acked, 0, ACKED + bitmap.len());
+            let at = end - bitmap.len();
+            self.bytes[at - ACKED..at].copy_from_slice(&base.to_le_bytes());
+            self.bytes[at..end].copy_from_slice(bitmap);
+        }
         if end < self.written {
             self.bytes[end..self.written].fill(0);
         }
@@ -136,14 +156,13 @@ impl Builder {
         &self.bytes
     }
 
-    fn put_head(&mut self, kind: Kind, crc: u32, len: usize) -> usize {
-        let used = self.header.used;
-        let head = &mut self.bytes[used..used + FRAGMENT];
+    fn put_head(&mut self, at: usize, kind: Kind, crc: u32, len: usize) -> usize {
+        let head = &mut self.bytes[at..at + FRAGMENT];
         head[0] = kind as u8;
         head[1] = 0;
         head[2..4].copy_from_slice(&(len as u16).to_le_bytes());
         head[4..].copy_from_slice(&crc.to_le_bytes());
-        used + FRAGMENT + len
+        at + FRAGMENT + len
     }
 }
 

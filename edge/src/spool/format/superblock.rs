@@ -1,11 +1,18 @@
 //! What a ring's file says of itself at its beginning and its end, written once; see [`super::block`] for the bytes.
 
-use crate::spool::format::block::{BLOCK, u16_at, u32_at, u64_at};
+use crate::spool::format::block::{
+    ACKED, AckedBits, BLOCK, MAX_ACKED, decode_acked, u16_at, u32_at, u64_at,
+};
 
 const MAJOR: u16 = 1;
-const MINOR: u16 = 0;
+const MINOR: u16 = 1;
 const MAGIC: &[u8; 8] = b"headwatr";
 const CRC_AT: usize = 40;
+/// Where a stage's last superblock holds what is delivered above the head: the length of the payload of an ACKED fragment (u16), its
+/// CRC-32C (u32), the payload. A page of tmpfs is old or new, never half, so it may be written again and again.
+const ACKED_AT: usize = 1000;
+
+const _: () = assert!(ACKED_AT + 6 + ACKED + MAX_ACKED <= BLOCK);
 
 /// What a superblock says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +50,27 @@ impl Super {
         let crc = crc32c::crc32c(&bytes[..CRC_AT]);
         bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
         bytes
+    }
+
+    /// The superblock's bytes, with what a stage knows to be delivered above the head.
+    pub fn encode_with(&self, (base, bitmap): AckedBits<'_>) -> [u8; BLOCK] {
+        let mut bytes = self.encode();
+        let len = ACKED + bitmap.len();
+        let payload = ACKED_AT + 6..ACKED_AT + 6 + len;
+        bytes[payload.start..payload.start + ACKED].copy_from_slice(&base.to_le_bytes());
+        bytes[payload.start + ACKED..payload.end].copy_from_slice(bitmap);
+        let crc = crc32c::crc32c(&bytes[payload.clone()]);
+        bytes[ACKED_AT..ACKED_AT + 2].copy_from_slice(&(len as u16).to_le_bytes());
+        bytes[ACKED_AT + 2..payload.start].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// What [`Self::encode_with`] put in, if it is whole.
+    pub fn acked(bytes: &[u8; BLOCK]) -> Option<AckedBits<'_>> {
+        let len = usize::from(u16_at(bytes, ACKED_AT));
+        let payload = bytes.get(ACKED_AT + 6..ACKED_AT + 6 + len)?;
+        let whole = u32_at(bytes, ACKED_AT + 2) == crc32c::crc32c(payload);
+        decode_acked(payload).filter(|_| whole)
     }
 
     /// Reads a superblock. A later minor version is this format; a later major one may have moved all but its first ten bytes.

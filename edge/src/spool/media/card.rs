@@ -9,7 +9,7 @@
 use std::io;
 use std::ops::Range;
 
-use crate::spool::format::block::{BLOCK, Cursor, Seq, Vblk};
+use crate::spool::format::block::{AckedBits, BLOCK, Cursor, Seq, Vblk};
 use crate::spool::format::pack::{Builder, Encoded, RecordCrc, Stamp};
 use crate::spool::media::ring::Ring;
 use crate::spool::recover::{Recovered, UNSYNCED};
@@ -106,16 +106,17 @@ impl Card {
             if done == record.len() {
                 return Ok(());
             }
-            self.close_block(None, seq)?;
+            self.close_block(None, (0, &[]), seq)?;
         }
     }
 
-    /// Ends the batch with `cursor`, and makes it safe.
-    pub fn commit(&mut self, cursor: &Cursor) -> io::Result<()> {
-        if !self.builder.has_room_for(cursor) {
-            self.close_block(None, cursor.card_next)?;
+    /// Ends the batch with `cursor` and what is delivered above the head, and makes it safe. `acked` holds no number that is not on the
+    /// card by then: after a power cut it would be given out again.
+    pub fn commit(&mut self, cursor: &Cursor, acked: AckedBits<'_>) -> io::Result<()> {
+        if !self.builder.has_room_for(cursor, acked) {
+            self.close_block(None, (0, &[]), cursor.card_next)?;
         }
-        self.close_block(Some(cursor), cursor.card_next)?;
+        self.close_block(Some(cursor), acked, cursor.card_next)?;
         self.flush()?;
         self.ring.sync()?;
         let from = self
@@ -129,8 +130,13 @@ impl Card {
         Ok(())
     }
 
-    fn close_block(&mut self, cursor: Option<&Cursor>, next: Seq) -> io::Result<()> {
-        let bytes = self.builder.seal(&self.stamp, cursor);
+    fn close_block(
+        &mut self,
+        cursor: Option<&Cursor>,
+        acked: AckedBits<'_>,
+        next: Seq,
+    ) -> io::Result<()> {
+        let bytes = self.builder.seal_with(&self.stamp, cursor, acked);
         self.batch.extend_from_slice(bytes);
         self.tail += 1;
         self.builder.begin(self.tail, next);
@@ -187,9 +193,16 @@ pub fn starts_around(
     })
 }
 
-/// How many numbers from `head` up to `to` were skipped when the blocks from `from` to `end` were written: a gap between two whole
+/// How many numbers from `head` up to `to`, none of them `acked`, were skipped when the blocks from `from` to `end` were written: a gap between two whole
 /// blocks that follow each other.
-pub fn skipped_between(ring: &Ring, from: Vblk, end: Vblk, head: Seq, to: Seq) -> u64 {
+pub fn skipped_between(
+    ring: &Ring,
+    from: Vblk,
+    end: Vblk,
+    head: Seq,
+    to: Seq,
+    unacked_in: &dyn Fn(Range<Seq>) -> u64,
+) -> u64 {
     let mut bytes = [0; BLOCK];
     let mut expected = Some(head);
     let mut skipped = 0;
@@ -197,7 +210,7 @@ pub fn skipped_between(ring: &Ring, from: Vblk, end: Vblk, head: Seq, to: Seq) -
         let block = ring.load(vblk, &mut bytes);
         if let (Some(expected), Some(block)) = (expected, &block) {
             let gap_end: Seq = block.header.first_seq.min(to);
-            skipped += gap_end.saturating_sub(head.max(expected));
+            skipped += unacked_in(head.max(expected)..gap_end);
         }
         expected = block.map(|block| block.after_starts());
     }

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::spool::format::block::{BLOCK, Block, Vblk};
+use crate::spool::format::block::{AckedBits, BLOCK, Block, Vblk};
 use crate::spool::format::superblock::{Super, SuperKind};
 use crate::spool::media::storage::Storage;
 
@@ -133,6 +133,19 @@ impl Ring {
     /// Reads the 4 KiB in `place`, counted from the file's beginning.
     pub fn read_raw(&self, place: u64, to: &mut [u8; BLOCK]) -> io::Result<()> {
         self.storage.read_at(to, place * BLOCK as u64)
+    }
+
+    /// Notes what is delivered above the head in the last superblock. Only where a write needs no sync: on tmpfs.
+    pub fn write_acked(&self, acked: AckedBits<'_>) -> io::Result<()> {
+        let place = self.spec.blocks + 1;
+        let bytes = self.spec.encode_with(acked);
+        self.storage.write_at(&bytes, place * BLOCK as u64)
+    }
+
+    /// Reads what [`Self::write_acked`] noted, into `bytes`.
+    pub fn read_acked<'a>(&self, bytes: &'a mut [u8; BLOCK]) -> Option<AckedBits<'a>> {
+        self.read_raw(self.spec.blocks + 1, bytes).ok()?;
+        Super::acked(bytes)
     }
 
     /// Block `vblk`, if it is live; `bytes` holds it.

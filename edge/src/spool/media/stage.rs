@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use log::warn;
 
-use crate::spool::format::block::{BLOCK, Cursor, FRAGMENT, MAX_CURSOR, Seq, Vblk};
+use crate::spool::format::block::{AckedBits, BLOCK, Cursor, FRAGMENT, MAX_CURSOR, Seq, Vblk};
 use crate::spool::format::pack::{Builder, Encoded, RecordCrc, Stamp};
 use crate::spool::format::superblock::Super;
 use crate::spool::media::ring::Ring;
@@ -104,6 +104,15 @@ impl Stage {
     pub fn note(&mut self, ack_seq: Seq, cursor: &Cursor) {
         self.stamp.ack_seq = ack_seq;
         self.write_tail(cursor);
+    }
+
+    /// Notes which records above the head are delivered. Numbers stand for themselves, so it does not matter which is written first, this or
+    /// the head.
+    pub fn note_acked(&mut self, acked: AckedBits<'_>) {
+        if let Err(error) = self.ring.write_acked(acked) {
+            self.move_to_memory(&error);
+            let _ = self.ring.write_acked(acked);
+        }
     }
 
     /// The card holds all there is, and record `seq`, which was never here: go on after it.
@@ -203,12 +212,15 @@ impl Stage {
         self.dirty = false;
         let bytes = self.tail.seal(&self.stamp, Some(cursor));
         if let Err(error) = self.ring.write(vblk, bytes) {
-            let memory = copy_to_memory(&self.ring);
+            self.move_to_memory(&error);
             // memory of the ring's own length takes every block of it
-            let _ = memory.write(vblk, bytes);
-            self.ring = memory;
-            warn_in_memory(&error);
+            let _ = self.ring.write(vblk, self.tail.sealed());
         }
+    }
+
+    fn move_to_memory(&mut self, error: &io::Error) {
+        self.ring = copy_to_memory(&self.ring);
+        warn_in_memory(error);
     }
 }
 

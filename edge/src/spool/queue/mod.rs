@@ -1,5 +1,6 @@
 //! What waits, and what the threads of a spool share.
 
+pub mod acked;
 pub mod committer;
 pub mod full;
 pub mod ledger;

@@ -1,6 +1,7 @@
 //! Where reading stands; [`crate::spool::Spool::peek`] moves it.
 
 use crate::spool::format::block::Seq;
+use crate::spool::queue::acked::Acked;
 use crate::spool::walk::{Point, Walk};
 
 /// Who peeks holds this.
@@ -10,6 +11,10 @@ pub(in crate::spool) struct Reader {
     pub(in crate::spool) source: Source,
     /// Where the record after the last shown one begins.
     pub(in crate::spool) resume: Option<(Source, Seq, Point)>,
+    /// What is delivered already above the head, as of the beginning of this reading.
+    pub(in crate::spool) acked: Acked,
+    /// A gap above the head is passed over, not an end.
+    pub(in crate::spool) passes_gaps: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,6 +26,8 @@ pub(in crate::spool) struct Schedule {
 #[derive(Clone, Debug, Default)]
 pub(in crate::spool) struct Known {
     pub(in crate::spool) head: Seq,
+    /// Of [`acked_on_card`](crate::spool::queue::ledger::Ledger::acked_on_card).
+    pub(in crate::spool) acked: u64,
     pub(in crate::spool) cursor: Cursor,
     pub(in crate::spool) oldest: Vblk,
     pub(in crate::spool) at: Duration,

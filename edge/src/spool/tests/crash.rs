@@ -21,6 +21,9 @@ struct Model {
     /// Numbers and contents of all that was kept.
     kept: BTreeMap<Seq, u64>,
     acked: Seq,
+    acked_each: BTreeSet<Seq>,
+    /// Those the card knows of.
+    noted_each: BTreeSet<Seq>,
     /// As of the last finished commit: what was kept, and what the card knows to be delivered.
     committed: Seq,
     noted: Seq,
@@ -34,7 +37,11 @@ impl Model {
         match told {
             Told::Kept(seq, id) => drop(self.kept.insert(*seq, *id)),
             Told::Acked(below) => self.acked = *below,
-            Told::Committed(below, noted) => (self.committed, self.noted) = (*below, *noted),
+            Told::AckedEach(seqs) => self.acked_each.extend(seqs),
+            Told::Committed(below, noted, each) => {
+                (self.committed, self.noted) = (*below, *noted);
+                self.noted_each.extend(each);
+            }
             Told::Head(seq) => self.head = *seq,
             Told::Dropped(from, to) => self.dropped.extend(*from..*to),
         }
@@ -46,12 +53,12 @@ fn work(rig: &Rig, dice: &mut Dice, next_id: &mut u64, steps: u64, faulty: bool)
     rig.spool.commit();
     let disk = rig.disk();
     let committed = || {
-        let (below, noted) = rig.committed();
-        Told::Committed(below, noted)
+        let (below, noted, each) = rig.committed();
+        Told::Committed(below, noted, each)
     };
     disk.tell(committed());
     for _ in 0..steps {
-        match dice.roll(8) {
+        match dice.roll(10) {
             0..4 => {
                 for _ in 0..=dice.roll(4) {
                     let (low, unsaved) = rig.staged();
@@ -70,6 +77,16 @@ fn work(rig: &Rig, dice: &mut Dice, next_id: &mut u64, steps: u64, faulty: bool)
                     rig.spool.ack(last + 1);
                     disk.tell(Told::Acked(last + 1));
                 }
+                disk.tell(Told::Head(rig.head()));
+            }
+            8 | 9 => {
+                // from anywhere on, and some of what is shown
+                let head = rig.head();
+                let shown = rig.peek_from(head + dice.roll(8));
+                let some = shown.iter().filter(|_| dice.roll(3) == 0);
+                let some: Vec<_> = some.map(|(seq, _)| *seq).collect();
+                rig.spool.ack_each(some.iter().copied());
+                disk.tell(Told::AckedEach(some));
                 disk.tell(Told::Head(rig.head()));
             }
             5 => {
@@ -203,7 +220,10 @@ fn check(
         return fail("out of order");
     }
     let has = |seq: &Seq| shown.binary_search_by_key(seq, |(seq, _)| *seq).is_ok();
-    let needed = |seq: &Seq| *seq >= model.acked.max(model.head) && !model.dropped.contains(seq);
+    let needed = |seq: &Seq| {
+        let let_go = model.dropped.contains(seq) || model.acked_each.contains(seq);
+        *seq >= model.acked.max(model.head) && !let_go
+    };
     if let Some(seq) = model
         .kept
         .keys()
@@ -211,7 +231,8 @@ fn check(
     {
         return fail(&format!("record {seq} was committed, and is lost"));
     }
-    if let Some((seq, _)) = shown.iter().find(|(seq, _)| *seq < model.noted) {
+    let noted = |seq: &Seq| *seq < model.noted || model.noted_each.contains(seq);
+    if let Some((seq, _)) = shown.iter().find(|(seq, _)| noted(seq)) {
         return fail(&format!(
             "record {seq} is sent again, though a commit noted that it was delivered"
         ));

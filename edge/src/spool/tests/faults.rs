@@ -253,6 +253,14 @@ enum Fault {
     AcknowledgedBeforeSync,
     RetriedSync,
     RecoveryThatWrites,
+    /// What is delivered above the head is not noted.
+    BitmapLost,
+    /// It is taken for that of other numbers.
+    BitmapOfAnotherLap,
+    /// All of the batch is noted as delivered, with the first of them that is.
+    BitmapAheadOfItsRecords,
+    /// Numbers that no record has yet are noted as delivered, too.
+    BitmapAheadOfNumbers,
 }
 
 #[derive(Debug)]
@@ -283,7 +291,11 @@ impl Storage for Planted {
         if self.0 == Fault::AcknowledgedBeforeSync {
             self.1.sync()?;
         }
-        self.1.write_at(bytes, at)
+        let mut pages = bytes.to_vec();
+        for page in pages.as_chunks_mut::<BLOCK>().0 {
+            *page = *rewrite_acked(&Arc::new(*page), self.0);
+        }
+        self.1.write_at(&pages, at)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -324,6 +336,81 @@ fn planted_recovery_that_writes_is_caught() {
     ))));
 }
 
+#[test]
+fn planted_a_bitmap_that_is_lost_is_caught() {
+    assert!(is_caught(|disk| Arc::new(Planted(Fault::BitmapLost, disk))));
+}
+
+#[test]
+fn planted_a_bitmap_applied_to_the_wrong_lap_is_caught() {
+    assert!(is_caught(|disk| Arc::new(Planted(
+        Fault::BitmapOfAnotherLap,
+        disk
+    ))));
+}
+
+#[test]
+fn planted_an_acknowledgement_synced_ahead_of_its_record_is_caught() {
+    assert!(is_caught(|disk| Arc::new(Planted(
+        Fault::BitmapAheadOfItsRecords,
+        disk
+    ))));
+}
+
+#[test]
+fn an_acknowledgement_of_a_number_that_no_record_has_yet_is_not_believed() {
+    assert!(!is_caught(|disk| Arc::new(Planted(
+        Fault::BitmapAheadOfNumbers,
+        disk
+    ))));
+}
+
+/// `page` with another bitmap of acknowledgements above the head.
+fn rewrite_acked(page: &Page, fault: Fault) -> Page {
+    let mut bytes = **page;
+    let used = usize::from(u16::from_le_bytes([bytes[6], bytes[7]]));
+    let mut at = HEADER;
+    let mut card_next = 0;
+    while &bytes[..4] == b"HWBK" && at + FRAGMENT < used {
+        let from = at + FRAGMENT;
+        let end = from + usize::from(u16::from_le_bytes([bytes[at + 2], bytes[at + 3]]));
+        let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        if bytes[at] == 5 {
+            card_next = number(from);
+        }
+        if bytes[at] == 6 {
+            let base = number(from);
+            let bitmap = from + 8..end;
+            match fault {
+                Fault::BitmapLost => bytes[bitmap].fill(0),
+                Fault::BitmapOfAnotherLap => {
+                    bytes[from..from + 8].copy_from_slice(&(base + 3).to_le_bytes());
+                }
+                Fault::BitmapAheadOfItsRecords => {
+                    for (i, byte) in bytes[bitmap].iter_mut().enumerate() {
+                        for bit in (0..8).filter(|bit| base + i as u64 * 8 + bit < card_next) {
+                            *byte |= 1 << bit;
+                        }
+                    }
+                }
+                Fault::BitmapAheadOfNumbers => {
+                    for (i, byte) in bytes[bitmap].iter_mut().enumerate() {
+                        for bit in (0..8).filter(|bit| base + i as u64 * 8 + bit >= card_next) {
+                            *byte |= 1 << bit;
+                        }
+                    }
+                }
+                _ => return page.clone(),
+            }
+            let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[HEADER..used]), &bytes[..56]);
+            bytes[56..60].copy_from_slice(&crc.to_le_bytes());
+            return Arc::new(bytes);
+        }
+        at = end;
+    }
+    page.clone()
+}
+
 /// `page` with CRCs that agree; if `knows_all`, as if it knew of everything on the card.
 fn restamp(page: &Page, knows_all: bool) -> Page {
     let mut bytes = **page;
@@ -332,7 +419,7 @@ fn restamp(page: &Page, knows_all: bool) -> Page {
     }
     let mut at = HEADER;
     let mut seq = u64::from_le_bytes(bytes[24..32].try_into().unwrap());
-    while at + FRAGMENT < BLOCK && (1..=5).contains(&bytes[at]) {
+    while at + FRAGMENT < BLOCK && (1..=6).contains(&bytes[at]) {
         let from = at + FRAGMENT;
         let end = from + usize::from(u16::from_le_bytes([bytes[at + 2], bytes[at + 3]]));
         if end > BLOCK {

@@ -51,8 +51,10 @@ impl Clock for ManualClock {
 pub enum Told {
     Kept(Seq, u64),
     Acked(Seq),
-    /// All below the first number is on the card, and that all below the second is delivered.
-    Committed(Seq, Seq),
+    /// Each by itself.
+    AckedEach(Vec<Seq>),
+    /// All below the first number is on the card, and that all below the second is delivered, and these above it.
+    Committed(Seq, Seq, Vec<Seq>),
     /// The oldest record that may still be shown.
     Head(Seq),
     /// The stage was full, and these went.
@@ -191,15 +193,30 @@ impl Rig {
         }
     }
 
-    /// Up to where records are on the card, and up to where the card knows of acknowledgements.
-    pub fn committed(&self) -> (Seq, Seq) {
+    /// Up to where records are on the card, up to where the card knows of acknowledgements, and which ones above that it knows of.
+    pub fn committed(&self) -> (Seq, Seq, Vec<Seq>) {
         let state = self.spool.lock();
-        (state.ledger.unsaved(), state.schedule.known.head)
+        let (ledger, known) = (&state.ledger, &state.schedule.known);
+        let above = ledger.head..ledger.cursor.card_next;
+        let above = above.filter(|seq| ledger.acked.contains(*seq));
+        let knows = known.acked == ledger.acked_on_card && known.head == ledger.head;
+        let above = if knows { above.collect() } else { Vec::new() };
+        (ledger.unsaved(), known.head, above)
     }
 
     /// The oldest number not let go.
     pub fn head(&self) -> Seq {
         self.spool.lock().ledger.head
+    }
+
+    /// What is shown from record `from` on.
+    pub fn peek_from(&self, from: Seq) -> Vec<(Seq, u64)> {
+        let mut shown = Vec::new();
+        self.spool.peek_from(from, |seq, record| {
+            shown.push((seq, id_of(record)));
+            ControlFlow::Continue(())
+        });
+        shown
     }
 
     /// What one peek shows.

@@ -13,6 +13,8 @@ enum Op {
     Flush,
     /// Peek, and acknowledge this part (of 4) of what was shown.
     Ack(usize),
+    /// Peek from so far above the head on, and acknowledge those of what was shown whose bit is set.
+    AckEach(u64, u64),
     Commit,
     Tick(u64),
     FailSyncs(u32),
@@ -26,6 +28,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         8 => (1..6_u64).prop_map(Op::Write),
         6 => Just(Op::Flush),
         4 => (0..=4_usize).prop_map(Op::Ack),
+        4 => (0..12_u64, any::<u64>()).prop_map(|(ahead, bits)| Op::AckEach(ahead, bits)),
         2 => Just(Op::Commit),
         3 => (100..6000_u64).prop_map(Op::Tick),
         1 => (1..=2_u32).prop_map(Op::FailSyncs),
@@ -107,6 +110,16 @@ fn run(size: Size, ops: &[Op]) -> Result<(), TestCaseError> {
                 };
                 rig.spool.ack(below);
                 model.ack(below, &shown);
+            }
+            Op::AckEach(ahead, bits) => {
+                let shown = rig.peek_from(rig.head() + ahead);
+                model.see(&shown)?;
+                let chosen = |i: usize| bits >> (i % 64) & 1 == 1;
+                let some = shown.iter().enumerate().filter(|(i, _)| chosen(*i));
+                let some: Vec<_> = some.map(|(_, (seq, _))| *seq).collect();
+                rig.spool.ack_each(some.iter().copied());
+                model.acked += some.len() as u64;
+                model.waiting.retain(|(seq, _)| !some.contains(seq));
             }
             Op::Commit => rig.spool.commit(),
             Op::Tick(ms) => rig.tick(Duration::from_millis(*ms)),
