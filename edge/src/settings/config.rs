@@ -18,6 +18,7 @@ use crate::settings::usage::Usage;
 use crate::settings::values;
 use crate::source::{jetstream, lines, x};
 use crate::spool::{self, WhenFull};
+use crate::uplink::flow;
 
 /// All that a run needs.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct Config {
     pub spool: spool::Options,
     /// Strict order for each partition key.
     pub ordered: bool,
+    /// How posts are delivered.
+    pub flow: flow::Options,
     /// Where to write Prometheus text.
     pub metrics_file: Option<PathBuf>,
     /// Print no posts.
@@ -55,11 +58,6 @@ pub enum Source {
     Jetstream(jetstream::Settings),
     /// Lines of text.
     Lines(lines::Settings),
-}
-
-fn aws_url(service: &str, region: &str) -> String {
-    let end = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://{service}.{region}.amazonaws.com{end}")
 }
 
 impl fmt::Display for Source {
@@ -97,7 +95,7 @@ pub struct Settings<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     usage: Usage,
     /// Unencrypted connections to other machines are allowed.
-    plain: bool,
+    pub(super) plain: bool,
 }
 
 impl<'a> Settings<'a> {
@@ -130,7 +128,7 @@ impl<'a> Settings<'a> {
         };
         let source = self.source(&keyword, roots.clone());
         let profile = Profile::from_env(self.env);
-        let stream = self.required(options::STREAM, "the Kinesis data stream to put posts into");
+        let stream = self.stream();
         let region = match profile.as_ref().and_then(Profile::region) {
             Some(region) => self.get(options::REGION).or(Some(region)),
             None => self.required(options::REGION, "the stream's region, such as eu-west-1"),
@@ -140,6 +138,7 @@ impl<'a> Settings<'a> {
         let sts = self.sts(region.as_deref());
         let spool = self.spool(source.as_ref());
         let ordered = self.switch(options::ORDERED);
+        let flow = self.flow(ordered);
         let quiet = self.switch(options::QUIET);
         let metrics_file = self.get(options::METRICS_FILE).map(PathBuf::from);
         Some(Config {
@@ -152,6 +151,7 @@ impl<'a> Settings<'a> {
             roots: roots?,
             spool: spool?,
             ordered,
+            flow: flow?,
             metrics_file,
             quiet,
         })
@@ -316,24 +316,6 @@ impl<'a> Settings<'a> {
         Some(Iot::new(settings, roots))
     }
 
-    fn endpoint(&mut self, region: Option<&str>) -> Option<Endpoint> {
-        let own = self.get(options::ENDPOINT);
-        let url = own.or_else(|| Some(aws_url("kinesis", region?)))?;
-        self.valid(Endpoint::parse(&url, self.plain))
-    }
-
-    /// None where Kinesis is another server and no STS is named with it: AWS does not know that server's keys.
-    fn sts(&mut self, region: Option<&str>) -> Option<Endpoint> {
-        let own = self
-            .variable("AWS_ENDPOINT_URL_STS")
-            .or_else(|| self.variable("AWS_ENDPOINT_URL"));
-        let url = match self.get(options::ENDPOINT) {
-            None => own.or_else(|| Some(aws_url("sts", region?))),
-            Some(_) => own,
-        };
-        self.valid(Endpoint::parse(&url?, self.plain))
-    }
-
     fn spool(&mut self, source: Option<&Source>) -> Option<spool::Options> {
         let card = self
             .get(options::SPOOL)
@@ -396,7 +378,7 @@ impl<'a> Settings<'a> {
     }
 
     /// What the option is set to, by the first that sets it.
-    fn get(&self, option: &Opt) -> Option<String> {
+    pub(super) fn get(&self, option: &Opt) -> Option<String> {
         let given = self.given.get(option.long).cloned();
         let default = Some(option.default).filter(|default| !default.is_empty());
         given
@@ -404,7 +386,7 @@ impl<'a> Settings<'a> {
             .or(default.map(str::to_owned))
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
 
@@ -415,7 +397,7 @@ impl<'a> Settings<'a> {
         Some(secret)
     }
 
-    fn required(&mut self, option: &'static Opt, what: &'static str) -> Option<String> {
+    pub(super) fn required(&mut self, option: &'static Opt, what: &'static str) -> Option<String> {
         let value = self.get(option);
         if value.is_none() {
             self.missing(option.env[0], what);
@@ -431,7 +413,7 @@ impl<'a> Settings<'a> {
         value
     }
 
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &mut self,
         option: &Opt,
         kind: &str,
@@ -445,12 +427,12 @@ impl<'a> Settings<'a> {
         value
     }
 
-    fn switch(&mut self, option: &Opt) -> bool {
+    pub(super) fn switch(&mut self, option: &Opt) -> bool {
         self.parsed(option, "1 or 0", values::switch)
             .unwrap_or_default()
     }
 
-    fn valid<T>(&mut self, value: anyhow::Result<T>) -> Option<T> {
+    pub(super) fn valid<T>(&mut self, value: anyhow::Result<T>) -> Option<T> {
         value
             .map_err(|error| self.wrong(&format!("{error:#}")))
             .ok()
@@ -460,7 +442,7 @@ impl<'a> Settings<'a> {
         self.usage.missing.push((name, what));
     }
 
-    fn wrong(&mut self, what: &str) {
+    pub(super) fn wrong(&mut self, what: &str) {
         self.usage.wrong.push(what.to_owned());
     }
 }

@@ -1,12 +1,14 @@
 //! Arguments and environment, parsed once into valid types. What is missing or wrong is said all at once.
 
 mod config;
+mod delivery;
 mod env_file;
 pub mod options;
 mod usage;
 mod values;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -14,6 +16,9 @@ use config::Settings;
 pub use config::{Config, Source};
 use lexopt::Arg;
 pub use usage::Usage;
+
+/// No setting has more than one line. A `\r` that a text editor left at its end would otherwise become a part of the value.
+const LINE_BREAKS: [char; 2] = ['\r', '\n'];
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -86,9 +91,27 @@ fn config(
             Arg::Short(_) => return Err(Usage::from(arg.unexpected())),
         }
     }
-    let mut settings = Settings::new(given, env);
+    let broken = RefCell::new(BTreeSet::new());
+    let one_line = |name: &str, value: String| {
+        if value.contains(LINE_BREAKS) {
+            broken.borrow_mut().insert(name.to_owned());
+        }
+        value.replace(LINE_BREAKS, "")
+    };
+    let given = given
+        .into_iter()
+        .map(|(long, value)| (long, one_line(&format!("--{long}"), value)))
+        .collect();
+    let env = |name: &str| env(name).map(|value| one_line(name, value));
+    let mut settings = Settings::new(given, &env);
     let config = settings.config(&words.join(" "));
-    match (config, settings.into_usage()) {
+    let mut usage = settings.into_usage();
+    usage.wrong.extend(broken.take().iter().map(|name| {
+        format!(
+            "{name} holds a line break (from a file edited on Windows?): write it again without"
+        )
+    }));
+    match (config, usage) {
         (Some(config), usage) if usage.missing.is_empty() && usage.wrong.is_empty() => {
             Ok(Ok(config))
         }

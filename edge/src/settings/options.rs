@@ -73,6 +73,10 @@ options! {
     WHEN_FULL: "when-full" "drop-oldest|drop-newest|block" ["HEADWATER_WHEN_FULL"], "", "What a full queue does [default: block for lines, which can wait; else drop-oldest]";
     DURABLE_WITHIN: "durable-within" "DURATION" ["HEADWATER_DURABLE_WITHIN"], "1s", "A power cut loses at most what is younger";
     ORDERED: "ordered" "" ["HEADWATER_ORDERED"], "", "Strict order for each partition key, one call a post";
+    FRESH_FIRST: "fresh-first" "" ["HEADWATER_FRESH_FIRST"], "", "After an outage the newest posts share each call with the backlog";
+    LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "A live post may wait so long for company, to share a call";
+    MAX_RATE: "max-rate" "BYTES" ["HEADWATER_MAX_RATE"], "", "Send no more bytes a second than these; the rest waits in the queue";
+    MAX_BYTES_PER_DAY: "max-bytes-per-day" "SIZE" ["HEADWATER_MAX_BYTES_PER_DAY"], "", "Send no more a day (UTC); the rest waits in the queue";
     MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read no more than N a day (UTC)";
     METRICS_FILE: "metrics-file" "FILE" ["HEADWATER_METRICS_FILE"], "", "Prometheus text, rewritten every second";
     QUIET: "quiet" "" ["HEADWATER_QUIET"], "", "Do not print the posts on a terminal";

@@ -210,3 +210,99 @@ fn the_help_names_every_option_with_its_variable() {
         );
     }
 }
+
+#[test]
+fn delivery_is_as_fast_as_it_can_be_unless_told_otherwise() {
+    let flow = config(&["pizza"], &ENOUGH).flow;
+    assert_eq!(flow, crate::uplink::flow::Options::default());
+
+    let args = [
+        "pizza",
+        "--linger=500ms",
+        "--max-rate=20k",
+        "--max-bytes-per-day",
+        "50MiB",
+        "--fresh-first",
+    ];
+    let flow = config(&args, &ENOUGH).flow;
+    assert_eq!(flow.linger, std::time::Duration::from_millis(500));
+    assert!(flow.fresh_first);
+    assert_eq!(
+        (flow.limits.rate, flow.limits.per_day),
+        (Some(20 << 10), Some(50 << 20))
+    );
+
+    for wrong in [
+        &["--linger", "2h"][..],
+        &["--max-rate", "0"],
+        &["--max-bytes-per-day", "1"],
+        &["--ordered", "--fresh-first"],
+    ] {
+        let args = [&["pizza"], wrong].concat();
+        let usage = parse_with(&args, &ENOUGH).unwrap_err().to_string();
+        assert!(usage.contains(wrong[0]), "{usage}");
+    }
+}
+
+#[test]
+fn a_stream_that_kinesis_cannot_have_is_refused_at_the_start() {
+    let long = "s".repeat(129);
+    let table = [
+        ("a stream", "letters, digits"),
+        ("posts/1", "letters, digits"),
+        ("pösts", "letters, digits"),
+        (long.as_str(), "1 to 128"),
+        (
+            "arn:aws:kinesis:eu-west-1:123456789012:stream/others",
+            "set AWS_STREAM_NAME=others and AWS_REGION=eu-west-1",
+        ),
+        (
+            "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a.b",
+            "set AWS_STREAM_NAME=a.b and AWS_REGION=cn-north-1",
+        ),
+        (
+            "arn:aws:sqs:eu-west-1:123456789012:posts",
+            "letters, digits",
+        ),
+    ];
+    for (stream, expected) in table {
+        let usage = parse_with(&["pizza", "--stream", stream], &ENOUGH).unwrap_err();
+        assert!(usage.line().contains(expected), "{}", usage.line());
+    }
+    let longest = "s_.-1".repeat(25) + "abc";
+    assert_eq!(
+        config(&["pizza", "--stream", &longest], &ENOUGH).stream,
+        longest
+    );
+}
+
+// A `\r` in the region becomes a part of the host's name, which is then looked up for ever.
+#[test]
+fn a_setting_with_a_line_break_is_named_and_its_value_is_not_told() {
+    for (name, value) in ENOUGH.iter().copied().chain([
+        ("HEADWATER_SPOOL_SIZE", "64MiB"),
+        ("AWS_SESSION_TOKEN", "a-token-of-the-tests"),
+        ("AWS_CA_BUNDLE", "/nowhere"),
+    ]) {
+        for broken in [
+            format!("{value}\r"),
+            format!("{value}\n"),
+            format!("{value}\r\nX: y"),
+        ] {
+            let mut env: Vec<_> = ENOUGH.into_iter().filter(|(has, _)| *has != name).collect();
+            env.push((name, &broken));
+            let usage = parse_with(&["pizza"], &env).unwrap_err().line();
+            assert!(
+                usage.contains(&format!("{name} holds a line break")),
+                "{usage}"
+            );
+            assert!(!usage.contains("of-the-tests"), "{usage}");
+        }
+    }
+    let usage = parse_with(&["pizza", "--region=eu-west-1\r"], &ENOUGH).unwrap_err();
+    assert!(
+        usage.line().contains("--region holds a line break"),
+        "{}",
+        usage.line()
+    );
+}

@@ -5,7 +5,10 @@
 
 mod dead_letter;
 mod explain;
+pub mod flow;
+pub mod lanes;
 mod order;
+pub mod pace;
 mod pause;
 
 use std::ops::ControlFlow;

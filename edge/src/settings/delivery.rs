@@ -1,0 +1,100 @@
+//! Where records go and how, as the user set it.
+
+use crate::net::agent::Endpoint;
+use crate::settings::config::Settings;
+use crate::settings::options;
+use crate::settings::values;
+use crate::uplink::flow;
+use crate::uplink::pace::Limits;
+
+/// Less is no limit anyone means, and no post would fit.
+const LEAST_BYTES: u64 = 1 << 10;
+
+/// A post that waits longer for company is not a live one.
+const LONGEST_LINGER_S: u64 = 60 * 60;
+
+impl Settings<'_> {
+    /// The stream's name, as Kinesis takes it.
+    pub(super) fn stream(&mut self) -> Option<String> {
+        let name = self.required(options::STREAM, "the Kinesis data stream to put posts into")?;
+        let is_valid = (1..=128).contains(&name.len())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+        if !is_valid {
+            let variable = options::STREAM.env[0];
+            self.wrong(&match of_arn(&name) {
+                Some((name, region)) => format!(
+                    "{variable} is an ARN where a name is needed: set {variable}={name} and AWS_REGION={region}"
+                ),
+                None => format!(
+                    "{variable} is a stream's name, of 1 to 128 letters, digits, '_', '.' and '-', not '{name}'"
+                ),
+            });
+            return None;
+        }
+        Some(name)
+    }
+
+    /// The server that speaks Kinesis.
+    pub(super) fn endpoint(&mut self, region: Option<&str>) -> Option<Endpoint> {
+        let own = self.get(options::ENDPOINT);
+        let url = own.or_else(|| Some(aws_url("kinesis", region?)))?;
+        self.valid(Endpoint::parse(&url, self.plain))
+    }
+
+    /// None where Kinesis is another server and no STS is named with it: AWS does not know that server's keys.
+    pub(super) fn sts(&mut self, region: Option<&str>) -> Option<Endpoint> {
+        let own = self
+            .variable("AWS_ENDPOINT_URL_STS")
+            .or_else(|| self.variable("AWS_ENDPOINT_URL"));
+        let url = match self.get(options::ENDPOINT) {
+            None => own.or_else(|| Some(aws_url("sts", region?))),
+            Some(_) => own,
+        };
+        self.valid(Endpoint::parse(&url?, self.plain))
+    }
+
+    /// How posts are delivered.
+    pub(super) fn flow(&mut self, ordered: bool) -> Option<flow::Options> {
+        let bytes = |text: &str| values::size(text).filter(|bytes| *bytes >= LEAST_BYTES);
+        let linger = self.parsed(
+            options::LINGER,
+            "a duration such as 2s or 500ms, at most 1h",
+            |text| values::duration(text).filter(|linger| linger.as_secs() <= LONGEST_LINGER_S),
+        );
+        let rate = self.parsed(
+            options::MAX_RATE,
+            "bytes a second such as 20k, at least 1k",
+            bytes,
+        );
+        let per_day = self.parsed(
+            options::MAX_BYTES_PER_DAY,
+            "a size such as 50MiB, at least 1KiB",
+            bytes,
+        );
+        let fresh_first = self.switch(options::FRESH_FIRST);
+        if fresh_first && ordered {
+            self.wrong("--ordered and --fresh-first exclude each other: leave one out");
+        }
+        Some(flow::Options {
+            linger: linger?,
+            fresh_first,
+            limits: Limits { rate, per_day },
+        })
+    }
+}
+
+fn aws_url(service: &str, region: &str) -> String {
+    let end = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("https://{service}.{region}.amazonaws.com{end}")
+}
+
+/// The stream and the region that an ARN such as `arn:aws:kinesis:eu-west-1:123456789012:stream/posts` names.
+fn of_arn(text: &str) -> Option<(&str, &str)> {
+    let mut parts = text.splitn(6, ':');
+    let arn = parts.next()? == "arn" && parts.nth(1)? == "kinesis";
+    let region = parts.next()?;
+    let name = parts.nth(1)?.strip_prefix("stream/")?;
+    arn.then_some((name, region))
+}

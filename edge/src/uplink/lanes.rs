@@ -1,0 +1,486 @@
+//! Which records may go while a part of the stream is throttled.
+//!
+//! Kinesis spreads records over its shards by the MD5 of their partition key: each shard owns a contiguous range of the 128-bit hashes. Here
+//! that space is cut into 64 equal *cells*. A *lane* is half of it, a quarter, and so on down to one cell: an interval of cells in which
+//! records were throttled, with a rate of its own. Everything outside the lanes goes unimpeded, and while nothing is throttled there is no lane.
+//!
+//! A lane's rate follows `dr/dt = r (g - k p sqrt(r))`, where `p` is the share of its records that are refused. Boards that put into one shard
+//! all see the same `p`, and it fits one rate alone: so they come to share the shard evenly, without knowing of each other.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+
+/// Into how many equal parts the space of hashes is cut.
+pub const CELLS: u8 = 64;
+
+/// The least rate of a lane, in records a second.
+const LEAST_RATE: f64 = 0.1;
+
+/// A lane grows by so much a second, at high rates; see [`Lane::growth`].
+const GROWTH: f64 = 0.3;
+
+/// At low rates one record more is much: the square root of the rate at which a lane grows half as fast.
+const CAUTION: f64 = 4.0;
+
+/// Growth doubles when nothing was refused for so long, and so on.
+const CALM: Duration = Duration::from_secs(5);
+
+/// What one refused record takes off a lane's rate is this, divided by the rate's square root.
+const BACKING_OFF: f64 = 0.3;
+
+/// A lane does not fall below this share of what is really accepted in it.
+const FLOOR: f64 = 0.7;
+
+/// Above this share of refusals the rate is plainly wrong, and falls to what is accepted at once.
+const HEAVY: f64 = 0.3;
+
+/// A lane's records go in groups of so much time's worth: five to ten calls a second.
+const GROUP: Duration = Duration::from_millis(120);
+
+/// A call may take so long without costing a lane its pace; beyond, tokens are lost.
+const LONGEST_TRIP: Duration = Duration::from_secs(2);
+
+/// Rates are measured over so much time.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// Results that suffice to look whether a lane's halves fare differently.
+const EVIDENCE: f64 = 400.0;
+
+/// So many refusals suffice, too.
+const REFUSALS: f64 = 20.0;
+
+/// The halves of an interval fare differently if their shares of refusals are apart by so many standard deviations.
+const SIGNIFICANT: f64 = 4.5;
+
+/// A half with fewer results says nothing.
+const HANDFUL: f64 = 4.0;
+
+/// A lane is forgotten when it refused nothing for so long and held nothing back for [`UNBOUND`].
+const UNREFUSED: Duration = Duration::from_secs(10);
+
+/// See [`UNREFUSED`].
+const UNBOUND: Duration = Duration::from_secs(5);
+
+/// The cell of a record with this partition key, below [`CELLS`].
+pub fn cell_of(partition_key: &str) -> u8 {
+    Md5::digest(partition_key)[0] >> 2
+}
+
+/// The lanes of one stream.
+#[derive(Debug)]
+pub struct Lanes {
+    /// They do not overlap.
+    lanes: Vec<Lane>,
+    /// What was accepted in the whole stream.
+    accepted: Meter,
+    /// The results in each cell that a lane has, since its lane was last looked at.
+    evidence: [Results; CELLS as usize],
+    /// When the first record since the last answer was asked for: from then to the answer is a trip.
+    asked: Option<Duration>,
+    trip: Duration,
+    random: Random,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        // Each board, and each start, draws other numbers.
+        Self::with_seed(RandomState::new().build_hasher().finish())
+    }
+}
+
+impl Lanes {
+    fn with_seed(seed: u64) -> Self {
+        Self {
+            lanes: Vec::new(),
+            accepted: Meter::default(),
+            evidence: [Results::default(); CELLS as usize],
+            asked: None,
+            trip: Duration::ZERO,
+            random: Random(seed),
+        }
+    }
+
+    /// Whether nothing is throttled.
+    pub fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// How many lanes there are.
+    pub fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Whether a record of this cell may go now. Takes a token of the cell's lane; a cell without a lane has no limit.
+    pub fn take(&mut self, cell: u8, now: Duration) -> bool {
+        let Some(index) = self.index_of(cell) else {
+            return true;
+        };
+        self.asked.get_or_insert(now);
+        self.lanes[index].take(now, self.trip, &mut self.random)
+    }
+
+    /// A token that was taken for a record of this cell was not used.
+    pub fn give_back(&mut self, cell: u8) {
+        if let Some(index) = self.index_of(cell) {
+            self.lanes[index].tokens += 1.0;
+        }
+    }
+
+    /// When the next of the lanes that held a record back will let one go. Asked once all that waits was tried with [`Lanes::take`]; what is
+    /// held back from then on counts for the next time.
+    pub fn next_at(&mut self, now: Duration) -> Option<Duration> {
+        let held = self.lanes.iter_mut();
+        held.filter_map(|lane| std::mem::take(&mut lane.holds).then(|| lane.opens_at(now)))
+            .min()
+    }
+
+    /// One call was accepted as a whole, with `count` records: all there is to tell while there is no lane.
+    pub fn accepted(&mut self, now: Duration, count: usize) {
+        self.accepted.add(now, WINDOW, to_f64(count));
+    }
+
+    /// Learns from one call's results: each record's cell, and whether it was accepted (true) or throttled (false). Records with another outcome
+    /// are left out. While there are lanes every call is told here, with refusals or without.
+    pub fn answered(&mut self, now: Duration, results: impl Iterator<Item = (u8, bool)>) {
+        let mut cells = [Results::default(); CELLS as usize];
+        for (cell, accepted) in results {
+            cells[usize::from(cell)].add(accepted);
+        }
+        if let Some(asked) = self.asked.take() {
+            self.trip = now.saturating_sub(asked).min(LONGEST_TRIP);
+        }
+        let before = self.accepted.rate(now, WINDOW);
+        let all: Results = cells.iter().sum();
+        self.accepted.add(now, WINDOW, all.accepted);
+        for lane in &mut self.lanes {
+            lane.answered(now, self.trip, lane.cells.sum(&cells));
+            for cell in lane.cells.range() {
+                self.evidence[cell] = [self.evidence[cell], cells[cell]].iter().sum();
+            }
+        }
+        self.split(now);
+        if all.refused > 0.0 {
+            self.throttle(now, &cells, before, all);
+        }
+        self.forget_idle(now);
+    }
+
+    /// Removes the lanes that no longer limit anything.
+    pub fn forget_idle(&mut self, now: Duration) {
+        self.lanes.retain(|lane| {
+            now.saturating_sub(lane.refused_at) < UNREFUSED
+                || now.saturating_sub(lane.bound_at) < UNBOUND
+        });
+    }
+
+    fn index_of(&self, cell: u8) -> Option<usize> {
+        let holds_cell = |lane: &Lane| lane.cells.range().contains(&usize::from(cell));
+        self.lanes.iter().position(holds_cell)
+    }
+
+    /// Parts the lanes in which the halves fare differently; a part without refusals is free.
+    fn split(&mut self, now: Duration) {
+        for index in (0..self.lanes.len()).rev() {
+            let lane = &self.lanes[index];
+            let all = lane.cells.sum(&self.evidence);
+            if all.total() < EVIDENCE && all.refused < REFUSALS {
+                continue;
+            }
+            let cells = lane.cells;
+            let parts = cells.unlike_parts(&self.evidence);
+            if parts != [cells] {
+                let whole = self.lanes.remove(index);
+                for part in parts {
+                    let results = part.sum(&self.evidence);
+                    if results.refused > 0.0 {
+                        let share = results.accepted.max(1.0) / all.accepted.max(1.0);
+                        let random = self.random.fraction();
+                        let mut lane = Lane::new(part, whole.rate * share, now, random);
+                        lane.meter = whole.meter.times(share);
+                        self.lanes.push(lane);
+                    }
+                }
+            }
+            // Later results are another matter: the rates have changed.
+            self.evidence[cells.range()].fill(Results::default());
+        }
+    }
+
+    /// Makes lanes where records were refused outside of those there are. `before` is what the stream accepted a second before this call.
+    fn throttle(&mut self, now: Duration, cells: &[Results], before: f64, all: Results) {
+        let mut free = [Results::default(); CELLS as usize];
+        free.copy_from_slice(cells);
+        for lane in &self.lanes {
+            free[lane.cells.range()].fill(Results::default());
+        }
+        if free.iter().all(|results| results.refused == 0.0) {
+            return;
+        }
+        let mut wanted = Interval::ALL.unlike_parts(&free);
+        while let Some(part) = wanted.pop() {
+            let results = part.sum(&free);
+            if results.refused == 0.0 {
+                continue;
+            }
+            if self.lanes.iter().any(|lane| part.overlaps(lane.cells)) {
+                wanted.extend(part.halves().into_iter().flatten());
+                continue;
+            }
+            let share = results.total() / all.total();
+            let mut lane = Lane::new(
+                part,
+                (before * share + results.accepted).max(1.0),
+                now,
+                self.random.fraction(),
+            );
+            lane.meter
+                .add(now, WINDOW, before * share + results.accepted);
+            self.lanes.push(lane);
+            self.evidence[part.range()].fill(Results::default());
+        }
+    }
+}
+
+/// An interval of cells with a rate of its own.
+#[derive(Debug)]
+struct Lane {
+    cells: Interval,
+    /// Records a second.
+    rate: f64,
+    tokens: f64,
+    /// When the tokens were last counted.
+    counted_at: Duration,
+    /// Tokens are given out until there are none, then none until there is a group of them.
+    open: bool,
+    /// How many are a group this time.
+    group: f64,
+    /// It has held a record back since that was last asked.
+    holds: bool,
+    /// When it last held one back.
+    bound_at: Duration,
+    /// When a record of it was last refused.
+    refused_at: Duration,
+    answered_at: Duration,
+    /// What is accepted in it, and what is refused.
+    meter: Meter,
+    refusals: Meter,
+}
+
+impl Lane {
+    /// `random` lets boards that begin together not march in step.
+    fn new(cells: Interval, rate: f64, now: Duration, random: f64) -> Self {
+        let group = (rate * GROUP.as_secs_f64()).max(1.0);
+        Self {
+            cells,
+            rate,
+            tokens: -random * group,
+            counted_at: now,
+            open: false,
+            group,
+            holds: false,
+            bound_at: now,
+            refused_at: now,
+            answered_at: now,
+            meter: Meter::default(),
+            refusals: Meter::default(),
+        }
+    }
+
+    fn take(&mut self, now: Duration, trip: Duration, random: &mut Random) -> bool {
+        let passed = now.saturating_sub(self.counted_at).as_secs_f64();
+        self.counted_at = self.counted_at.max(now);
+        let at_most = self.rate * (GROUP + trip + trip / 4).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.rate).min(at_most.max(self.group));
+        self.open |= self.tokens >= self.group;
+        if self.open && self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return true;
+        }
+        if self.open {
+            let time = GROUP.as_secs_f64() * (0.75 + 0.5 * random.fraction());
+            self.group = (self.rate * time).max(1.0);
+            self.open = false;
+        }
+        self.holds = true;
+        self.bound_at = now;
+        false
+    }
+
+    fn opens_at(&self, now: Duration) -> Duration {
+        let missing = (self.group - self.tokens).max(0.0);
+        let wait = Duration::from_secs_f64(missing / self.rate) + Duration::from_millis(1);
+        (self.counted_at + wait).max(now)
+    }
+
+    fn answered(&mut self, now: Duration, trip: Duration, results: Results) {
+        let passed = now.saturating_sub(self.answered_at);
+        let window = WINDOW.max(trip * 2);
+        self.answered_at = now;
+        self.meter.add(now, window, results.accepted);
+        self.refusals.add(now, window, results.refused);
+        if now.saturating_sub(self.bound_at) <= WINDOW {
+            let seconds = passed.min(window).as_secs_f64();
+            self.rate *= (self.growth(now) * seconds).exp();
+        }
+        if results.refused == 0.0 {
+            return;
+        }
+        self.refused_at = now;
+        let accepted = self.meter.rate(now, window);
+        let refused = self.refusals.rate(now, window);
+        let each = (BACKING_OFF / self.rate.sqrt()).min(0.5);
+        let lower = self.rate * (1.0 - each).powf(results.refused);
+        let floor = if refused > HEAVY * (refused + accepted) {
+            accepted.min(lower)
+        } else {
+            FLOOR * accepted
+        };
+        self.rate = lower.max(floor).min(self.rate).max(LEAST_RATE);
+    }
+
+    /// By how much the rate grows in a second, while the lane holds records back.
+    fn growth(&self, now: Duration) -> f64 {
+        let root = self.rate.sqrt();
+        let calm = now.saturating_sub(self.refused_at).div_duration_f64(CALM);
+        GROWTH * root / (root + CAUTION) * (1.0 + calm).min(4.0)
+    }
+}
+
+/// `len` cells from `first` on: `len` is a power of two, `first` a multiple of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Interval {
+    first: u8,
+    len: u8,
+}
+
+impl Interval {
+    const ALL: Self = Self {
+        first: 0,
+        len: CELLS,
+    };
+
+    fn range(self) -> std::ops::Range<usize> {
+        usize::from(self.first)..usize::from(self.first + self.len)
+    }
+
+    fn overlaps(self, other: Self) -> bool {
+        self.first < other.first + other.len && other.first < self.first + self.len
+    }
+
+    fn sum(self, cells: &[Results]) -> Results {
+        cells[self.range()].iter().sum()
+    }
+
+    fn halves(self) -> Option<[Self; 2]> {
+        let len = self.len / 2;
+        let half = |first| Self { first, len };
+        (len > 0).then(|| [half(self.first), half(self.first + len)])
+    }
+
+    /// The parts in which the results are of one kind: halves that fare differently are looked at one by one.
+    fn unlike_parts(self, cells: &[Results]) -> Vec<Self> {
+        match self.halves() {
+            Some([left, right]) if left.sum(cells).differs_from(right.sum(cells)) => {
+                let mut parts = left.unlike_parts(cells);
+                parts.extend(right.unlike_parts(cells));
+                parts
+            }
+            _ => vec![self],
+        }
+    }
+}
+
+/// How many records were accepted, and how many throttled.
+#[derive(Clone, Copy, Debug, Default)]
+struct Results {
+    accepted: f64,
+    refused: f64,
+}
+
+impl Results {
+    fn add(&mut self, accepted: bool) {
+        if accepted {
+            self.accepted += 1.0;
+        } else {
+            self.refused += 1.0;
+        }
+    }
+
+    fn total(self) -> f64 {
+        self.accepted + self.refused
+    }
+
+    /// Whether the shares of refusals differ by more than chance explains (a test of two proportions).
+    fn differs_from(self, other: Self) -> bool {
+        let (here, there) = (self.total(), other.total());
+        if here < HANDFUL || there < HANDFUL {
+            return false;
+        }
+        let share = (self.refused + other.refused) / (here + there);
+        let deviation = (share * (1.0 - share) * (1.0 / here + 1.0 / there)).sqrt();
+        (self.refused / here - other.refused / there).abs() > SIGNIFICANT * deviation
+    }
+}
+
+impl<'a> std::iter::Sum<&'a Results> for Results {
+    fn sum<I: Iterator<Item = &'a Self>>(results: I) -> Self {
+        results.fold(Self::default(), |sum, next| Self {
+            accepted: sum.accepted + next.accepted,
+            refused: sum.refused + next.refused,
+        })
+    }
+}
+
+/// A rate, measured: what was counted longer ago weighs exponentially less.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    weight: f64,
+    at: Duration,
+}
+
+impl Meter {
+    fn add(&mut self, now: Duration, window: Duration, count: f64) {
+        self.weight = self.weight * self.fade(now, window) + count;
+        self.at = now;
+    }
+
+    /// Counts a second, over about a `window`.
+    fn rate(self, now: Duration, window: Duration) -> f64 {
+        self.weight * self.fade(now, window) / window.as_secs_f64()
+    }
+
+    fn fade(self, now: Duration, window: Duration) -> f64 {
+        (-now.saturating_sub(self.at).div_duration_f64(window)).exp()
+    }
+
+    fn times(self, share: f64) -> Self {
+        Self {
+            weight: self.weight * share,
+            ..self
+        }
+    }
+}
+
+/// Random numbers for nothing that must be secret (SplitMix64).
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    /// At least 0, below 1.
+    fn fraction(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default())
+            / 4_294_967_296.0
+    }
+}
+
+fn to_f64(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! What a metered link may carry: bytes a second (`--max-rate`) and bytes a day (`--max-bytes-per-day`).
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
+/// A call may have so much time's worth of the rate.
+const CALL: Duration = Duration::from_secs(2);
+
+/// What delivery may use of the link, as the user set it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes a second; `None` is as fast as the link.
+    pub rate: Option<u64>,
+    /// Bytes each day, by UTC; `None` is without end.
+    pub per_day: Option<u64>,
+}
+
+/// Bytes sent on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Today {
+    /// Days since 1970, UTC.
+    day: u64,
+    bytes: u64,
+}
+
+/// Keeps delivery within its limits. Bytes are those on the wire, out of this machine.
+#[derive(Debug)]
+pub struct Pace {
+    limits: Limits,
+    today: Today,
+    /// What the rate allows now; below 0 when more was sent.
+    level: f64,
+    counted_at: Duration,
+}
+
+impl Pace {
+    /// With what was already sent `today`, by an earlier process.
+    pub fn new(limits: Limits, today: Today) -> Self {
+        Self {
+            limits,
+            today,
+            level: 0.0,
+            counted_at: Duration::ZERO,
+        }
+    }
+
+    /// How many bytes the next call may have. A post that is larger may go alone, once [`Pace::wait`] says so.
+    pub fn room(&mut self, wall: SystemTime) -> usize {
+        self.today.turn(wall);
+        let by_rate = self
+            .limits
+            .rate
+            .map(|rate| rate.saturating_mul(CALL.as_secs()));
+        let by_day = self
+            .limits
+            .per_day
+            .map(|most| most.saturating_sub(self.today.bytes));
+        let room = by_rate.into_iter().chain(by_day).min();
+        room.map_or(usize::MAX, |room| {
+            usize::try_from(room).unwrap_or(usize::MAX)
+        })
+    }
+
+    /// How long a call of so many bytes has to wait; nothing if it may go now. A call that is larger than what a whole day may have goes as the
+    /// first of a day: it would otherwise wait for ever.
+    pub fn wait(&mut self, now: Duration, wall: SystemTime, bytes: usize) -> Duration {
+        self.today.turn(wall);
+        if let Some(most) = self.limits.per_day
+            && self.today.bytes > 0
+            && self.today.bytes.saturating_add(bytes as u64) > most
+        {
+            return until_midnight(wall);
+        }
+        let Some(rate) = self.limits.rate.map(to_f64) else {
+            return Duration::ZERO;
+        };
+        let passed = now.saturating_sub(self.counted_at).as_secs_f64();
+        self.counted_at = now;
+        self.level = (self.level + passed * rate).min(0.0);
+        Duration::from_secs_f64((-self.level / rate).min(to_f64(DAY_SECONDS)))
+    }
+
+    /// So many bytes were sent, whether they arrived or not.
+    pub fn spent(&mut self, wall: SystemTime, bytes: usize) {
+        self.today.turn(wall);
+        self.today.bytes = self.today.bytes.saturating_add(bytes as u64);
+        if self.limits.rate.is_some() {
+            self.level -= to_f64(bytes as u64);
+        }
+    }
+
+    /// What was sent today: kept as a fact, and shown.
+    pub fn today(&self) -> Today {
+        self.today
+    }
+}
+
+impl Today {
+    /// Bytes sent since midnight, UTC.
+    pub fn bytes(self) -> u64 {
+        self.bytes
+    }
+
+    /// A new day begins with nothing sent. A clock that is set back over midnight is no new day.
+    fn turn(&mut self, wall: SystemTime) {
+        let day = since_1970(wall) / DAY_SECONDS;
+        if day != self.day && day + 1 != self.day {
+            *self = Self { day, bytes: 0 };
+        }
+    }
+}
+
+impl fmt::Display for Today {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.day, self.bytes)
+    }
+}
+
+impl FromStr for Today {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (day, bytes) = text.split_once(' ').unwrap_or((text, ""));
+        Ok(Self {
+            day: day.parse()?,
+            bytes: bytes.parse()?,
+        })
+    }
+}
+
+fn until_midnight(wall: SystemTime) -> Duration {
+    Duration::from_secs(DAY_SECONDS - since_1970(wall) % DAY_SECONDS)
+}
+
+fn since_1970(wall: SystemTime) -> u64 {
+    wall.duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "exact to 2^53")]
+fn to_f64(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests;
