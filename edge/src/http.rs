@@ -4,19 +4,22 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use ureq::Agent;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::http::Uri;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 use ureq::typestate::AgentScope;
-use ureq::unversioned::resolver::{DefaultResolver, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, Transport, time};
+
+use crate::net::unversioned::{
+    ConnectionDetails, Connector, DefaultResolver, NextTimeout, Resolver, Transport, time,
+};
+use crate::net::{proxy, tls};
 
 /// Sent with every request; X asks for a versioned one.
 pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
@@ -24,11 +27,12 @@ pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
 /// How long a connection may take to stand: name, TCP and TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The certificates the board trusts.
+/// The certificates the board trusts. Its clones share their TLS sessions.
 #[derive(Clone, Default)]
 pub struct Roots {
     /// `None` means Mozilla's, built in.
     own: Option<Vec<CertificateDer<'static>>>,
+    client_config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl Roots {
@@ -50,7 +54,7 @@ impl Roots {
         Self::from_pem(&fs::read(&path).with_context(hint)?).with_context(hint)
     }
 
-    /// The certificates of a PEM file, at least one.
+    /// The certificates of a PEM file, at least one. Bundles of old hold some that no one can read any more: those are left out.
     pub fn from_pem(pem: &[u8]) -> anyhow::Result<Self> {
         let mut own = Vec::new();
         for item in parse_pem(pem) {
@@ -59,7 +63,30 @@ impl Roots {
             }
         }
         ensure!(!own.is_empty(), "there is no certificate in it");
-        Ok(Self { own: Some(own) })
+        own.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
+        ensure!(
+            !own.is_empty(),
+            "what it calls certificates cannot be read as such"
+        );
+        Ok(Self {
+            own: Some(own),
+            client_config: Arc::default(),
+        })
+    }
+
+    /// The TLS client that trusts them: one for all connections, so that sessions are resumed.
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        let build = || {
+            let mut store = RootCertStore::empty();
+            match &self.own {
+                None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+                Some(own) => {
+                    store.add_parsable_certificates(own.iter().cloned());
+                }
+            }
+            tls::client_config(Arc::new(store))
+        };
+        self.client_config.get_or_init(build).clone()
     }
 
     fn for_ureq(&self) -> RootCerts {
@@ -83,17 +110,17 @@ impl fmt::Debug for Roots {
     }
 }
 
-/// An agent that keeps its connections, follows no redirect, leaves every status to the caller, and
-/// goes through HTTPS_PROXY unless NO_PROXY says otherwise. `silence` is the longest it waits for the
-/// next byte.
-pub fn agent(roots: &Roots, silence: Duration) -> Agent {
-    config(TlsConfig::builder(), roots, silence)
+/// An agent for requests to `endpoint` that keeps its connections, follows no redirect, leaves every status to the caller, and
+/// goes through the proxy that stands [between](proxy::between). `silence` is the longest it waits for the next byte.
+pub fn agent(endpoint: &Endpoint, roots: &Roots, silence: Duration) -> Agent {
+    config(endpoint, TlsConfig::builder(), roots, silence)
         .build()
         .new_agent()
 }
 
 /// What [`agent`] is made of, for those with more to say: about TLS, or with a connector of their own.
 pub fn config(
+    endpoint: &Endpoint,
     tls: TlsConfigBuilder,
     roots: &Roots,
     silence: Duration,
@@ -101,6 +128,7 @@ pub fn config(
     let tls = tls.root_certs(roots.for_ureq()).build();
     Agent::config_builder()
         .tls_config(tls)
+        .proxy(proxy::between(endpoint.uri()))
         .user_agent(USER_AGENT)
         .http_status_as_error(false)
         .max_redirects(0)
@@ -109,18 +137,16 @@ pub fn config(
         .timeout_per_write(Some(silence))
 }
 
-/// A connection to the server of `uri` for who speaks to it by himself, made by `connector` as ureq makes those of its own requests: its
-/// name is looked up, and the way is by the proxy if there is one.
+/// Opens a connection to the server of `uri` for a caller that speaks its own protocol. `connector` makes it as ureq makes those of its own
+/// requests: its name is looked up, and the way is by the proxy that `config` names.
 pub fn connect(
     uri: &Uri,
     config: &Config,
     connector: Arc<impl Connector<(), Out = impl Transport>>,
 ) -> Result<Box<dyn Transport>, ureq::Error> {
     let resolver = DefaultResolver::default();
-    let by_name_of_proxy = config
-        .proxy()
-        .is_some_and(|proxy| !proxy.is_no_proxy(uri) && !proxy.resolve_target());
-    let addrs = if by_name_of_proxy {
+    // The proxy looks the name up.
+    let addrs = if config.proxy().is_some() {
         resolver.empty()
     } else {
         resolver.resolve(uri, config, NextTimeout::default())?
@@ -158,29 +184,61 @@ fn open(
     }
 }
 
-/// What went wrong with the connection to `host`, for a person: one line.
+/// What went wrong with the connection to `host`, for a person: one line. Names the proxy where it is the one that fails.
 pub fn explain(error: &ureq::Error, host: &str) -> String {
-    use ureq::Error::{HostNotFound, Io, Timeout};
+    let proxy = format!("https://{host}").parse().ok();
+    let proxy = proxy.and_then(|uri| proxy::between(&uri));
+    explain_by_way(error, host, proxy.map(|proxy| proxy::name(&proxy)))
+}
+
+fn explain_by_way(error: &ureq::Error, host: &str, proxy: Option<String>) -> String {
+    use ureq::Error::{ConnectProxyFailed, HostNotFound, Io, Timeout};
     if let Some(problem) = certificate_problem(error) {
         return format!(
             "{host} shows a certificate that is not trusted ({problem}): check this board's clock with 'date'; \
              if a proxy of yours stands between, name its authority in AWS_CA_BUNDLE"
         );
     }
+    // Until the proxy has connected, it is the one that is spoken to.
+    let (first, advice) = match &proxy {
+        None => (host.to_owned(), "is the address right?"),
+        Some(proxy) => (
+            format!("the proxy {proxy}"),
+            "is it running, and HTTPS_PROXY right?",
+        ),
+    };
+    let unresolved = || match &proxy {
+        None => format!("the name {host} cannot be resolved; is the network up?"),
+        Some(proxy) => format!(
+            "the name of the proxy {proxy} cannot be resolved; is the network up, and HTTPS_PROXY right?"
+        ),
+    };
     match error {
-        HostNotFound => format!("the name {host} cannot be resolved; is the network up?"),
+        HostNotFound => unresolved(),
         Timeout(ureq::Timeout::PerRead) => format!("{host} went silent"),
-        Timeout(ureq::Timeout::Connect) => format!("{host} does not answer; is the network up?"),
+        Timeout(ureq::Timeout::RecvResponse) => {
+            format!("{host} took the call, and its answer is not whole after a minute")
+        }
+        Timeout(ureq::Timeout::PerWrite) => {
+            format!("nothing more leaves for {host}; is the network up?")
+        }
+        Timeout(ureq::Timeout::Connect) => format!("{first} does not answer; is the network up?"),
+        ConnectProxyFailed(reason) => {
+            format!("{first} does not connect to {host} ({reason}); does it allow that?")
+        }
         Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            format!("{host} refuses the connection; is the address right?")
+            format!("{first} refuses the connection; {advice}")
         }
-        Io(error) if error.to_string().contains("failed to lookup address") => {
-            format!("the name {host} cannot be resolved; is the network up?")
-        }
+        Io(error) if error.to_string().contains("failed to lookup address") => unresolved(),
         Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             format!("{host} closed the connection in the middle of an answer")
         }
-        other => format!("the connection to {host} failed ({other})"),
+        other => match &proxy {
+            None => format!("the connection to {host} failed ({other})"),
+            Some(proxy) => {
+                format!("the connection to {host} by the proxy {proxy} failed ({other})")
+            }
+        },
     }
 }
 
@@ -208,6 +266,12 @@ impl Endpoint {
     /// Reads `url`. An unencrypted address of another machine is refused unless `plain` allows it.
     pub fn parse(url: &str, plain: bool) -> anyhow::Result<Self> {
         let text = url.trim_end_matches('/').to_owned();
+        let after_scheme = text.split_once("://").map_or(&*text, |(_, rest)| rest);
+        let authority = after_scheme.split(['/', '?', '#']).next();
+        ensure!(
+            !authority.is_some_and(|authority| authority.contains('@')),
+            "an address may hold no user and no password: write it as https://HOST"
+        );
         let uri: Uri = text
             .parse()
             .with_context(|| format!("'{url}' is no address"))?;

@@ -10,7 +10,7 @@
 //! [`cli`] reads what the user asked for, [`run`] starts the threads and ends them. A [`source`] hands each
 //! [`record`] to the [`spool`], the only queue there is; the [`uplink`] lets go of it when Kinesis has it. All else
 //! serves these: [`filter`] is the keyword; [`kinesis`] builds requests and reads answers; [`aws`] knows
-//! who the board is and what time it is for the server; [`http`] is what all connections have in common; [`state`] and
+//! who the board is and what time it is for the server; [`http`] is what all connections have in common, [`net`] what they are made of; [`state`] and
 //! [`runtime`] keep small facts across a restart, and [`file`] opens files without a write to the card; the [`monitor`] tells
 //! [`systemd`] and the user how it goes, in the words and figures of [`status`] and [`report`]; [`check`] tries all that a run needs.
 
@@ -22,6 +22,7 @@ pub mod filter;
 pub mod http;
 pub mod kinesis;
 pub mod monitor;
+pub mod net;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -81,7 +81,7 @@ impl Asker {
         const FORM: &str = "application/x-www-form-urlencoded";
         let mut signer = Signer::new(sts, &self.region, "sts", FORM);
         let signature = signer.sign(None, body.as_bytes(), credentials, self.now())?;
-        let mut request = http::agent(&self.roots, SILENCE)
+        let mut request = http::agent(sts, &self.roots, SILENCE)
             .post(&url)
             .header("content-type", FORM)
             .header("x-amz-date", &signature.date)
@@ -148,7 +148,7 @@ impl Asker {
         } = self;
         let answer = match client.put(call, body.as_bytes(), credentials, now) {
             Ok(answer) => answer,
-            Err(error) => return Bad(http::explain(&error, host)),
+            Err(broken) => return Bad(http::explain(&broken.error, host)),
         };
         let there = format!("'{stream}' in {region} exists and may be written to");
         let outcome = outcome::read(answer.status, answer.error_type.as_deref(), answer.body, 1);

@@ -8,6 +8,7 @@ use rustls::CertificateError::{NotValidYet, NotValidYetContext};
 use super::Verdict::{self, Bad, Doubtful, Good, Untested};
 use crate::aws::clock::{self, ServerClock};
 use crate::http::{self, Endpoint, Roots};
+use crate::net::proxy;
 use crate::status::screen;
 
 const SILENCE: Duration = Duration::from_secs(10);
@@ -38,9 +39,7 @@ pub fn name(endpoint: &Endpoint) -> Verdict {
 
 /// The host and port of the proxy between here and the server; never its password.
 fn proxy(endpoint: &Endpoint) -> Option<String> {
-    let proxy = ureq::Proxy::try_from_env()?;
-    let uri = endpoint.as_str().parse().ok()?;
-    (!proxy.is_no_proxy(&uri)).then(|| format!("{}:{}", proxy.host(), proxy.port()))
+    proxy::between(endpoint.uri()).map(|proxy| proxy::name(&proxy))
 }
 
 /// What came of a first exchange with the server.
@@ -64,7 +63,10 @@ pub struct Offset {
 pub fn greet(endpoint: &Endpoint, roots: &Roots) -> Greeting {
     let host = endpoint.authority();
     let sent = SystemTime::now();
-    match http::agent(roots, SILENCE).get(endpoint.as_str()).call() {
+    match http::agent(endpoint, roots, SILENCE)
+        .get(endpoint.as_str())
+        .call()
+    {
         Ok(answer) => {
             let received = SystemTime::now();
             let date = answer.headers().get("date");

@@ -13,6 +13,7 @@ use crate::aws::credentials::iot::{self, Iot};
 use crate::aws::credentials::profile::Profile;
 use crate::filter::Filter;
 use crate::http::{Endpoint, Roots};
+use crate::net::proxy;
 use crate::report;
 use crate::runtime;
 use crate::source::{jetstream, lines, x};
@@ -123,6 +124,7 @@ impl<'a> Settings<'a> {
     /// The configuration, unless so much is missing that there is none; also then every setting was looked at.
     pub fn config(&mut self, keyword: &str) -> Option<Config> {
         let roots = self.valid(Roots::from_env(self.env));
+        self.valid(proxy::from_env(self.env));
         let keyword = match keyword.trim() {
             "" => self.variable("HEADWATER_KEYWORD").unwrap_or_default(),
             words => words.to_owned(),

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant, SystemTime};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
-    TcpConnector, Transport, TransportAdapter, time,
-};
 use ureq::{Agent, Error, Timeout};
 
 use super::Feed;
 use crate::http::{self, Endpoint, Roots};
+use crate::net::tls::Tls;
+use crate::net::unversioned::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, DefaultResolver, NextTimeout,
+    TcpConnector, Transport, TransportAdapter, time,
+};
 use crate::status::Counters;
 use crate::time::{Clock, Stop, SystemClock};
 
@@ -70,10 +70,10 @@ impl Watch {
 }
 
 /// An HTTP agent whose connections are watched. Otherwise it is [`http::agent`].
-pub fn agent(roots: &Roots, watch: &Watch) -> Agent {
+pub fn agent(endpoint: &Endpoint, roots: &Roots, watch: &Watch) -> Agent {
     Agent::with_parts(
-        config(roots, watch),
-        connector(watch.clone()),
+        config(endpoint, roots, watch),
+        connector(roots, watch.clone()),
         DefaultResolver::default(),
     )
 }
@@ -89,27 +89,27 @@ pub fn connect(
     let uri: Uri = format!("http{}", endpoint.as_str().trim_start_matches("ws"))
         .parse()
         .map_err(ureq::http::Error::from)?;
-    let connector = Arc::new(connector(watch.clone()));
-    let transport = http::connect(&uri, &config(roots, watch), connector)?;
+    let connector = Arc::new(connector(roots, watch.clone()));
+    let transport = http::connect(&uri, &config(endpoint, roots, watch), connector)?;
     Ok(TransportAdapter::new(
         transport,
         Arc::new(time::Instant::now),
     ))
 }
 
-fn config(roots: &Roots, watch: &Watch) -> Config {
-    http::config(TlsConfig::builder(), roots, watch.silence)
+fn config(endpoint: &Endpoint, roots: &Roots, watch: &Watch) -> Config {
+    http::config(endpoint, TlsConfig::builder(), roots, watch.silence)
         .max_idle_age(IDLE)
         .input_buffer_size(BUFFER_BYTES)
         .output_buffer_size(BUFFER_BYTES)
         .build()
 }
 
-fn connector(watch: Watch) -> impl Connector<(), Out = impl Transport> {
+fn connector(roots: &Roots, watch: Watch) -> impl Connector<(), Out = impl Transport> {
     ().chain(ConnectProxyConnector::default())
         .chain(TcpConnector::default())
         .chain(watch)
-        .chain(RustlsConnector::default())
+        .chain(Tls(roots.client_config()))
 }
 
 impl<In: Transport> Connector<In> for Watch {

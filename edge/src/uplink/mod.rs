@@ -187,9 +187,9 @@ impl Uplink {
                 let date = answer.date;
                 (outcome, self.learn_time(flight, sent, date))
             }
-            Err(error) => {
+            Err(broken) => {
                 self.client.reconnect();
-                let text = explain::of_network(&error, &self.place, sent);
+                let text = explain::of_network(&broken.error, &self.place, sent);
                 (Outcome::Failed(Class::Retry, text), false)
             }
         };

@@ -65,7 +65,9 @@ impl Iot {
     /// Asks for credentials.
     pub fn fetch(&self) -> anyhow::Result<Credentials> {
         let tls = TlsConfig::builder().client_cert(Some(self.client_certificate()?));
-        let agent = http::config(tls, &self.roots, SILENCE).build().new_agent();
+        let agent = http::config(&self.settings.endpoint, tls, &self.roots, SILENCE)
+            .build()
+            .new_agent();
         let url = format!(
             "{}/role-aliases/{}/credentials",
             self.settings.endpoint, self.settings.role_alias

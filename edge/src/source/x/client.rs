@@ -28,7 +28,7 @@ impl<'a> Client<'a> {
     pub fn new(settings: &'a Settings, watch: Watch) -> Self {
         Self {
             settings,
-            agent: wire::agent(&settings.roots, &watch),
+            agent: wire::agent(&settings.endpoint, &settings.roots, &watch),
             watch,
             token: None,
             gave_up_token: false,
