@@ -4,6 +4,7 @@
 //! system calls, forty allocations and a DNS lookup; here one system call asks whether the connection is still quiet, one sends the call,
 //! and one receives the answer.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,7 @@ impl Connection {
             Err(error) => return Err(self.meter.broken(error)),
         };
         self.meter.connected();
-        match exchange(&mut *transport, head, body, &mut self.body) {
+        match self.exchange(&mut *transport, head, body) {
             Ok(head) => {
                 if !head.closes {
                     self.kept = Some(transport);
@@ -82,6 +83,24 @@ impl Connection {
             }
             Err(error) => Err(self.meter.broken(error)),
         }
+    }
+
+    fn exchange(
+        &mut self,
+        transport: &mut dyn Transport,
+        head: &[u8],
+        body: &[u8],
+    ) -> Result<Head, Error> {
+        send(transport, head, body)?;
+        let mut answer = Answer(transport);
+        let head = answer.head()?;
+        // A server may refuse a call before it has all of it; it cannot have taken it.
+        if head.status < 300 && self.meter.is_early() {
+            return Err(io::Error::other("an answer came that belongs to another call").into());
+        }
+        self.body.clear();
+        answer.body(head.length, &mut self.body)?;
+        Ok(head)
     }
 
     /// Leaves the kept connection: the next call looks the name up and connects anew.
@@ -103,20 +122,6 @@ impl Connection {
                 .chain(Tls(self.tls.clone()));
         http::connect(self.endpoint.uri(), &self.config, Arc::new(connector))
     }
-}
-
-fn exchange(
-    transport: &mut dyn Transport,
-    head: &[u8],
-    body: &[u8],
-    answer_body: &mut Vec<u8>,
-) -> Result<Head, Error> {
-    send(transport, head, body)?;
-    let mut answer = Answer(transport);
-    let head = answer.head()?;
-    answer_body.clear();
-    answer.body(head.length, answer_body)?;
-    Ok(head)
 }
 
 fn send(transport: &mut dyn Transport, head: &[u8], body: &[u8]) -> Result<(), Error> {

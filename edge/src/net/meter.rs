@@ -2,10 +2,12 @@
 //!
 //! A byte has left the board when the other end has acknowledged it: until then it waits in the kernel's queue, for seconds on a slow link.
 //! The length of that queue stands in `/proc/self/net/tcp` (as TIOCOUTQ would say, which safe Rust cannot ask for). It is read only once a
-//! slice of a wait has passed without a byte: a call over a healthy link never reads it. Where it cannot be read, a byte counts as left
-//! when the kernel took it. Behind a proxy it says what the proxy acknowledged.
+//! slice of a wait has passed without a byte, a call broke, or an answer came quicker than any before on its connection: a call over a
+//! healthy link hardly ever reads it. Where it cannot be read, a byte counts as left when the kernel took it. Behind a proxy it says what the
+//! proxy acknowledged.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -99,6 +101,8 @@ struct Figures {
     queued: Option<u64>,
     /// The inode of the socket.
     socket: u64,
+    /// The shortest time from a call's last byte to its answer on this connection; `None` before the first.
+    quickest: Option<Duration>,
 }
 
 impl Meter {
@@ -116,6 +120,7 @@ impl Meter {
             answered: None,
             queued: None,
             socket: 0,
+            quickest: None,
         })))
     }
 
@@ -127,19 +132,12 @@ impl Meter {
     /// A call begins, which may need a new connection first.
     pub fn begin(&self) {
         let mut figures = self.figures();
-        let (limits, socket, now) = (figures.limits, figures.socket, Instant::now());
-        *figures = Figures {
-            limits,
-            phase: Phase::Connecting,
-            written: 0,
-            read: 0,
-            handshake: 0,
-            begun: now,
-            moved: now,
-            answered: None,
-            queued: None,
-            socket,
-        };
+        figures.phase = Phase::Connecting;
+        (figures.written, figures.read, figures.handshake) = (0, 0, 0);
+        figures.begun = Instant::now();
+        figures.moved = figures.begun;
+        figures.answered = None;
+        figures.queued = None;
     }
 
     /// There is a connection: what is written from now on is the call.
@@ -152,9 +150,11 @@ impl Meter {
         figures.answered = None;
     }
 
-    /// The connection's socket.
+    /// The socket of a new connection.
     pub fn socket(&self, inode: u64) {
-        self.figures().socket = inode;
+        let mut figures = self.figures();
+        figures.socket = inode;
+        figures.quickest = None;
     }
 
     /// The kernel took so many bytes.
@@ -210,6 +210,22 @@ impl Meter {
         }
     }
 
+    /// Whether the answer that has just come cannot be this call's, because the server does not have all of the call yet: it is a late
+    /// second answer to the one before. What answers a call acknowledges its last byte, too.
+    pub fn is_early(&self) -> bool {
+        let mut figures = self.figures();
+        let took = figures.moved.elapsed();
+        let Some(quickest) = figures.quickest.replace(took) else {
+            // The first call of a connection comes after no other.
+            return false;
+        };
+        if took >= quickest {
+            figures.quickest = Some(quickest);
+            return false;
+        }
+        unacknowledged(figures.socket).is_some_and(|left| left > 0)
+    }
+
     /// What the call put on the way, once its answer is there.
     pub fn sent(&self) -> Sent {
         self.figures().sent(0)
@@ -257,19 +273,40 @@ impl Figures {
 fn unacknowledged(inode: u64) -> Option<u64> {
     ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
         .into_iter()
-        .find_map(|table| queue_in(&fs::read_to_string(table).ok()?, inode))
+        .find_map(|table| queue_in(File::open(table).ok()?, inode))
 }
 
-/// From a table of the kernel: `sl local remote st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode ...`, a socket a line.
-fn queue_in(table: &str, inode: u64) -> Option<u64> {
-    table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(4);
-        let (queued, _) = fields.next()?.split_once(':')?;
-        let this: u64 = fields.nth(4)?.parse().ok()?;
-        (this == inode)
-            .then(|| u64::from_str_radix(queued, 16).ok())
-            .flatten()
-    })
+/// From a table of the kernel, a socket a line. Read piece by piece: nothing is allocated in the middle of a call.
+fn queue_in(mut table: impl Read, inode: u64) -> Option<u64> {
+    let mut buffer = [0; 4096];
+    let mut filled = 0;
+    loop {
+        match table.read(&mut buffer[filled..]).ok()? {
+            0 => return None,
+            count => filled += count,
+        }
+        let lines = &buffer[..filled];
+        let whole = memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1);
+        let found = std::str::from_utf8(&lines[..whole])
+            .ok()?
+            .lines()
+            .find_map(|line| queue_of(line, inode));
+        if found.is_some() {
+            return found;
+        }
+        buffer.copy_within(whole..filled, 0);
+        filled -= whole;
+    }
+}
+
+/// From `sl local remote st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode ...`, if it is that inode.
+fn queue_of(line: &str, inode: u64) -> Option<u64> {
+    let mut fields = line.split_ascii_whitespace().skip(4);
+    let (queued, _) = fields.next()?.split_once(':')?;
+    let this: u64 = fields.nth(4)?.parse().ok()?;
+    (this == inode)
+        .then(|| u64::from_str_radix(queued, 16).ok())
+        .flatten()
 }
 
 #[cfg(test)]

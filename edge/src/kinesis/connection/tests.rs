@@ -1,4 +1,4 @@
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
@@ -141,6 +141,39 @@ fn what_is_left_over_behind_an_answer_is_never_taken_for_the_next() {
             heard.recv().unwrap();
         }
     }
+}
+
+#[test]
+fn an_answer_that_comes_before_the_call_has_left_is_another_calls() {
+    // Given a server that takes its time for the first call, and answers it once more when the next has begun
+    let (told, heard) = mpsc::channel();
+    let mut connection = server(move |mut stream| {
+        one_piece(&mut stream, 4).unwrap();
+        thread::sleep(Duration::from_millis(500));
+        stream.write_all(&[ANSWER, b"1"].concat()).unwrap();
+        let mut piece = vec![0; 64 << 10];
+        let mut seen = stream.read(&mut piece).unwrap();
+        stream.write_all(&[ANSWER, b"1"].concat()).unwrap();
+        // The next call is large, and comes in so slowly that its end still waits in the kernel when it has been written.
+        while let Ok(bytes @ 1..) = stream.read(&mut piece) {
+            seen += bytes;
+            thread::sleep(Duration::from_millis(5));
+        }
+        told.send(seen).unwrap();
+    });
+    assert_eq!(connection.call(b"call", b"").unwrap().1, b"1");
+
+    // When that next call is made
+    let broken = connection.call(b"call", &vec![0; LARGE]).unwrap_err();
+
+    // Then the answer is not taken for its own, and the connection is left
+    assert!(
+        broken.error.to_string().contains("another call"),
+        "{broken:?}"
+    );
+    assert_eq!(broken.phase, Phase::Writing);
+    assert!(broken.sent.bytes < LARGE as u64, "{broken:?}");
+    assert!(heard.recv().unwrap() <= LARGE + 4);
 }
 
 #[test]

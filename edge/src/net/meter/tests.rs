@@ -9,10 +9,17 @@ fn the_queue_of_a_socket_is_found_by_its_inode() {
         0: 0100007F:07E8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1130 1 0000 100 0 0 10 0\n   \
         1: 0100007F:A1B2 0100007F:07E8 01 0002F0A0:00000011 01:00000014 00000000     0        0 7 2 0000 20 4 30 10 -1\n\
         short line\n";
-    assert_eq!(queue_in(table, 7), Some(0x2F0A0));
-    assert_eq!(queue_in(table, 1130), Some(0));
-    assert_eq!(queue_in(table, 8), None);
-    assert_eq!(queue_in("", 7), None);
+    let other = "   2: 0100007F:A1B2 0100007F:07E8 01 00000001:00000000 01:00000014 00000000     0        0 9 2 0000 20 4 30 10 -1\n";
+    // Also where it is longer than what is read at once, wherever it is cut
+    for others in [0, 1, 35, 36, 37, 38, 39, 40, 100] {
+        let table = other.repeat(others) + table;
+        let queue = |inode| queue_in(table.as_bytes(), inode);
+        assert_eq!(queue(7), Some(0x2F0A0), "behind {others}");
+        assert_eq!(queue(1130), Some(0), "behind {others}");
+        assert_eq!(queue(8), None, "behind {others}");
+    }
+    assert_eq!(queue_in(&b""[..], 7), None);
+    assert_eq!(queue_in(&[b'x'; 9000][..], 7), None);
 }
 
 #[test]
