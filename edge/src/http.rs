@@ -325,3 +325,85 @@ impl fmt::Display for Endpoint {
         f.write_str(&self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_before_the_server_is_reached_is_the_proxys() {
+        use ureq::Error::{ConnectProxyFailed, HostNotFound, Io, Timeout};
+        let refused = || Io(io::ErrorKind::ConnectionRefused.into());
+        let table = [
+            (
+                refused(),
+                "h refuses the connection",
+                "the proxy p:1 refuses",
+            ),
+            (HostNotFound, "the name h cannot", "of the proxy p:1 cannot"),
+            (
+                Io(io::Error::other("failed to lookup address information")),
+                "the name h cannot",
+                "of the proxy p:1 cannot",
+            ),
+            (
+                Timeout(ureq::Timeout::Connect),
+                "h does not answer",
+                "the proxy p:1 does not answer",
+            ),
+            (
+                ConnectProxyFailed("403".into()),
+                "h does not connect",
+                "the proxy p:1 does not connect to h (403)",
+            ),
+            (
+                Io(io::ErrorKind::ConnectionReset.into()),
+                "the connection to h failed",
+                "to h by the proxy p:1 failed",
+            ),
+            // The tunnel stands: the server is the one that is silent.
+            (
+                Timeout(ureq::Timeout::PerRead),
+                "h went silent",
+                "h went silent",
+            ),
+            (
+                Timeout(ureq::Timeout::RecvResponse),
+                "h took the call",
+                "h took the call",
+            ),
+        ];
+        for (error, direct, by_proxy) in table {
+            let said = explain_by_way(&error, "h", None);
+            assert!(said.starts_with(direct), "{said}");
+            let said = explain_by_way(&error, "h", Some("p:1".into()));
+            assert!(said.contains(by_proxy), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_user_is_refused_and_not_quoted() {
+        for url in [
+            "https://me:hunter2@kinesis.example",
+            "https://hunter2@kinesis.example:8443/path",
+            "me:hunter2@kinesis.example",
+            "https://me:hunter2 @kinesis.example",
+        ] {
+            let error = format!("{:#}", Endpoint::parse(url, true).unwrap_err());
+            assert!(error.contains("no user and no password"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        // Elsewhere the sign means nothing.
+        assert!(Endpoint::parse("https://kinesis.example/@me", false).is_ok());
+    }
+
+    #[test]
+    fn a_bundle_is_good_if_one_certificate_in_it_can_be_read() {
+        let unreadable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(Roots::from_pem(unreadable.as_bytes()).is_err());
+        let good = rcgen::generate_simple_self_signed(vec!["h".into()]).unwrap();
+        let both = format!("{unreadable}{}", good.cert.pem());
+        let roots = Roots::from_pem(both.as_bytes()).unwrap();
+        assert_eq!(format!("{roots:?}"), "1 own roots");
+    }
+}
