@@ -7,19 +7,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use ureq::Agent;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::http::Uri;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 use ureq::typestate::AgentScope;
 
+use crate::net::proxy;
+use crate::net::tls::{self, Tls};
 use crate::net::unversioned::{
-    ConnectionDetails, Connector, DefaultResolver, NextTimeout, Resolver, Transport, time,
+    ConnectProxyConnector, ConnectionDetails, Connector, DefaultResolver, NextTimeout, Resolver,
+    TcpConnector, Transport, time,
 };
-use crate::net::{proxy, tls};
 
 /// Sent with every request; X asks for a versioned one.
 pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
@@ -57,10 +59,8 @@ impl Roots {
     /// The certificates of a PEM file, at least one. Bundles of old hold some that no one can read any more: those are left out.
     pub fn from_pem(pem: &[u8]) -> anyhow::Result<Self> {
         let mut own = Vec::new();
-        for item in parse_pem(pem) {
-            if let PemItem::Certificate(certificate) = item? {
-                own.push(CertificateDer::from(certificate.der().to_vec()));
-            }
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            own.push(certificate.map_err(|error| anyhow!("it is not PEM: {error}"))?);
         }
         ensure!(!own.is_empty(), "there is no certificate in it");
         own.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
@@ -76,28 +76,21 @@ impl Roots {
 
     /// The TLS client that trusts them: one for all connections, so that sessions are resumed.
     pub fn client_config(&self) -> Arc<ClientConfig> {
-        let build = || {
-            let mut store = RootCertStore::empty();
-            match &self.own {
-                None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-                Some(own) => {
-                    store.add_parsable_certificates(own.iter().cloned());
-                }
-            }
-            tls::client_config(Arc::new(store))
-        };
-        self.client_config.get_or_init(build).clone()
+        self.client_config
+            .get_or_init(|| tls::client_config(self.store()))
+            .clone()
     }
 
-    fn for_ureq(&self) -> RootCerts {
+    /// The same as rustls takes them.
+    pub fn store(&self) -> RootCertStore {
+        let mut store = RootCertStore::empty();
         match &self.own {
-            None => RootCerts::WebPki,
-            Some(own) => RootCerts::Specific(Arc::new(
-                own.iter()
-                    .map(|der| Certificate::from_der(der).to_owned())
-                    .collect(),
-            )),
+            None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Some(own) => {
+                store.add_parsable_certificates(own.iter().cloned());
+            }
         }
+        store
     }
 }
 
@@ -111,23 +104,23 @@ impl fmt::Debug for Roots {
 }
 
 /// An agent for requests to `endpoint` that keeps its connections, follows no redirect, leaves every status to the caller, and
-/// goes through the proxy that stands [between](proxy::between). `silence` is the longest it waits for the next byte.
-pub fn agent(endpoint: &Endpoint, roots: &Roots, silence: Duration) -> Agent {
-    config(endpoint, TlsConfig::builder(), roots, silence)
-        .build()
-        .new_agent()
+/// goes through the proxy that stands [between](proxy::between). Whom it trusts, and who it is, stands in `tls`; `silence` is the longest it
+/// waits for the next byte.
+pub fn agent(endpoint: &Endpoint, tls: Arc<ClientConfig>, silence: Duration) -> Agent {
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(Tls(tls));
+    Agent::with_parts(
+        config(endpoint, silence).build(),
+        connector,
+        DefaultResolver::default(),
+    )
 }
 
-/// What [`agent`] is made of, for those with more to say: about TLS, or with a connector of their own.
-pub fn config(
-    endpoint: &Endpoint,
-    tls: TlsConfigBuilder,
-    roots: &Roots,
-    silence: Duration,
-) -> ConfigBuilder<AgentScope> {
-    let tls = tls.root_certs(roots.for_ureq()).build();
+/// What [`agent`] is made of, for those with a connector of their own.
+pub fn config(endpoint: &Endpoint, silence: Duration) -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
-        .tls_config(tls)
         .proxy(proxy::between(endpoint.uri()))
         .user_agent(USER_AGENT)
         .http_status_as_error(false)

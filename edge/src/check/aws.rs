@@ -81,7 +81,7 @@ impl Asker {
         const FORM: &str = "application/x-www-form-urlencoded";
         let mut signer = Signer::new(sts, &self.region, "sts", FORM);
         let signature = signer.sign(None, body.as_bytes(), credentials, self.now())?;
-        let mut request = http::agent(sts, &self.roots, SILENCE)
+        let mut request = http::agent(sts, self.roots.client_config(), SILENCE)
             .post(&url)
             .header("content-type", FORM)
             .header("x-amz-date", &signature.date)

@@ -63,7 +63,7 @@ pub struct Offset {
 pub fn greet(endpoint: &Endpoint, roots: &Roots) -> Greeting {
     let host = endpoint.authority();
     let sent = SystemTime::now();
-    match http::agent(endpoint, roots, SILENCE)
+    match http::agent(endpoint, roots.client_config(), SILENCE)
         .get(endpoint.as_str())
         .call()
     {

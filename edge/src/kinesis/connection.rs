@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use rustls::ClientConfig;
 use ureq::Error;
 use ureq::config::Config;
-use ureq::tls::TlsConfig;
 
 use crate::http::{self, Endpoint, Roots};
 use crate::net::answer::{Answer, Head, INPUT_BYTES, MAX_BODY_BYTES, patience};
@@ -44,7 +43,7 @@ pub struct Connection {
 impl Connection {
     /// To the server at `endpoint`, which is trusted by `roots`. No call stands still longer than `limits` say.
     pub fn new(endpoint: &Endpoint, roots: &Roots, limits: Limits) -> Self {
-        let config = http::config(endpoint, TlsConfig::builder(), roots, limits.silence)
+        let config = http::config(endpoint, limits.silence)
             .input_buffer_size(INPUT_BYTES)
             .output_buffer_size(OUTPUT_BYTES)
             .build();

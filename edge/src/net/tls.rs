@@ -7,10 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
+use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::ring;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, StreamOwned};
 use ureq::Error;
 
 use super::unversioned::{
@@ -22,14 +22,31 @@ use super::unversioned::{
 const SESSIONS: usize = 32;
 
 /// A client configuration that trusts `roots` and remembers sessions.
-pub fn client_config(roots: Arc<RootCertStore>) -> Arc<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+pub fn client_config(roots: RootCertStore) -> Arc<ClientConfig> {
+    let mut config = builder(roots).with_no_client_auth();
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    Arc::new(config)
+}
+
+/// The same for a client that shows who it is, by a certificate (with those that link it to its authority) and its key.
+///
+/// # Errors
+///
+/// They do not belong together, or cannot be used.
+pub fn client_config_of(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    roots: RootCertStore,
+) -> Result<Arc<ClientConfig>, rustls::Error> {
+    let config = builder(roots).with_client_auth_cert(chain, key)?;
+    Ok(Arc::new(config))
+}
+
+fn builder(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has cipher suites for TLS 1.2 and 1.3")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.resumption = Resumption::in_memory_sessions(SESSIONS);
-    Arc::new(config)
 }
 
 /// Encrypts the connections to `https` addresses.

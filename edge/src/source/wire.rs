@@ -10,7 +10,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::TlsConfig;
 use ureq::{Agent, Error, Timeout};
 
 use super::Feed;
@@ -72,7 +71,7 @@ impl Watch {
 /// An HTTP agent whose connections are watched. Otherwise it is [`http::agent`].
 pub fn agent(endpoint: &Endpoint, roots: &Roots, watch: &Watch) -> Agent {
     Agent::with_parts(
-        config(endpoint, roots, watch),
+        config(endpoint, watch),
         connector(roots, watch.clone()),
         DefaultResolver::default(),
     )
@@ -90,15 +89,15 @@ pub fn connect(
         .parse()
         .map_err(ureq::http::Error::from)?;
     let connector = Arc::new(connector(roots, watch.clone()));
-    let transport = http::connect(&uri, &config(endpoint, roots, watch), connector)?;
+    let transport = http::connect(&uri, &config(endpoint, watch), connector)?;
     Ok(TransportAdapter::new(
         transport,
         Arc::new(time::Instant::now),
     ))
 }
 
-fn config(endpoint: &Endpoint, roots: &Roots, watch: &Watch) -> Config {
-    http::config(endpoint, TlsConfig::builder(), roots, watch.silence)
+fn config(endpoint: &Endpoint, watch: &Watch) -> Config {
+    http::config(endpoint, watch.silence)
         .max_idle_age(IDLE)
         .input_buffer_size(BUFFER_BYTES)
         .output_buffer_size(BUFFER_BYTES)
