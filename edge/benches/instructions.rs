@@ -13,7 +13,7 @@ use aws_credential_types::Credentials;
 use headwater::aws::kinesis::MAX_RECORDS;
 use headwater::aws::kinesis::request::Batch;
 use headwater::aws::sign::Signer;
-use headwater::net::agent::Endpoint;
+use headwater::net::endpoint::Endpoint;
 use headwater::platform::time::SystemClock;
 use headwater::post::filter::Filter;
 use headwater::post::record::Record;

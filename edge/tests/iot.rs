@@ -10,7 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use headwater::aws::credentials::iot::{Iot, Settings};
 use headwater::aws::credentials::{Keychain, Provider};
-use headwater::net::agent::{Endpoint, Roots};
+use headwater::net::endpoint::Endpoint;
+use headwater::net::roots::Roots;
 use rustls::{ServerConfig, ServerConnection, Stream};
 use support::tls::Authority;
 

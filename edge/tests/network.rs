@@ -224,3 +224,122 @@ fn a_server_that_hangs_does_not_delay_the_end() {
     let (success, said) = ended(child);
     assert!(success && said.contains("1 wait in the spool"), "{said}");
 }
+
+/// Runs it with these settings until it refuses them: what it said.
+fn refused(endpoint: &str, settings: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = headwater(folder.path(), endpoint);
+    command.envs(settings.iter().copied()).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    heard(&output.stderr);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{settings:?}: {said}");
+    said
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_at_the_start() {
+    let server = Kinesis::scripted([]);
+    for (name, value) in [
+        ("HTTPS_PROXY", "socks5://me:hunter2@127.0.0.1:1080"),
+        ("https_proxy", "http://me:hunter2@"),
+        ("ALL_PROXY", "ftp://127.0.0.1"),
+        ("HTTP_PROXY", "a proxy of hunter2"),
+        ("all_proxy", "http://127.0.0.1:99999"),
+    ] {
+        let said = refused(&server.url(), &[(name, value)]);
+        assert!(said.contains(name), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    assert_eq!(server.data().len(), 0);
+}
+
+#[test]
+fn an_address_with_a_password_and_a_bundle_without_certificates_are_refused_at_the_start() {
+    let said = refused("https://me:hunter2@kinesis.example", &[]);
+    assert!(said.contains("no user and no password"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ca.pem");
+    for text in [
+        "no certificate at all",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
+    ] {
+        std::fs::write(&bundle, text).unwrap();
+        let path = bundle.to_str().unwrap();
+        let said = refused("https://kinesis.example", &[("AWS_CA_BUNDLE", path)]);
+        assert!(
+            said.contains("AWS_CA_BUNDLE") && said.contains(path),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_proxy_that_fails_is_named_and_not_the_server() {
+    // Given a proxy that is not there, and one that connects nobody to anything
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let dead = free.unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let strict = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let mut request = BufReader::new(&client);
+            let mut line = String::new();
+            while request.read_line(&mut line).unwrap() > 2 {}
+            (&client)
+                .write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+                .unwrap();
+        }
+    });
+    for (proxy, complaint) in [
+        (
+            &dead,
+            "refuses the connection; is it running, and HTTPS_PROXY right?",
+        ),
+        (&strict, "does not connect to kinesis.example"),
+    ] {
+        // When a post is to go that way
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = headwater(folder.path(), "https://kinesis.example")
+            .env("HTTPS_PROXY", format!("http://me:hunter2@{proxy}"))
+            .spawn()
+            .unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"1\n").unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        // Then it is the proxy that is complained about
+        let said = until_said(&mut stderr, complaint);
+        assert!(said.contains(&format!("the proxy {proxy} ")), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        terminate(&child);
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn no_proxy_names_a_domain_for_all_hosts_below_it() {
+    // Given a proxy, and lists that name the server in the ways that curl understands
+    let folder = tempfile::tempdir().unwrap();
+    let server = Kinesis::scripted([]);
+    let (proxy, targets) = proxy();
+    let port = format!("127.0.0.1:{}", server.port);
+    for list in ["foo, 127.0.0.1", &port, "127.0.0.0/8", "foo *"] {
+        let mut command = headwater(folder.path(), &server.url());
+        command.env("HTTPS_PROXY", &proxy).env("NO_PROXY", list);
+        let (success, said) = finish(command.spawn().unwrap(), "1\n");
+        assert!(success, "{said}");
+        // Then the proxy is not asked
+        assert_eq!(targets.lock().unwrap().len(), 0, "NO_PROXY={list}");
+    }
+    // And it is for a list that names others
+    let mut command = headwater(folder.path(), &server.url());
+    command
+        .env("HTTPS_PROXY", &proxy)
+        .env("NO_PROXY", "127.0.0.1:1, 0.0.1, 10.0.0.0/8");
+    let (success, said) = finish(command.spawn().unwrap(), "1\n");
+    assert!(success, "{said}");
+    assert_eq!(*targets.lock().unwrap(), [port]);
+    assert_eq!(server.data().len(), 5);
+}

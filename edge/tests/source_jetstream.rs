@@ -8,7 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use headwater::net::agent::{Endpoint, Roots};
+use headwater::net::endpoint::Endpoint;
+use headwater::net::roots::Roots;
 use headwater::platform::facts::Facts;
 use headwater::post::filter::Filter;
 use headwater::source::Feed;

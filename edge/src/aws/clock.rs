@@ -15,6 +15,15 @@ const MAX_ROUND_TRIP: Duration = Duration::from_secs(15 * 60);
 /// When this program was built: no right clock shows an earlier time. Seconds since 1970.
 const BUILT: &str = env!("HEADWATER_BUILT");
 
+/// The clock of the machine that built it may have been a little ahead.
+const BUILDER: Duration = Duration::from_secs(24 * 3600);
+
+/// 2024, before the first line of this program. Seconds since 1970.
+const EARLIEST_S: u64 = 1_704_067_200;
+
+/// 2100, after the last board has worn out. Seconds since 1970.
+const LATEST_S: u64 = 4_102_444_800;
+
 /// The server's time, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerClock {
@@ -25,6 +34,21 @@ impl ServerClock {
     /// A clock that is known to be `offset_ms` behind the server's.
     pub fn with_offset_ms(offset_ms: i64) -> Self {
         Self { offset_ms }
+    }
+
+    /// What an earlier run learnt, now that the wall clock shows `wall`; nothing, if that leads to a time that cannot be.
+    pub fn remembered(offset_ms: i64, wall: SystemTime) -> Self {
+        let remembered = Self { offset_ms };
+        if offset_ms == 0 || can_be(remembered.at(wall)) {
+            remembered
+        } else {
+            Self::default()
+        }
+    }
+
+    /// Drops what was learnt: signatures made with it are not accepted. True if there was something.
+    pub fn forget(&mut self) -> bool {
+        std::mem::take(&mut self.offset_ms) != 0
     }
 
     /// How far the board's clock is behind the server's; 0 while that is within four minutes.
@@ -38,8 +62,11 @@ impl ServerClock {
     }
 
     /// Learns from an answer: `date` is the server's time somewhere between `sent` and `received` on the wall clock. True when that changed
-    /// the offset.
+    /// the offset. A time before this program was built, or beyond 2100, is nobody's: nothing is learnt from it.
     pub fn observe(&mut self, sent: SystemTime, received: SystemTime, date: SystemTime) -> bool {
+        if !can_be(date) {
+            return false;
+        }
         let round_trip = match received.duration_since(sent) {
             Ok(round_trip) if round_trip <= MAX_ROUND_TRIP => round_trip,
             // The wall clock was set meanwhile, or the answer took too long to say anything.
@@ -60,9 +87,20 @@ impl ServerClock {
 
 /// Whether `wall` lies before this program was built: the clock has not been set since the board started.
 pub fn is_unset(wall: SystemTime) -> bool {
-    BUILT
-        .parse()
-        .is_ok_and(|built| wall < UNIX_EPOCH + Duration::from_secs(built))
+    built().is_some_and(|built| wall < built)
+}
+
+/// Whether a right clock may show `time`.
+fn can_be(time: SystemTime) -> bool {
+    let since_1970 = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    let earliest = since_1970(EARLIEST_S);
+    let earliest = built().map_or(earliest, |built| earliest.max(built - BUILDER));
+    (earliest..since_1970(LATEST_S)).contains(&time)
+}
+
+fn built() -> Option<SystemTime> {
+    let seconds = BUILT.parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 fn millis(time: SystemTime) -> i64 {
@@ -88,8 +126,9 @@ mod tests {
 
     const HOUR: i64 = 3600 * 1000;
 
+    /// So long after an hour at which this program is in use.
     fn at(ms: i64) -> SystemTime {
-        shifted(UNIX_EPOCH + Duration::from_secs(1_800_000_000), ms)
+        shifted(built().unwrap() + Duration::from_secs(30 * 24 * 3600), ms)
     }
 
     #[test]
@@ -99,9 +138,9 @@ mod tests {
                 // Given a wall clock that is off
                 let mut clock = ServerClock::default();
                 // When a server answers within two seconds
-                assert!(clock.observe(at(0), at(2000), at(1000 + offset)));
+                assert!(clock.observe(at(-offset), at(2000 - offset), at(1000)));
                 // Then its time is known to the middle of the exchange
-                assert_eq!(clock.at(at(0)), at(offset), "{offset}");
+                assert_eq!(clock.at(at(-offset)), at(0), "{offset}");
             }
         }
     }
@@ -133,6 +172,54 @@ mod tests {
             !clock.observe(at(HOUR), at(0), at(9 * HOUR)),
             "the wall clock was set back in the middle"
         );
+    }
+
+    #[test]
+    fn a_date_that_no_right_clock_shows_teaches_nothing() {
+        for date in [
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "Sun, 31 Dec 2023 23:59:59 GMT",
+            "Fri, 01 Jan 2100 00:00:00 GMT",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+        ] {
+            // Given a clock that is right, and one that knows how wrong it is
+            for mut clock in [ServerClock::default(), ServerClock::with_offset_ms(HOUR)] {
+                let before = clock;
+                // When an answer bears that date, also one just before the program was built
+                let date = httpdate::parse_http_date(date).unwrap();
+                for date in [date, built().unwrap() - BUILDER - BUILDER] {
+                    // Then it changes nothing
+                    assert!(!clock.observe(at(0), at(10), date));
+                    assert_eq!(clock, before);
+                }
+            }
+        }
+        // And the last second of the century still counts
+        let last = UNIX_EPOCH + Duration::from_secs(LATEST_S - 1);
+        assert!(ServerClock::default().observe(at(0), at(10), last));
+    }
+
+    #[test]
+    fn what_an_earlier_run_learnt_counts_if_it_leads_to_a_time_that_can_be() {
+        let remembered = |offset_ms| ServerClock::remembered(offset_ms, at(0)).offset_ms();
+        for good in [0, HOUR, -HOUR, 20 * 365 * 24 * HOUR] {
+            assert_eq!(remembered(good), good);
+        }
+        for bad in [8000 * 365 * 24 * HOUR, -365 * 24 * HOUR, i64::MAX, i64::MIN] {
+            assert_eq!(remembered(bad), 0, "{bad}");
+        }
+        // A board without a battery clock starts in 1970, wherever it ended.
+        let offset_ms = millis(at(0));
+        let clock = ServerClock::remembered(offset_ms, UNIX_EPOCH);
+        assert_eq!(clock.at(UNIX_EPOCH), at(0));
+    }
+
+    #[test]
+    fn what_signatures_are_refused_for_is_forgotten() {
+        let mut clock = ServerClock::with_offset_ms(HOUR);
+        assert!(clock.forget());
+        assert_eq!(clock.at(at(0)), at(0));
+        assert!(!clock.forget());
     }
 
     #[test]

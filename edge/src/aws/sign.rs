@@ -14,7 +14,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use ring::{digest, hmac};
 
-use crate::net::agent::Endpoint;
+use crate::net::endpoint::Endpoint;
 
 /// Signs requests to one service.
 #[derive(Debug)]

@@ -1,22 +1,21 @@
-//! What every connection of the board has in common: whom it trusts, how long it waits, and that it is encrypted.
+//! What every connection has in common: how long it may take to stand, that it goes by the proxy, that no redirect is followed.
 
-use std::fmt;
-use std::fs;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use rustls::CertificateError;
-use rustls::pki_types::CertificateDer;
+use rustls::ClientConfig;
 use ureq::Agent;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::http::Uri;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 use ureq::typestate::AgentScope;
-use ureq::unversioned::resolver::{DefaultResolver, Resolver};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, Transport, time};
+
+use crate::net::endpoint::Endpoint;
+use crate::net::proxy;
+use crate::net::tls::Tls;
+use crate::net::unversioned::{
+    ConnectProxyConnector, ConnectionDetails, Connector, DefaultResolver, NextTimeout, Resolver,
+    TcpConnector, Transport, time,
+};
 
 /// Sent with every request; X asks for a versioned one.
 pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
@@ -24,83 +23,25 @@ pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
 /// How long a connection may take to stand: name, TCP and TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The certificates the board trusts.
-#[derive(Clone, Default)]
-pub struct Roots {
-    /// `None` means Mozilla's, built in.
-    own: Option<Vec<CertificateDer<'static>>>,
+/// An agent for requests to `endpoint` that keeps its connections, follows no redirect, leaves every status to the caller, and
+/// goes through the proxy that stands [between](proxy::between). Whom it trusts, and who it is, stands in `tls`; `silence` is the longest it
+/// waits for the next byte.
+pub fn agent(endpoint: &Endpoint, tls: Arc<ClientConfig>, silence: Duration) -> Agent {
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(Tls(tls));
+    Agent::with_parts(
+        config(endpoint, silence).build(),
+        connector,
+        DefaultResolver::default(),
+    )
 }
 
-impl Roots {
-    /// The PEM file named by AWS_CA_BUNDLE, else by SSL_CERT_FILE, in the place of the built-in roots.
-    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
-        let named = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"]
-            .into_iter()
-            .find_map(|name| Some((name, env(name).filter(|value| !value.is_empty())?)));
-        let Some((name, path)) = named else {
-            return Ok(Self::default());
-        };
-        let path = PathBuf::from(path);
-        let hint = || {
-            format!(
-                "{name} names {}: point it at a PEM file of certificates, or unset it",
-                path.display()
-            )
-        };
-        Self::from_pem(&fs::read(&path).with_context(hint)?).with_context(hint)
-    }
-
-    /// The certificates of a PEM file, at least one.
-    pub fn from_pem(pem: &[u8]) -> anyhow::Result<Self> {
-        let mut own = Vec::new();
-        for item in parse_pem(pem) {
-            if let PemItem::Certificate(certificate) = item? {
-                own.push(CertificateDer::from(certificate.der().to_vec()));
-            }
-        }
-        ensure!(!own.is_empty(), "there is no certificate in it");
-        Ok(Self { own: Some(own) })
-    }
-
-    fn for_ureq(&self) -> RootCerts {
-        match &self.own {
-            None => RootCerts::WebPki,
-            Some(own) => RootCerts::Specific(Arc::new(
-                own.iter()
-                    .map(|der| Certificate::from_der(der).to_owned())
-                    .collect(),
-            )),
-        }
-    }
-}
-
-impl fmt::Debug for Roots {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.own {
-            None => f.write_str("built-in roots"),
-            Some(own) => write!(f, "{} own roots", own.len()),
-        }
-    }
-}
-
-/// An agent that keeps its connections, follows no redirect, leaves every status to the caller, and
-/// goes through HTTPS_PROXY unless NO_PROXY says otherwise. `silence` is the longest it waits for the
-/// next byte.
-pub fn agent(roots: &Roots, silence: Duration) -> Agent {
-    config(TlsConfig::builder(), roots, silence)
-        .build()
-        .new_agent()
-}
-
-/// What [`agent`] is made of, for those with more to say: about TLS, or with a connector of their own.
-pub fn config(
-    tls: TlsConfigBuilder,
-    roots: &Roots,
-    silence: Duration,
-) -> ConfigBuilder<AgentScope> {
-    let tls = tls.root_certs(roots.for_ureq()).build();
+/// What [`agent`] is made of, for those with a connector of their own.
+pub fn config(endpoint: &Endpoint, silence: Duration) -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
-        .tls_config(tls)
+        .proxy(proxy::between(endpoint.uri()))
         .user_agent(USER_AGENT)
         .http_status_as_error(false)
         .max_redirects(0)
@@ -109,18 +50,16 @@ pub fn config(
         .timeout_per_write(Some(silence))
 }
 
-/// A connection to the server of `uri` for who speaks to it by himself, made by `connector` as ureq makes those of its own requests: its
-/// name is looked up, and the way is by the proxy if there is one.
+/// Opens a connection to the server of `uri` for a caller that speaks its own protocol. `connector` makes it as ureq makes those of its own
+/// requests: its name is looked up, and the way is by the proxy that `config` names.
 pub fn connect(
     uri: &Uri,
     config: &Config,
     connector: Arc<impl Connector<(), Out = impl Transport>>,
 ) -> Result<Box<dyn Transport>, ureq::Error> {
     let resolver = DefaultResolver::default();
-    let by_name_of_proxy = config
-        .proxy()
-        .is_some_and(|proxy| !proxy.is_no_proxy(uri) && !proxy.resolve_target());
-    let addrs = if by_name_of_proxy {
+    // The proxy looks the name up.
+    let addrs = if config.proxy().is_some() {
         resolver.empty()
     } else {
         resolver.resolve(uri, config, NextTimeout::default())?
@@ -155,109 +94,5 @@ fn open(
     match connector.connect(details, None)? {
         Some(transport) => Ok(Box::new(transport)),
         None => Err(ureq::Error::ConnectionFailed),
-    }
-}
-
-/// What went wrong with the connection to `host`, for a person: one line.
-pub fn explain(error: &ureq::Error, host: &str) -> String {
-    use ureq::Error::{HostNotFound, Io, Timeout};
-    if let Some(problem) = certificate_problem(error) {
-        return format!(
-            "{host} shows a certificate that is not trusted ({problem}): check this board's clock with 'date'; \
-             if a proxy of yours stands between, name its authority in AWS_CA_BUNDLE"
-        );
-    }
-    match error {
-        HostNotFound => format!("the name {host} cannot be resolved; is the network up?"),
-        Timeout(ureq::Timeout::PerRead) => format!("{host} went silent"),
-        Timeout(ureq::Timeout::Connect) => format!("{host} does not answer; is the network up?"),
-        Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            format!("{host} refuses the connection; is the address right?")
-        }
-        Io(error) if error.to_string().contains("failed to lookup address") => {
-            format!("the name {host} cannot be resolved; is the network up?")
-        }
-        Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            format!("{host} closed the connection in the middle of an answer")
-        }
-        other => format!("the connection to {host} failed ({other})"),
-    }
-}
-
-/// Why the server's certificate was not accepted, if that was it.
-pub fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
-    let tls = match error {
-        ureq::Error::Rustls(tls) => Some(tls),
-        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
-        _ => None,
-    };
-    match tls {
-        Some(rustls::Error::InvalidCertificate(problem)) => Some(problem),
-        _ => None,
-    }
-}
-
-/// The address of a server: `https://` or `wss://`, or unencrypted to this machine itself. Without a slash at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    text: String,
-    uri: Uri,
-}
-
-impl Endpoint {
-    /// Reads `url`. An unencrypted address of another machine is refused unless `plain` allows it.
-    pub fn parse(url: &str, plain: bool) -> anyhow::Result<Self> {
-        let text = url.trim_end_matches('/').to_owned();
-        let uri: Uri = text
-            .parse()
-            .with_context(|| format!("'{url}' is no address"))?;
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let local = host == "localhost"
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback());
-        match uri.scheme_str() {
-            _ if host.is_empty() => bail!("'{url}' names no host: write it as https://HOST"),
-            Some("https" | "wss") => {}
-            Some("http" | "ws") if local || plain => {}
-            Some("http" | "ws") => bail!(
-                "'{url}' is not encrypted: use https, or set HEADWATER_ALLOW_HTTP=1 on a network you trust"
-            ),
-            _ => bail!("'{url}' is no address of a web server: write it as https://HOST"),
-        }
-        Ok(Self { text, uri })
-    }
-
-    /// The address as text.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The address in its parts.
-    pub fn uri(&self) -> &Uri {
-        &self.uri
-    }
-
-    /// Where its service is, on that host: `/`, mostly, else `/path/`.
-    pub fn path(&self) -> String {
-        match self.text.splitn(4, '/').nth(3) {
-            None => "/".to_owned(),
-            Some(path) => format!("/{path}/"),
-        }
-    }
-
-    /// Host, and port where it is not the usual one, as in the Host header.
-    pub fn authority(&self) -> &str {
-        let rest = self
-            .text
-            .split_once("://")
-            .map_or(self.as_str(), |(_, rest)| rest);
-        rest.split('/').next().unwrap_or(rest)
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }

@@ -9,7 +9,9 @@ use aws_credential_types::Credentials;
 use crate::aws::credentials::Provider;
 use crate::aws::credentials::iot::{self, Iot};
 use crate::aws::credentials::profile::Profile;
-use crate::net::agent::{Endpoint, Roots};
+use crate::net::endpoint::Endpoint;
+use crate::net::proxy;
+use crate::net::roots::Roots;
 use crate::observe::journal;
 use crate::platform::tmpfs;
 use crate::post::filter::Filter;
@@ -122,6 +124,7 @@ impl<'a> Settings<'a> {
     /// The configuration, unless so much is missing that there is none; also then every setting was looked at.
     pub fn config(&mut self, keyword: &str) -> Option<Config> {
         let roots = self.valid(Roots::from_env(self.env));
+        self.valid(proxy::from_env(self.env));
         let keyword = match keyword.trim() {
             "" => self.variable("HEADWATER_KEYWORD").unwrap_or_default(),
             words => words.to_owned(),

@@ -1,9 +1,8 @@
 //! Where records go and how, as the user set it.
 
-use crate::net::agent::Endpoint;
+use crate::net::endpoint::Endpoint;
 use crate::settings::config::Settings;
-use crate::settings::options;
-use crate::settings::values;
+use crate::settings::{options, values};
 use crate::uplink::flow;
 use crate::uplink::pace::Limits;
 

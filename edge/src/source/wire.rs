@@ -10,15 +10,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::TlsConfig;
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
-    TcpConnector, Transport, TransportAdapter, time,
-};
 use ureq::{Agent, Error, Timeout};
 
-use crate::net::agent::{self, Endpoint, Roots};
+use crate::net::agent;
+use crate::net::endpoint::Endpoint;
+use crate::net::roots::Roots;
+use crate::net::tls::Tls;
+use crate::net::unversioned::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, DefaultResolver, NextTimeout,
+    TcpConnector, Transport, TransportAdapter, time,
+};
 use crate::observe::counters::Counters;
 use crate::platform::stop::Stop;
 use crate::platform::time::{Clock, SystemClock};
@@ -71,10 +72,10 @@ impl Watch {
 }
 
 /// An HTTP agent whose connections are watched. Otherwise it is [`agent::agent`].
-pub fn agent(roots: &Roots, watch: &Watch) -> Agent {
+pub fn agent(endpoint: &Endpoint, roots: &Roots, watch: &Watch) -> Agent {
     Agent::with_parts(
-        config(roots, watch),
-        connector(watch.clone()),
+        config(endpoint, watch),
+        connector(roots, watch.clone()),
         DefaultResolver::default(),
     )
 }
@@ -90,27 +91,27 @@ pub fn connect(
     let uri: Uri = format!("http{}", endpoint.as_str().trim_start_matches("ws"))
         .parse()
         .map_err(ureq::http::Error::from)?;
-    let connector = Arc::new(connector(watch.clone()));
-    let transport = agent::connect(&uri, &config(roots, watch), connector)?;
+    let connector = Arc::new(connector(roots, watch.clone()));
+    let transport = agent::connect(&uri, &config(endpoint, watch), connector)?;
     Ok(TransportAdapter::new(
         transport,
         Arc::new(time::Instant::now),
     ))
 }
 
-fn config(roots: &Roots, watch: &Watch) -> Config {
-    agent::config(TlsConfig::builder(), roots, watch.silence)
+fn config(endpoint: &Endpoint, watch: &Watch) -> Config {
+    agent::config(endpoint, watch.silence)
         .max_idle_age(IDLE)
         .input_buffer_size(BUFFER_BYTES)
         .output_buffer_size(BUFFER_BYTES)
         .build()
 }
 
-fn connector(watch: Watch) -> impl Connector<(), Out = impl Transport> {
+fn connector(roots: &Roots, watch: Watch) -> impl Connector<(), Out = impl Transport> {
     ().chain(ConnectProxyConnector::default())
         .chain(TcpConnector::default())
         .chain(watch)
-        .chain(RustlsConnector::default())
+        .chain(Tls(roots.client_config()))
 }
 
 impl<In: Transport> Connector<In> for Watch {

@@ -9,7 +9,7 @@ use crate::aws::clock::{self, ServerClock};
 use crate::aws::credentials::Provider;
 use crate::aws::kinesis::outcome::Problem;
 use crate::aws::kinesis::{Class, Renew};
-use crate::net::agent;
+use crate::net;
 
 /// Where records go, as the user knows it.
 #[derive(Clone, Debug)]
@@ -27,13 +27,13 @@ pub const UNREACHABLE: &str = "Unreachable";
 
 /// A failure of the connection to `place`, when the board's clock showed `wall`.
 pub fn of_network(error: &ureq::Error, place: &Target, wall: SystemTime) -> Problem {
-    let (code, message) = match agent::certificate_problem(error) {
+    let (code, message) = match net::explain::certificate_problem(error) {
         Some(NotValidYet | NotValidYetContext { .. }) if clock::is_unset(wall) => (
             "ClockNotSet",
             "this board's clock is not set yet, so no server can be trusted: see that NTP runs, or set it with 'date'".into(),
         ),
-        Some(_) => ("Certificate", agent::explain(error, &place.host)),
-        None => (UNREACHABLE, agent::explain(error, &place.host)),
+        Some(_) => ("Certificate", net::explain::explain(error, &place.host)),
+        None => (UNREACHABLE, net::explain::explain(error, &place.host)),
     };
     Problem {
         code: code.into(),

@@ -21,11 +21,10 @@ use pause::Backoff;
 
 use crate::aws::clock::ServerClock;
 use crate::aws::credentials::{Keychain, Provider};
-use crate::aws::kinesis::MAX_RECORDS;
 use crate::aws::kinesis::client::Client;
 use crate::aws::kinesis::outcome::{self, Outcome, Problem, SequenceNumber};
 use crate::aws::kinesis::request::Batch;
-use crate::aws::kinesis::{Class, Renew};
+use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
 use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
@@ -192,9 +191,9 @@ impl Uplink {
                 let date = answer.date;
                 (outcome, self.learn_time(flight, sent, date))
             }
-            Err(error) => {
+            Err(broken) => {
                 self.client.reconnect();
-                let text = explain::of_network(&error, &self.place, sent);
+                let text = explain::of_network(&broken.error, &self.place, sent);
                 (Outcome::Failed(Class::Retry, text), false)
             }
         };

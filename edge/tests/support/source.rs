@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use headwater::net::agent::Endpoint;
+use headwater::net::endpoint::Endpoint;
 use headwater::observe::counters::Counters;
 use headwater::platform::facts::Facts;
 use headwater::platform::stop::Stop;

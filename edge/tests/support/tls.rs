@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use headwater::net::agent::Roots;
+use headwater::net::roots::Roots;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// An authority, and what it signs.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -34,6 +34,33 @@ impl Authority {
     /// What trusts it, and nobody else.
     pub fn trusted(&self) -> Roots {
         Roots::from_pem(self.pem().as_bytes()).unwrap()
+    }
+
+    /// A server called localhost, as large ones are: its certificates have 4 KB, and its tickets all that it must remember of a session.
+    pub fn server_with_long_chain(
+        &self,
+        version: &'static SupportedProtocolVersion,
+    ) -> Arc<ServerConfig> {
+        let other_names =
+            (0..78).map(|n| format!("kinesis-of-another-region-{n}.amazonaws.example"));
+        let names: Vec<String> = [String::from("localhost")]
+            .into_iter()
+            .chain(other_names)
+            .collect();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(names).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let size = certificate.der().len();
+        assert!((4000..4400).contains(&size), "a chain of {size} bytes");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        config.ticketer = ring::Ticketer::new().unwrap();
+        Arc::new(config)
     }
 
     /// A server called localhost, which demands a certificate of `clients` if it is given.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use headwater::net::agent::{Endpoint, Roots};
+use headwater::net::endpoint::Endpoint;
+use headwater::net::roots::Roots;
 use headwater::post::filter::Filter;
 use headwater::source::Feed;
 use headwater::source::x::{Auth, Settings, X};

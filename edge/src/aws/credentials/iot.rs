@@ -3,15 +3,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use aws_credential_types::Credentials;
+use rustls::ClientConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
-use ureq::tls::{ClientCert, PemItem, PrivateKey, TlsConfig, parse_pem};
 
 use crate::aws::credentials::Parts;
-use crate::net::agent::{self, Endpoint, Roots};
+use crate::net::endpoint::Endpoint;
+use crate::net::roots::Roots;
+use crate::net::{agent, tls};
 
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -64,8 +69,7 @@ impl Iot {
 
     /// Asks for credentials.
     pub fn fetch(&self) -> anyhow::Result<Credentials> {
-        let tls = TlsConfig::builder().client_cert(Some(self.client_certificate()?));
-        let agent = agent::config(tls, &self.roots, SILENCE).build().new_agent();
+        let agent = agent::agent(&self.settings.endpoint, self.client_config()?, SILENCE);
         let url = format!(
             "{}/role-aliases/{}/credentials",
             self.settings.endpoint, self.settings.role_alias
@@ -109,38 +113,35 @@ impl Iot {
         .into_credentials("iot")
     }
 
-    fn client_certificate(&self) -> anyhow::Result<ClientCert> {
-        let mut chain = Vec::new();
-        for item in pem(&self.settings.certificate)? {
-            if let PemItem::Certificate(certificate) = item {
-                chain.push(certificate);
-            }
-        }
+    fn client_config(&self) -> anyhow::Result<Arc<ClientConfig>> {
+        let Settings {
+            certificate, key, ..
+        } = &self.settings;
+        let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| anyhow!("{} is not PEM: {error}", certificate.display()))?;
         if chain.is_empty() {
             bail!(
                 "there is no certificate in {}: it should be the board's, in PEM form",
-                self.settings.certificate.display()
+                certificate.display()
             );
         }
-        let key = pem(&self.settings.key)?
-            .into_iter()
-            .find_map(|item| match item {
-                PemItem::PrivateKey(key) => Some(key),
-                _ => None,
-            });
-        let key: PrivateKey<'static> = key.with_context(|| {
-            format!(
+        let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|_| {
+            anyhow!(
                 "there is no private key in {}: it should be in PEM form",
-                self.settings.key.display()
+                key.display()
             )
         })?;
-        Ok(ClientCert::new_with_certs(&chain, key))
+        tls::client_config_of(chain, private, self.roots.store()).with_context(|| {
+            format!(
+                "the certificate {} and the key {} cannot be used together",
+                certificate.display(),
+                key.display()
+            )
+        })
     }
 }
 
-fn pem(path: &Path) -> anyhow::Result<Vec<PemItem<'static>>> {
-    let text = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    parse_pem(&text)
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("{} is not PEM", path.display()))
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }

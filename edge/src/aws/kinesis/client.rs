@@ -7,7 +7,10 @@ use aws_credential_types::Credentials;
 
 use crate::aws::kinesis::request::Call;
 use crate::aws::sign::Signer;
-use crate::net::agent::{Endpoint, Roots, USER_AGENT};
+use crate::net::agent::USER_AGENT;
+use crate::net::endpoint::Endpoint;
+use crate::net::meter::{Broken, Limits, Phase, Sent};
+use crate::net::roots::Roots;
 use crate::net::transport::Connection;
 
 /// The `Content-Type` of the AWS JSON protocol.
@@ -35,6 +38,8 @@ pub struct Answer<'a> {
     pub date: Option<SystemTime>,
     /// The whole body.
     pub body: &'a [u8],
+    /// What the call put on the way.
+    pub sent: Sent,
 }
 
 impl Client {
@@ -42,7 +47,7 @@ impl Client {
     pub fn new(endpoint: &Endpoint, region: &str, roots: Roots) -> Self {
         let (path, host) = (endpoint.path(), endpoint.authority());
         Self {
-            connection: Connection::new(endpoint.uri().clone(), &roots),
+            connection: Connection::new(endpoint, &roots, Limits::default()),
             signer: Signer::new(endpoint, region, "kinesis", CONTENT),
             start: format!(
                 "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\ncontent-type: {CONTENT}\r\n"
@@ -51,15 +56,44 @@ impl Client {
         }
     }
 
-    /// Sends `body`, signed at `time`. An error is one of the network: whether the server took the
-    /// records is then unknown.
+    /// Sends `body`, signed at `time`.
+    ///
+    /// # Errors
+    ///
+    /// One of the network, or of credentials no request can hold: [`Broken`] says how far the call came, and so whether the server may have
+    /// taken the records.
     pub fn put(
         &mut self,
         call: Call,
         body: &[u8],
         credentials: &Credentials,
         time: SystemTime,
-    ) -> Result<Answer<'_>, ureq::Error> {
+    ) -> Result<Answer<'_>, Broken> {
+        self.write_head(call, body, credentials, time)
+            .map_err(|error| Broken {
+                sent: Sent::default(),
+                phase: Phase::Connecting,
+                error: error.into(),
+            })?;
+        let (head, body, sent) = self.connection.call(&self.head, body)?;
+        Ok(Answer {
+            status: head.status,
+            error_type: head.error_type,
+            date: head
+                .date
+                .and_then(|date| httpdate::parse_http_date(&date).ok()),
+            body,
+            sent,
+        })
+    }
+
+    fn write_head(
+        &mut self,
+        call: Call,
+        body: &[u8],
+        credentials: &Credentials,
+        time: SystemTime,
+    ) -> io::Result<()> {
         let target = call.target();
         let signature = self
             .signer
@@ -71,7 +105,9 @@ impl Client {
             .flatten()
             .any(|text| text.contains(char::is_control))
         {
-            return Err(io::Error::other("the credentials hold a line break or the like").into());
+            return Err(io::Error::other(
+                "the credentials hold a line break or the like",
+            ));
         }
         let head = &mut self.head;
         head.clear();
@@ -87,15 +123,7 @@ impl Client {
             write!(head, "x-amz-security-token: {token}\r\n")?;
         }
         head.extend_from_slice(b"\r\n");
-        let (head, body) = self.connection.call(head, body)?;
-        Ok(Answer {
-            status: head.status,
-            error_type: head.error_type,
-            date: head
-                .date
-                .and_then(|date| httpdate::parse_http_date(&date).ok()),
-            body,
-        })
+        Ok(())
     }
 
     /// Leaves the kept connection: the next attempt looks the name up and connects anew.

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
 
@@ -99,18 +100,16 @@ pub fn classify(code: &str) -> Option<Class> {
     })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PutRecordAnswer<'a> {
-    #[serde(borrow)]
-    sequence_number: Cow<'a, str>,
-}
-
 fn read_one(body: &[u8]) -> Outcome {
-    let answer = parse::<PutRecordAnswer<'_>>(body);
-    match answer.and_then(|answer| SequenceNumber::try_from(answer.sequence_number.as_ref()).ok()) {
-        Some(number) if !number.is_empty() => Outcome::Delivered(number),
-        _ => not_an_answer(body),
+    let Some(answer) = parse::<RecordAnswer<'_>>(body) else {
+        return unreadable(body);
+    };
+    match answer.number().map(SequenceNumber::try_from) {
+        Ok(Ok(number)) => Outcome::Delivered(number),
+        Ok(Err(_)) => unreadable(body),
+        // All that Kinesis answers has one of the two.
+        Err(failure) if failure.code == NO_NUMBER => unreadable(body),
+        Err(failure) => Outcome::Failed(failure.class, failure.into_problem()),
     }
 }
 
@@ -121,14 +120,16 @@ struct PutRecordsAnswer {
 }
 
 fn read_many(body: &[u8], sent: usize) -> Outcome {
-    match parse(body) {
-        Some(PutRecordsAnswer { records }) if records.classes.len() == sent => {
-            match records.first_problem {
-                None => Outcome::Delivered(SequenceNumber::new()),
-                Some(problem) => Outcome::Partly(Box::new(records.classes), problem),
-            }
-        }
-        _ => not_an_answer(body),
+    let Some(PutRecordsAnswer { records }) = parse(body) else {
+        return unreadable(body);
+    };
+    let answered = records.classes.len();
+    match records.first_problem {
+        _ if answered != sent => not_an_answer(format!(
+            "an answer about {answered} records to a call with {sent}"
+        )),
+        None => Outcome::Delivered(SequenceNumber::new()),
+        Some(problem) => Outcome::Partly(Box::new(records.classes), problem),
     }
 }
 
@@ -137,18 +138,22 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
 }
 
-/// A 200 that Kinesis did not write, or only half of one that it did. The records may have arrived: sending them again is right.
-fn not_an_answer(body: &[u8]) -> Outcome {
-    let what = if body.is_empty() {
-        "an empty answer"
+/// A 200 that Kinesis did not write, or only half of one that it did.
+fn unreadable(body: &[u8]) -> Outcome {
+    not_an_answer(if body.is_empty() {
+        "an empty answer".into()
     } else {
-        "an answer that is cut short or not from Kinesis (a log-in page of the network?)"
-    };
+        "an answer that is cut short or not from Kinesis (a log-in page of the network?)".into()
+    })
+}
+
+/// A 200 that says nothing about the records. They may have arrived: sending them again is right.
+fn not_an_answer(message: String) -> Outcome {
     Outcome::Failed(
         Class::Retry,
         Problem {
             code: "UnreadableAnswer".into(),
-            message: what.into(),
+            message,
         },
     )
 }
@@ -162,11 +167,11 @@ fn read_error(status: u16, error_type: Option<&str>, body: &[u8]) -> Outcome {
         message: Option<String>,
     }
     let error = parse::<Error>(body).unwrap_or_default();
-    let code = error
-        .kind
-        .as_deref()
-        .or(error_type)
+    let code = [error.kind.as_deref(), error_type]
+        .into_iter()
+        .flatten()
         .map(bare_code)
+        .find(|code| !code.is_empty())
         .unwrap_or_default();
     let class = classify(code).unwrap_or(match status {
         408 | 429 | 500..=599 => Class::Retry,
@@ -192,7 +197,7 @@ fn read_error(status: u16, error_type: Option<&str>, body: &[u8]) -> Outcome {
 /// The code without the namespace before `#` and the address after `:` that some services put around it.
 fn bare_code(text: &str) -> &str {
     let text = text.rsplit('#').next().unwrap_or(text);
-    text.split(':').next().unwrap_or(text)
+    text.split(':').next().unwrap_or(text).trim()
 }
 
 /// The `Records` of a PutRecords answer, read without an allocation for each.
@@ -202,6 +207,13 @@ struct PerRecord {
     first_problem: Option<Problem>,
 }
 
+/// The code of a record without an error and without a number.
+const NO_NUMBER: &str = "NoSequenceNumber";
+
+/// The code of a record whose error has none.
+const NO_CODE: &str = "NoErrorCode";
+
+/// What an answer says about one record.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RecordAnswer<'a> {
@@ -209,8 +221,66 @@ struct RecordAnswer<'a> {
     error_code: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     error_message: Option<Cow<'a, str>>,
-    #[serde(default)]
-    sequence_number: Option<IgnoredAny>,
+    /// As it stands there: only a text of digits says that Kinesis has the record.
+    #[serde(borrow, default)]
+    sequence_number: Option<&'a RawValue>,
+}
+
+/// Why a record was not delivered.
+struct Failure<'a> {
+    class: Class,
+    code: &'a str,
+    message: &'a str,
+}
+
+impl Failure<'_> {
+    fn into_problem(self) -> Problem {
+        Problem {
+            code: self.code.to_owned(),
+            message: self.message.to_owned(),
+        }
+    }
+}
+
+impl<'a> RecordAnswer<'a> {
+    /// The record's number if it was delivered. Whatever else is said, an error code wins.
+    fn number(&self) -> Result<&'a str, Failure<'_>> {
+        let retry = |code, message| Failure {
+            class: Class::Retry,
+            code,
+            message,
+        };
+        let message = self.error_message.as_deref().unwrap_or_default();
+        let Some(code) = self.error_code.as_deref() else {
+            let Some(number) = self.sequence_number.map(RawValue::get) else {
+                let why = "the answer gives a record neither a number nor an error";
+                return Err(retry(NO_NUMBER, why));
+            };
+            let why = "the answer gives a record a sequence number that is none";
+            return digits(number).ok_or_else(|| retry("InvalidSequenceNumber", why));
+        };
+        Err(match (bare_code(code), message) {
+            ("", "") => retry(NO_CODE, "the answer gives a record an error without a code"),
+            ("", message) => retry(NO_CODE, message),
+            (code, message) => Failure {
+                class: match classify(code) {
+                    // The call itself was well-formed and accepted: what names one of its records is never a reason to drop it.
+                    Some(Class::Impossible) | None => Class::Hold,
+                    Some(class) => class,
+                },
+                code,
+                message,
+            },
+        })
+    }
+}
+
+/// The digits of a sequence number, of which there are 1 to 128, in a JSON text.
+fn digits(json: &str) -> Option<&str> {
+    let digits = json.strip_prefix('"')?.strip_suffix('"')?;
+    let is_number = (1..=SequenceNumber::new().capacity()).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(digits)
 }
 
 impl<'de> Deserialize<'de> for PerRecord {
@@ -241,25 +311,14 @@ impl<'de> Deserialize<'de> for PerRecord {
 
 impl PerRecord {
     fn take(&mut self, answer: RecordAnswer<'_>) -> Class {
-        let code = match (&answer.error_code, &answer.sequence_number) {
-            (None, Some(_)) => return Class::Delivered,
-            (None, None) => "NoSequenceNumber",
-            (Some(code), _) => code,
-        };
-        self.first_problem.get_or_insert_with(|| Problem {
-            code: code.to_owned(),
-            message: answer
-                .error_message
-                .as_deref()
-                .unwrap_or_default()
-                .to_owned(),
-        });
-        match classify(code) {
-            // The call itself was well-formed and accepted: what names one of its records is never a reason to drop it.
-            Some(Class::Impossible) => Class::Hold,
-            Some(class) => class,
-            None if answer.error_code.is_none() => Class::Retry,
-            None => Class::Hold,
+        match answer.number() {
+            Ok(_) => Class::Delivered,
+            Err(failure) => {
+                let class = failure.class;
+                self.first_problem
+                    .get_or_insert_with(|| failure.into_problem());
+                class
+            }
         }
     }
 }

@@ -19,7 +19,9 @@ use crate::aws::kinesis::{Class, Renew};
 use crate::aws::sign::Signer;
 use crate::commands::check::Verdict::{self, Bad, Doubtful, Good, Untested};
 use crate::commands::check::network::Offset;
-use crate::net::agent::{self, Endpoint, Roots};
+use crate::net::endpoint::Endpoint;
+use crate::net::roots::Roots;
+use crate::net::{agent, explain};
 use crate::settings::Config;
 
 const SILENCE: Duration = Duration::from_secs(10);
@@ -82,7 +84,7 @@ impl Asker {
         const FORM: &str = "application/x-www-form-urlencoded";
         let mut signer = Signer::new(sts, &self.region, "sts", FORM);
         let signature = signer.sign(None, body.as_bytes(), credentials, self.now())?;
-        let mut request = agent::agent(&self.roots, SILENCE)
+        let mut request = agent::agent(sts, self.roots.client_config(), SILENCE)
             .post(&url)
             .header("content-type", FORM)
             .header("x-amz-date", &signature.date)
@@ -92,7 +94,7 @@ impl Asker {
         }
         let mut answer = request
             .send(body)
-            .map_err(|error| anyhow::anyhow!(agent::explain(&error, host)))?;
+            .map_err(|error| anyhow::anyhow!(explain::explain(&error, host)))?;
         let text = answer
             .body_mut()
             .read_to_string()
@@ -149,7 +151,7 @@ impl Asker {
         } = self;
         let answer = match client.put(call, body.as_bytes(), credentials, now) {
             Ok(answer) => answer,
-            Err(error) => return Bad(agent::explain(&error, host)),
+            Err(broken) => return Bad(explain::explain(&broken.error, host)),
         };
         let there = format!("'{stream}' in {region} exists and may be written to");
         let outcome = outcome::read(answer.status, answer.error_type.as_deref(), answer.body, 1);

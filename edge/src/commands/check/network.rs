@@ -7,7 +7,9 @@ use rustls::CertificateError::{NotValidYet, NotValidYetContext};
 
 use crate::aws::clock::{self, ServerClock};
 use crate::commands::check::Verdict::{self, Bad, Doubtful, Good, Untested};
-use crate::net::agent::{self, Endpoint, Roots};
+use crate::net::endpoint::Endpoint;
+use crate::net::roots::Roots;
+use crate::net::{agent, explain, proxy};
 use crate::observe::screen;
 
 const SILENCE: Duration = Duration::from_secs(10);
@@ -38,9 +40,7 @@ pub fn name(endpoint: &Endpoint) -> Verdict {
 
 /// The host and port of the proxy between here and the server; never its password.
 fn proxy(endpoint: &Endpoint) -> Option<String> {
-    let proxy = ureq::Proxy::try_from_env()?;
-    let uri = endpoint.as_str().parse().ok()?;
-    (!proxy.is_no_proxy(&uri)).then(|| format!("{}:{}", proxy.host(), proxy.port()))
+    proxy::between(endpoint.uri()).map(|proxy| proxy::name(&proxy))
 }
 
 /// What came of a first exchange with the server.
@@ -64,7 +64,10 @@ pub struct Offset {
 pub fn greet(endpoint: &Endpoint, roots: &Roots) -> Greeting {
     let host = endpoint.authority();
     let sent = SystemTime::now();
-    match agent::agent(roots, SILENCE).get(endpoint.as_str()).call() {
+    match agent::agent(endpoint, roots.client_config(), SILENCE)
+        .get(endpoint.as_str())
+        .call()
+    {
         Ok(answer) => {
             let received = SystemTime::now();
             let date = answer.headers().get("date");
@@ -84,11 +87,11 @@ pub fn greet(endpoint: &Endpoint, roots: &Roots) -> Greeting {
             }
         }
         Err(error) => Greeting {
-            connection: Bad(match agent::certificate_problem(&error) {
+            connection: Bad(match explain::certificate_problem(&error) {
                 Some(NotValidYet | NotValidYetContext { .. }) if clock::is_unset(sent) => format!(
                     "{host} cannot be trusted while this board's clock is not set: see that NTP runs ('timedatectl'), or set it with 'date'"
                 ),
-                _ => agent::explain(&error, host),
+                _ => explain::explain(&error, host),
             }),
             time: None,
         },

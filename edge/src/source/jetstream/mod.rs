@@ -17,10 +17,13 @@ use tungstenite::handshake::HandshakeError;
 use tungstenite::http::{HeaderValue, StatusCode, header};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
-use ureq::unversioned::transport::TransportAdapter;
 
 use self::event::Event;
-use crate::net::agent::{self, Endpoint, Roots, USER_AGENT};
+use crate::net::agent::USER_AGENT;
+use crate::net::endpoint::Endpoint;
+use crate::net::explain;
+use crate::net::roots::Roots;
+use crate::net::unversioned::TransportAdapter;
 use crate::post::filter::Filter;
 use crate::post::record::{MAX_RECORD_BYTES, Record};
 use crate::source::retry::{Backoff, Failure};
@@ -97,7 +100,7 @@ impl Source for Jetstream {
             let host = endpoint.authority();
             match wire::connect(roots, &Watch::alone(SILENCE), endpoint) {
                 Ok(_) => return Ok(format!("{host} can be reached")),
-                Err(error) => why = agent::explain(&error, host),
+                Err(error) => why = explain::explain(&error, host),
             }
         }
         anyhow::bail!(why)
@@ -198,7 +201,7 @@ impl<'a> Reader<'a> {
             &Watch::new(self.feed, SILENCE),
             endpoint,
         )
-        .map_err(|error| (Failure::Network, agent::explain(&error, host)))?;
+        .map_err(|error| (Failure::Network, explain::explain(&error, host)))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
@@ -340,7 +343,7 @@ fn trouble(error: tungstenite::Error, host: &str) -> Trouble {
     match error {
         tungstenite::Error::Io(error) => (
             Failure::Network,
-            agent::explain(&ureq::Error::from(error), host),
+            explain::explain(&ureq::Error::from(error), host),
         ),
         tungstenite::Error::Http(answer) => {
             let failure = match answer.status() {

@@ -29,7 +29,7 @@ impl<'a> Client<'a> {
     pub fn new(settings: &'a Settings, watch: Watch) -> Self {
         Self {
             settings,
-            agent: wire::agent(&settings.roots, &watch),
+            agent: wire::agent(&settings.endpoint, &settings.roots, &watch),
             watch,
             token: None,
             gave_up_token: false,
@@ -159,7 +159,7 @@ impl<'a> Client<'a> {
     /// The connection broke, or could not be made.
     pub fn broken(&self, error: impl Into<ureq::Error>) -> ApiError {
         let host = self.settings.endpoint.authority();
-        ApiError::Network(crate::net::agent::explain(&error.into(), host))
+        ApiError::Network(crate::net::explain::explain(&error.into(), host))
     }
 }
 

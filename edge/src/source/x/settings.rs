@@ -3,7 +3,8 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
-use crate::net::agent::{Endpoint, Roots};
+use crate::net::endpoint::Endpoint;
+use crate::net::roots::Roots;
 use crate::post::filter::Filter;
 
 /// How to reach X, and what to ask it for.

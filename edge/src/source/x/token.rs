@@ -6,7 +6,7 @@ use base64_simd::STANDARD;
 use serde::Deserialize;
 use ureq::http::Request;
 
-use crate::net::agent::Endpoint;
+use crate::net::endpoint::Endpoint;
 use crate::observe::journal;
 use crate::source::x::outcome::ApiError;
 

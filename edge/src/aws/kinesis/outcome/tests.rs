@@ -131,6 +131,147 @@ fn one_record_is_delivered_only_with_a_sequence_number() {
     }
 }
 
+/// What an answer may say about one record: its class, and the code of the problem for one among many.
+fn sayings() -> Vec<(String, Class, &'static str)> {
+    let long = format!(r#""SequenceNumber":"{}""#, "1".repeat(129));
+    let longest = format!(r#""SequenceNumber":"{}""#, "1".repeat(128));
+    let rest = [
+        (
+            r#""SequenceNumber":"1","ErrorCode":null"#,
+            Class::Delivered,
+            "",
+        ),
+        (
+            r#""SequenceNumber":"0","ErrorCode":null,"ErrorMessage":"""#,
+            Class::Delivered,
+            "",
+        ),
+        (
+            r#""SequenceNumber":"""#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (
+            r#""SequenceNumber":false"#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (
+            r#""SequenceNumber":4957"#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (
+            r#""SequenceNumber":{"a":"1"}"#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (
+            r#""SequenceNumber":["1"]"#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (
+            r#""SequenceNumber":"49 57""#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (
+            r#""SequenceNumber":"-1""#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (
+            r#""SequenceNumber":"\"1\"""#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (
+            r#""SequenceNumber":"١""#,
+            Class::Retry,
+            "InvalidSequenceNumber",
+        ),
+        (r#""SequenceNumber":null"#, Class::Retry, "NoSequenceNumber"),
+        (r#""ErrorCode":null"#, Class::Retry, "NoSequenceNumber"),
+        (r#""ErrorCode":"""#, Class::Retry, "NoErrorCode"),
+        (
+            r#""ErrorCode":" ","SequenceNumber":"1""#,
+            Class::Retry,
+            "NoErrorCode",
+        ),
+        (
+            r##""ErrorCode":"#","ErrorMessage":"why""##,
+            Class::Retry,
+            "NoErrorCode",
+        ),
+        (
+            r#""ErrorCode":"InternalFailure","SequenceNumber":"1""#,
+            Class::Retry,
+            "InternalFailure",
+        ),
+        (
+            r##""ErrorCode":"x#AccessDeniedException:y","SequenceNumber":"1""##,
+            Class::Hold,
+            "AccessDeniedException",
+        ),
+        (
+            r#""ErrorCode":"ValidationException""#,
+            Class::Hold,
+            "ValidationException",
+        ),
+    ];
+    let rest = rest.map(|(said, class, code)| (said.to_owned(), class, code));
+    let lengths = [
+        (long, Class::Retry, "InvalidSequenceNumber"),
+        (longest, Class::Delivered, ""),
+    ];
+    rest.into_iter().chain(lengths).collect()
+}
+
+#[test]
+fn a_record_is_delivered_by_a_number_of_digits_and_no_error_alone() {
+    for (said, class, code) in sayings() {
+        // Given an answer that says this about its only record
+        let one = read(200, None, format!("{{{said}}}").as_bytes(), 1);
+        assert_eq!(class_of(&one), class, "{said}");
+
+        // And one that says it about the second of two
+        let two = format!(r#"{{"Records":[{{"SequenceNumber":"1"}},{{{said}}}]}}"#);
+        match read(200, None, two.as_bytes(), 2) {
+            Outcome::Delivered(_) => assert_eq!(class, Class::Delivered, "{said}"),
+            Outcome::Partly(classes, problem) => {
+                assert_eq!(classes.as_slice(), [Class::Delivered, class], "{said}");
+                // Then what is wrong is said, and never with empty brackets
+                assert_eq!(problem.code, code, "{said}");
+                let words = problem.message;
+                assert!(classify(code).is_some() || !words.is_empty(), "{said}");
+            }
+            failed => panic!("{failed:?} for {said}"),
+        }
+    }
+}
+
+#[test]
+fn an_error_without_a_code_is_told_by_its_status() {
+    for body in [
+        r#"{"__type":"","message":"why"}"#,
+        r#"{"__type":" "}"#,
+        r##"{"__type":"com.amazonaws#"}"##,
+        r#"{"__type":null}"#,
+        "",
+    ] {
+        for header in [None, Some(""), Some(":http://example.com/")] {
+            let Outcome::Failed(class, problem) = read(400, header, body.as_bytes(), 1) else {
+                panic!("{body} is an error");
+            };
+            assert_eq!((class, &*problem.code), (Class::Hold, "HTTP status 400"));
+        }
+        // And by the header, where only that has one
+        let outcome = read(400, Some("SlowDown"), body.as_bytes(), 1);
+        assert_eq!(class_of(&outcome), Class::Retry, "{body}");
+    }
+}
+
 #[test]
 fn many_records_are_told_apart_one_by_one() {
     // Given an answer in which the second was throttled, the third failed inside, the fourth met a code nobody knows
@@ -173,6 +314,9 @@ fn an_answer_of_the_wrong_length_delivers_nothing() {
             "{sent} sent, 2 answered"
         );
     }
+    let none = br#"{"FailedRecordCount":0,"Records":[]}"#;
+    let outcome = read(200, None, none, 2);
+    assert!(format!("{outcome:?}").contains("an answer about 0 records to a call with 2"));
     let records = vec![r#"{"SequenceNumber":"1"}"#; MAX_RECORDS + 1].join(",");
     let too_many = format!(r#"{{"Records":[{records}]}}"#);
     assert!(matches!(

@@ -1,0 +1,7 @@
+//! The part of ureq that may change in any minor release, named in one place. Cargo.toml pins the minor release for its sake.
+
+pub use ureq::unversioned::resolver::{DefaultResolver, Resolver};
+pub use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
+    TcpConnector, Transport, TransportAdapter, time,
+};
