@@ -85,13 +85,14 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         dead_letters: DeadLetters::new(card.with_added_extension("dead")),
         clock,
         counters: feed.counters.clone(),
-        state: feed.state.clone(),
-        place: Target {
+        facts: feed.state.clone(),
+        target: Target {
             stream: config.stream,
             region: config.region,
             host: config.endpoint.authority().to_owned(),
         },
         ordered: config.ordered,
+        flow: config.flow,
         stop: feed.stop.clone(),
         abort: abort.clone(),
     };

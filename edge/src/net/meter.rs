@@ -47,6 +47,15 @@ pub struct Sent {
     pub traffic: u64,
 }
 
+/// What a connection carried, and how long it has been open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// Bytes of TLS and what is in it, both ways.
+    pub bytes: usize,
+    /// Since the connection was asked for.
+    pub time: Duration,
+}
+
 /// How far a call came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {

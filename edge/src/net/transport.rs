@@ -15,7 +15,7 @@ use ureq::config::Config;
 use crate::net::agent;
 use crate::net::answer::{Answer, Head, INPUT_BYTES, MAX_BODY_BYTES, patience};
 use crate::net::endpoint::Endpoint;
-use crate::net::meter::{Broken, Limits, Meter, Sent};
+use crate::net::meter::{Broken, Life, Limits, Meter, Sent};
 use crate::net::roots::Roots;
 use crate::net::tcp::Direct;
 use crate::net::tls::Tls;
@@ -38,6 +38,10 @@ pub struct Connection {
     kept: Option<Box<dyn Transport>>,
     /// When the last answer came.
     used: Instant,
+    /// When the newest connection was asked for.
+    asked: Instant,
+    /// What it carried.
+    carried: u64,
     /// The last answer's body; used again for every one.
     body: Vec<u8>,
 }
@@ -56,6 +60,8 @@ impl Connection {
             meter: Meter::new(limits),
             kept: None,
             used: Instant::now(),
+            asked: Instant::now(),
+            carried: 0,
             // Only what is written to costs memory.
             body: Vec::with_capacity(MAX_BODY_BYTES),
         }
@@ -69,12 +75,18 @@ impl Connection {
     pub fn call(&mut self, head: &[u8], body: &[u8]) -> Result<(Head, &[u8], Sent), Broken> {
         self.meter.begin();
         let kept = self.take_kept();
+        if kept.is_none() {
+            self.asked = Instant::now();
+            self.carried = 0;
+        }
         let mut transport = match kept.map_or_else(|| self.connect(), Ok) {
             Ok(transport) => transport,
             Err(error) => return Err(self.meter.broken(error)),
         };
         self.meter.connected();
-        match self.exchange(&mut *transport, head, body) {
+        let exchanged = self.exchange(&mut *transport, head, body);
+        self.carried += self.meter.sent().traffic;
+        match exchanged {
             Ok(head) => {
                 if !head.closes {
                     self.kept = Some(transport);
@@ -102,6 +114,14 @@ impl Connection {
         self.body.clear();
         answer.body(head.length, &mut self.body)?;
         Ok(head)
+    }
+
+    /// What the newest connection carried, and for how long; also of one that broke.
+    pub fn life(&self) -> Life {
+        Life {
+            bytes: usize::try_from(self.carried).unwrap_or(usize::MAX),
+            time: self.asked.elapsed(),
+        }
     }
 
     /// Leaves the kept connection: the next call looks the name up and connects anew.

@@ -78,6 +78,16 @@ pub struct Counters {
     pub calls: Counter,
     /// Records sent again after a failure.
     pub retried: Counter,
+    /// Records that were sent, and had been before in a call that the network broke: they may have arrived twice.
+    pub sent_again: Counter,
+    /// Records that the stream refused because their shard took no more.
+    pub throttled: Counter,
+    /// Parts of the stream that are throttled now.
+    pub lanes: Gauge,
+    /// Bytes on the wire, both ways, since the start.
+    pub bytes_sent: Counter,
+    /// The same since midnight UTC.
+    pub bytes_today: Gauge,
     /// How far the board's clock is behind the server's, in ms; 0 while it is right.
     pub clock_offset_ms: Gauge,
     /// When the credentials in use expire, in s since 1970; 0 if they do not.

@@ -50,19 +50,6 @@ impl Spool {
         }
     }
 
-    /// Waits until a record with the number `from` or more was appended or the spool is closed, `at_most` long. True when there is one.
-    pub fn wait_from(&self, from: Seq, at_most: Duration) -> bool {
-        let mut state = self.lock();
-        let until = self.clock.elapsed() + at_most;
-        loop {
-            let left = until.saturating_sub(self.clock.elapsed());
-            if state.ledger.next > from || state.closed.is_some() || left.is_zero() {
-                return state.ledger.next > from;
-            }
-            state = self.sleep(state, Some(left));
-        }
-    }
-
     /// The oldest record that waits, or the next one to come.
     pub fn head(&self) -> Seq {
         self.lock().ledger.head

@@ -1,7 +1,7 @@
 //! What the user reads when delivery is in trouble, in one line: what happened, what it means for the posts, what
 //! to do.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::CertificateError::{NotValidYet, NotValidYetContext};
 
@@ -53,6 +53,21 @@ pub fn of_clock(time: ServerClock) -> String {
     }
 }
 
+/// What the user allows the link holds posts back for so long.
+pub fn of_pace(waiting: u64, wait: Duration) -> String {
+    let minutes = wait.as_secs().div_ceil(60);
+    format!(
+        "the link's limit is used up (--max-rate, --max-bytes-per-day): {waiting} posts wait in the spool for up to {minutes} min"
+    )
+}
+
+/// Kinesis refused the sequence number that a record named as the one before it.
+pub fn of_order(problem: &Problem) -> String {
+    format!(
+        "the stream no longer knows the sequence number of the record before ({problem}): this one is sent once more without it"
+    )
+}
+
 /// A problem of this class, on the way to `place`, with credentials of `provider`.
 pub fn explain(class: Class, problem: &Problem, place: &Target, provider: &Provider) -> String {
     let Target {
@@ -90,7 +105,11 @@ pub fn explain(class: Class, problem: &Problem, place: &Target, provider: &Provi
             "the signature is not accepted though the clock is right, so the secret key is wrong; {kept}: {} ({problem})",
             provider.advice()
         ),
-        ("ProvisionedThroughputExceededException", _) => format!(
+        (_, Class::Refused) => format!(
+            "{host} refuses every record, so it is not the posts ({problem}); {kept}, trying again every minute: check AWS_STREAM_NAME, \
+             AWS_REGION and the endpoint, or a proxy's limits"
+        ),
+        (_, Class::Throttled) => format!(
             "the stream '{stream}' takes no more for now; {kept}, trying again: if this lasts, add shards or use on-demand mode"
         ),
         (_, Class::Retry) => format!("{host} is in trouble ({problem}); {kept}, trying again"),

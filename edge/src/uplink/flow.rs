@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use crate::net::meter::Life;
 use crate::uplink::pace::Limits;
 
 /// How the user wants posts to be delivered.
@@ -43,15 +44,6 @@ const DELAYS: u32 = 5;
 /// How fast the aim grows once a call was broken: by one part in so many.
 const SLOWLY: usize = 16;
 
-/// What a connection carried, and how long it has been open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Life {
-    /// Bytes on the wire, out of this machine.
-    pub bytes: usize,
-    /// Since the connection was asked for.
-    pub time: Duration,
-}
-
 /// What is known of the way to the server.
 #[derive(Debug)]
 pub struct Flow {
@@ -81,6 +73,11 @@ impl Default for Flow {
 }
 
 impl Flow {
+    /// How many bytes a call should have, whatever its connection.
+    pub fn aim(&self) -> usize {
+        self.aim
+    }
+
     /// How many bytes the next call may have, on a connection with such a life. Never 0: a post that is larger goes alone.
     pub fn call_bytes(&self, life: Life) -> usize {
         let by_bytes = self.bytes.room(to_f64(life.bytes));

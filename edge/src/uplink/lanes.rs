@@ -121,6 +121,12 @@ impl Lanes {
         self.lanes[index].take(now, self.trip, &mut self.random)
     }
 
+    /// Whether no record of any cell may go now.
+    pub fn blocks_all(&self, now: Duration) -> bool {
+        let covered: usize = self.lanes.iter().map(|lane| lane.cells.range().len()).sum();
+        covered == usize::from(CELLS) && self.lanes.iter().all(|lane| lane.opens_at(now) > now)
+    }
+
     /// A token that was taken for a record of this cell was not used.
     pub fn give_back(&mut self, cell: u8) {
         if let Some(index) = self.index_of(cell) {

@@ -37,6 +37,11 @@ impl Order {
             .map_or("", |(_, number)| number)
     }
 
+    /// The number that the record in flight would name is not known to Kinesis: it names none.
+    pub fn forget(&mut self) {
+        self.newest = HistoryBuf::new();
+    }
+
     /// The record in flight got this number.
     pub fn arrived(&mut self, number: SequenceNumber) {
         if let Some(current) = self.current.take() {

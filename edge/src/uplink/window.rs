@@ -79,6 +79,11 @@ impl Window {
         }
     }
 
+    /// Why record `seq`, which is parked, waits.
+    pub fn reason(&self, seq: Seq) -> Reason {
+        self.reasons[index(seq)]
+    }
+
     /// All below `head` have left the spool.
     pub fn forget_below(&mut self, head: Seq) {
         while self.low < head && !self.is_empty() {
@@ -91,7 +96,11 @@ impl Window {
 
     /// The parked records and why they wait, oldest first.
     pub fn parked(&self) -> impl Iterator<Item = (Seq, Reason)> {
-        let range = if self.is_empty() { 0..0 } else { self.low..self.end };
+        let range = if self.is_empty() {
+            0..0
+        } else {
+            self.low..self.end
+        };
         let reasons = range.map(|seq| (seq, self.reasons[index(seq)]));
         reasons.filter(|(_, reason)| *reason != NOT_PARKED)
     }

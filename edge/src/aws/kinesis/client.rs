@@ -9,7 +9,7 @@ use crate::aws::kinesis::request::Call;
 use crate::aws::sign::Signer;
 use crate::net::agent::USER_AGENT;
 use crate::net::endpoint::Endpoint;
-use crate::net::meter::{Broken, Limits, Phase, Sent};
+use crate::net::meter::{Broken, Life, Limits, Phase, Sent};
 use crate::net::roots::Roots;
 use crate::net::transport::Connection;
 
@@ -124,6 +124,11 @@ impl Client {
         }
         head.extend_from_slice(b"\r\n");
         Ok(())
+    }
+
+    /// What the newest connection carried, and for how long; also of one that broke.
+    pub fn life(&self) -> Life {
+        self.connection.life()
     }
 
     /// Leaves the kept connection: the next attempt looks the name up and connects anew.

@@ -12,13 +12,17 @@ pub const MAX_RECORDS: usize = 500;
 /// Most bytes in one PutRecords: keys and data before base64.
 pub const MAX_REQUEST_BYTES: usize = 5 << 20;
 
-/// The five things an answer can mean.
+/// What an answer can mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Kinesis has the record.
     Delivered,
-    /// This request can never be accepted. If it holds one record, that record is the reason.
+    /// The answer says that a record of this call can never be accepted: its partition key, its data or its size.
     Impossible,
+    /// The call is refused as it is, and the answer does not say that one of its records is why: perhaps every call is.
+    Refused,
+    /// The record's shard takes no more for now.
+    Throttled,
     /// It heals by itself: back off, send again.
     Retry,
     /// Mend what the signature is made of, then sign again.

@@ -56,8 +56,8 @@ pub fn read(status: u16, error_type: Option<&str>, body: &[u8], sent: usize) -> 
 /// The class of an error code, alone or for one record of PutRecords; `None` for a code not in the reference.
 pub fn classify(code: &str) -> Option<Class> {
     Some(match code {
-        "ProvisionedThroughputExceededException"
-        | "InternalFailure"
+        "ProvisionedThroughputExceededException" => Class::Throttled,
+        "InternalFailure"
         | "InternalServerError"
         | "InternalServiceError"
         | "InternalFailureException"
@@ -95,9 +95,25 @@ pub fn classify(code: &str) -> Option<Class> {
         "InvalidArgumentException"
         | "SerializationException"
         | "ValidationError"
-        | "ValidationException" => Class::Impossible,
+        | "ValidationException" => Class::Refused,
         _ => return None,
     })
+}
+
+/// Whether a refusal is about a record: its partition key, its data, its size. Kinesis names the member, as in "Value '' at
+/// 'records.3.member.partitionKey' failed to satisfy constraint".
+fn is_about_a_record(message: &str) -> bool {
+    let message = message.to_ascii_lowercase().replace(' ', "");
+    let names = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let of_the_call = ["streamname", "streamarn", "sequencenumber", "resource"];
+    let of_a_record = [
+        "partitionkey",
+        "explicithashkey",
+        "'data'",
+        ".data'",
+        "recordsize",
+    ];
+    names(&of_a_record) && !names(&of_the_call)
 }
 
 fn read_one(body: &[u8]) -> Outcome {
@@ -173,9 +189,14 @@ fn read_error(status: u16, error_type: Option<&str>, body: &[u8]) -> Outcome {
         .map(bare_code)
         .find(|code| !code.is_empty())
         .unwrap_or_default();
-    let class = classify(code).unwrap_or(match status {
+    let message = error.message.unwrap_or_default();
+    let class = match classify(code) {
+        Some(Class::Refused) if is_about_a_record(&message) => Some(Class::Impossible),
+        class => class,
+    };
+    let class = class.unwrap_or(match status {
         408 | 429 | 500..=599 => Class::Retry,
-        413 => Class::Impossible,
+        413 => Class::Refused,
         // A redirect is never Kinesis's: something between here and there answered.
         300..=399 => Class::Retry,
         _ => Class::Hold,
@@ -185,13 +206,7 @@ fn read_error(status: u16, error_type: Option<&str>, body: &[u8]) -> Outcome {
     } else {
         code.to_owned()
     };
-    Outcome::Failed(
-        class,
-        Problem {
-            code,
-            message: error.message.unwrap_or_default(),
-        },
-    )
+    Outcome::Failed(class, Problem { code, message })
 }
 
 /// The code without the namespace before `#` and the address after `:` that some services put around it.
@@ -265,7 +280,7 @@ impl<'a> RecordAnswer<'a> {
             (code, message) => Failure {
                 class: match classify(code) {
                     // The call itself was well-formed and accepted: what names one of its records is never a reason to drop it.
-                    Some(Class::Impossible) | None => Class::Hold,
+                    Some(Class::Refused) | None => Class::Hold,
                     Some(class) => class,
                 },
                 code,

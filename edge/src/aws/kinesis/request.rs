@@ -2,12 +2,16 @@
 //!
 //! Limits (PutRecords, Kinesis API reference): 500 records and 10 MiB a request, keys included; older regions take 5 MiB.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use base64_simd::STANDARD;
 
 use crate::aws::kinesis::{Class, MAX_RECORDS, MAX_REQUEST_BYTES};
 use crate::post::record::Record;
+
+/// What a record's text begins with.
+const PARTITION_KEY: &[u8] = br#""PartitionKey":"#;
 
 /// What stands between two records of a body. As long as [`TAIL`], so that the one can be written over the other.
 const BETWEEN: &[u8; 2] = b",{";
@@ -66,6 +70,13 @@ pub struct Entry {
     bytes: usize,
 }
 
+impl Entry {
+    /// Bytes it takes in a body.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len() + BETWEEN.len()
+    }
+}
+
 impl Batch {
     /// An empty batch for `stream`.
     pub fn new(stream: &str) -> Self {
@@ -91,6 +102,20 @@ impl Batch {
         &self.entries
     }
 
+    /// Bytes of the body that carries all of them, but for what stands around them.
+    pub fn text_bytes(&self) -> usize {
+        self.buffer.len() - self.head_room
+    }
+
+    /// The partition key of the record at `index`.
+    pub fn partition_key(&self, index: usize) -> Cow<'_, str> {
+        let text = &self.buffer[self.entries[index].text.clone()];
+        let key = text.get(PARTITION_KEY.len()..).unwrap_or_default();
+        let mut texts = serde_json::Deserializer::from_slice(key).into_iter::<Cow<'_, str>>();
+        // The text is one that `push` wrote.
+        texts.next().and_then(Result::ok).unwrap_or_default()
+    }
+
     /// Adds a record, unless that would break a limit of the call: then it stays as it was and says false. An empty batch takes any one.
     pub fn push(&mut self, seq: u64, record: Record<'_>) -> bool {
         let bytes = record.len_bytes();
@@ -100,7 +125,7 @@ impl Batch {
             return false;
         }
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(br#""PartitionKey":"#);
+        self.buffer.extend_from_slice(PARTITION_KEY);
         push_json_string(&mut self.buffer, record.partition_key);
         self.buffer.extend_from_slice(br#","Data":""#);
         STANDARD.encode_append(record.data, &mut self.buffer);

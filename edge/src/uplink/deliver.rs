@@ -1,0 +1,743 @@
+//! The loop: take what may go, send it, act on the answer. One thread runs it.
+//!
+//! - The healthy way is in order: records are read from the head, a call carries them, all below its end are let go.
+//! - Once a record has to wait (its shard is throttled, or it is under suspicion) it is *parked* in the [`Window`], others pass it, and each record
+//!   is let go of by itself.
+//! - A call that the network broke stays as it is, and is sent again as far as the new aim allows: it may have arrived.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_credential_types::Credentials;
+use log::Level;
+
+use crate::aws::clock::ServerClock;
+use crate::aws::credentials::{Keychain, Provider};
+use crate::aws::kinesis::client::Client;
+use crate::aws::kinesis::outcome::{self, Outcome, Problem, SequenceNumber};
+use crate::aws::kinesis::request::Batch;
+use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
+use crate::net::meter::{Broken, Life, Phase};
+use crate::observe::counters::Counters;
+use crate::platform::facts::Facts;
+use crate::platform::stop::Stop;
+use crate::platform::time::Clock;
+use crate::post::record::Record;
+use crate::spool::{Seq, Spool};
+use crate::uplink::dead_letter::DeadLetters;
+use crate::uplink::explain::{self, Target};
+use crate::uplink::flow::{self, Flow};
+use crate::uplink::lanes::{Lanes, cell_of};
+use crate::uplink::order::Order;
+use crate::uplink::pace::Pace;
+use crate::uplink::pause::Backoff;
+use crate::uplink::suspects::{Suspects, Verdict};
+use crate::uplink::window::{READY, Reason, SUSPECT, Window};
+
+/// How far the board's clock is off, kept across restarts.
+const OFFSET: &str = "clock.offset_ms";
+
+/// What was sent today, kept across restarts.
+const SENT_TODAY: &str = "uplink.today";
+
+/// How long to wait for a record before looking whether the end was asked for.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// While records wait for their shard, new ones are looked for this often: they may be another shard's.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The longest that one attempt may take beside its bytes: credentials, a connection, a server that is silent.
+const ATTEMPT: Duration = Duration::from_secs(10 * 60);
+
+/// The slowest link there is, in bytes a second: for how long a call's bytes may take to leave.
+const SLOWEST: u64 = 1000;
+
+/// While the program is ending, trouble is given this long to heal before the next attempt.
+const ENDING_PAUSE: Duration = Duration::from_millis(250);
+
+/// How often something that was mended by itself, the clock or the credentials, is tried again without a pause.
+const MAX_MENDED: u32 = 2;
+
+/// Bytes of a call beside its records: the head with its signature, and TLS around it.
+const CALL_BYTES: usize = 1000;
+
+/// A parked record so far from the next one is looked up anew, not read up to.
+const FAR: Seq = 256;
+
+/// What the loop works with.
+#[derive(Debug)]
+pub struct Uplink {
+    /// Where records wait.
+    pub spool: Arc<Spool>,
+    /// The way to Kinesis.
+    pub client: Client,
+    /// Who the board is.
+    pub keychain: Keychain,
+    /// Where impossible records go.
+    pub dead_letters: DeadLetters,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What is told of the loop.
+    pub counters: Arc<Counters>,
+    /// What it remembers across a restart.
+    pub facts: Arc<Facts>,
+    /// The stream, its region and its host, for what the user reads.
+    pub target: Target,
+    /// One record at a time, each naming the one before.
+    pub ordered: bool,
+    /// How the user wants posts to be delivered.
+    pub flow: flow::Options,
+    /// The end was asked for: deliver what waits, but do not linger over trouble.
+    pub stop: Arc<Stop>,
+    /// The time for that is over.
+    pub abort: Arc<Stop>,
+}
+
+/// What the loop remembers from call to call.
+struct Flight {
+    /// The next call's records; those of a call that broke stay in it.
+    batch: Batch,
+    /// How many of the batch's first records were sent before, and may have arrived.
+    maybe_arrived: usize,
+    window: Window,
+    /// Some record waits while others pass it: each is let go of by itself.
+    passing: bool,
+    lanes: Lanes,
+    suspects: Suspects,
+    flow: Flow,
+    pace: Pace,
+    /// Most records in a call: fewer where a call was refused as it is.
+    limit: usize,
+    order: Order,
+    backoff: Backoff,
+    time: ServerClock,
+    /// Attempts in a row that mended something.
+    mended: u32,
+}
+
+/// What the next step is.
+enum Step {
+    /// The next attempt, at once.
+    Go,
+    /// The next attempt, after a pause of the backoff's choice.
+    Pause(Eagerness),
+}
+
+/// How eagerly to try again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Eagerness {
+    /// It heals by itself.
+    Quick,
+    /// A person must act.
+    Slow,
+}
+
+impl Uplink {
+    /// Delivers until the spool is closed and empty, or until the end was asked for and its time is over.
+    pub fn run(mut self) {
+        let today = self.facts.get(SENT_TODAY).unwrap_or_default();
+        let mut flight = Flight {
+            batch: Batch::new(&self.target.stream),
+            maybe_arrived: 0,
+            window: Window::default(),
+            passing: false,
+            lanes: Lanes::default(),
+            suspects: Suspects::default(),
+            flow: Flow::default(),
+            pace: Pace::new(self.flow.limits, today),
+            limit: MAX_RECORDS,
+            order: Order::default(),
+            backoff: Backoff::default(),
+            time: self.remembered_time(),
+            mended: 0,
+        };
+        while !self.abort.asked() {
+            if flight.batch.entries().is_empty() {
+                self.fill(&mut flight);
+            }
+            if flight.batch.entries().is_empty() {
+                if flight.suspects_wait_alone() {
+                    // Nothing is there to compare them with.
+                    flight.release_suspects();
+                    self.pause_after(&mut flight, Eagerness::Slow);
+                } else if self.spool.is_closed() && !self.spool.wait(Duration::ZERO) {
+                    break;
+                } else {
+                    self.wait(&mut flight);
+                }
+                continue;
+            }
+            if !self.may_spend(&mut flight) {
+                continue;
+            }
+            if let Step::Pause(eagerness) = self.attempt(&mut flight) {
+                self.pause_after(&mut flight, eagerness);
+            }
+        }
+    }
+
+    fn pause_after(&self, flight: &mut Flight, eagerness: Eagerness) {
+        let pause = flight.backoff.next(eagerness == Eagerness::Slow);
+        self.pause(pause);
+    }
+
+    fn pause(&self, pause: Duration) {
+        self.alive(pause);
+        if self.stop.asked() {
+            self.clock.sleep(pause.min(ENDING_PAUSE), &self.abort);
+        } else {
+            self.clock.sleep(pause, &self.stop);
+        }
+    }
+
+    fn remembered_time(&self) -> ServerClock {
+        let offset_ms = self.facts.get(OFFSET).unwrap_or_default();
+        let time = ServerClock::remembered(offset_ms, self.clock.wall());
+        self.counters.clock_offset_ms.set(time.offset_ms());
+        time
+    }
+
+    /// Waits until there may be something to send.
+    fn wait(&self, flight: &mut Flight) {
+        self.alive(IDLE);
+        if !flight.window.is_empty() {
+            let now = self.clock.elapsed();
+            let opens = flight.lanes.next_at(now).map(|at| at.saturating_sub(now));
+            self.pause(opens.unwrap_or(LOOK).min(LOOK));
+        } else if self.spool.wait(IDLE) && !self.flow.linger.is_zero() && !self.stop.asked() {
+            // A post that comes while nothing waits may wait for company.
+            self.pause(self.flow.linger);
+        }
+    }
+
+    /// Takes records that may go now into the batch, oldest first.
+    fn fill(&self, flight: &mut Flight) {
+        let now = self.clock.elapsed();
+        let head = self.spool.head();
+        flight.window.forget_below(head);
+        if flight.window.is_empty() {
+            flight.passing = false;
+            flight.window.read_to(head);
+            self.spool
+                .peek(|seq, record| flight.take(seq, record, now, self.ordered));
+            return;
+        }
+        if flight.window.lowest().is_some_and(|lowest| head < lowest) {
+            // What the head waits for is no longer there: looking for it passes it.
+            self.spool.peek(|_, _| ControlFlow::Break(()));
+        }
+        self.take_parked(flight, now);
+        if flight.is_full(0) || flight.suspects.any() && !flight.batch.entries().is_empty() {
+            return;
+        }
+        if flight.window.has_room(head) && !flight.lanes.blocks_all(now) {
+            let end = flight.window.end();
+            self.spool.peek_from(end, |seq, record| {
+                flight.take(seq, record, now, self.ordered)
+            });
+        }
+    }
+
+    /// Takes the parked records whose time has come.
+    fn take_parked(&self, flight: &mut Flight, now: Duration) {
+        let mut wanted: heapless::Vec<Seq, MAX_RECORDS> = heapless::Vec::new();
+        let alone = flight.suspects.any();
+        let room = if alone {
+            1
+        } else {
+            flight.limit.min(MAX_RECORDS)
+        };
+        let Flight { window, lanes, .. } = flight;
+        for (seq, reason) in window.parked() {
+            if wanted.len() == room {
+                break;
+            }
+            if reason == READY || reason < READY && lanes.take(reason, now) {
+                let _ = wanted.push(seq);
+            }
+        }
+        let mut wanted = wanted.into_iter().peekable();
+        while let Some(first) = wanted.peek().copied() {
+            let mut seen = false;
+            self.spool.peek_from(first, |seq, record| {
+                seen = true;
+                while let Some(gone) = wanted.next_if(|next| *next < seq) {
+                    flight.window.unpark(gone);
+                }
+                if wanted.next_if_eq(&seq).is_some() {
+                    let reason = flight.window.reason(seq);
+                    if flight.is_full(record.len_bytes()) {
+                        flight.put_back(seq, reason);
+                    } else if flight.batch.push(seq, record) {
+                        flight.window.unpark(seq);
+                    }
+                }
+                match wanted.peek() {
+                    Some(next) if *next < seq + FAR => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                }
+            });
+            if !seen {
+                for gone in wanted.by_ref() {
+                    flight.window.unpark(gone);
+                }
+            }
+        }
+    }
+
+    /// Whether the call may be made now, by what the user allows the link. Waits a while if not.
+    fn may_spend(&self, flight: &mut Flight) -> bool {
+        let (now, wall) = (self.clock.elapsed(), self.clock.wall());
+        let bytes = flight.batch.text_bytes() + CALL_BYTES;
+        let bytes = bytes.min(flight.flow.call_bytes(self.client.life()));
+        let wait = flight.pace.wait(now, wall, bytes);
+        if wait.is_zero() {
+            return true;
+        }
+        if wait > IDLE {
+            let waiting = self.spool.stats().waiting_records;
+            let text = explain::of_pace(waiting, wait);
+            self.counters.uplink.trouble(Level::Warn, true, &text, now);
+        }
+        self.pause(wait.min(Duration::from_secs(60)));
+        false
+    }
+
+    /// One call, and what its answer means.
+    fn attempt(&mut self, flight: &mut Flight) -> Step {
+        if flight.flow.renew_connection(self.client.life()) {
+            flight.flow.renewed(self.client.life());
+            self.client.reconnect();
+        }
+        let sent_at = self.clock.wall();
+        let now = flight.time.at(sent_at);
+        self.alive(ATTEMPT);
+        let credentials = match self.keychain.get(now) {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                let problem = Problem {
+                    code: "NoCredentials".into(),
+                    message: format!("{error:#}"),
+                };
+                return self.hold(Class::Hold, problem);
+            }
+        };
+        self.tell_expiry(&credentials);
+        let count = flight.count(self.client.life(), self.clock.wall());
+        let (call, body) = flight.batch.body(count, flight.order.after());
+        let bytes = body.len() + CALL_BYTES;
+        self.alive(ATTEMPT + Duration::from_secs(bytes as u64 / SLOWEST));
+        self.counters.calls.add(1);
+        self.counters
+            .sent_again
+            .add(flight.maybe_arrived.min(count) as u64);
+        let result = self.client.put(call, body, &credentials, now);
+        let (outcome, traffic, clock_changed) = match result {
+            Ok(answer) => {
+                let sent = answer.sent;
+                let outcome = outcome::read(
+                    answer.status,
+                    answer.error_type.as_deref(),
+                    answer.body,
+                    count,
+                );
+                let date = answer.date;
+                let clock_changed = self.learn_time(flight, sent_at, date);
+                flight.flow.succeeded(bytes, sent.took, self.client.life());
+                (outcome, sent.traffic, clock_changed)
+            }
+            Err(broken) => {
+                let outcome = self.broken(flight, &broken, bytes, count, sent_at);
+                (outcome, broken.sent.traffic, false)
+            }
+        };
+        self.spent(flight, traffic);
+        let mended_before = std::mem::take(&mut flight.mended);
+        match outcome {
+            Outcome::Delivered(number) => self.delivered(flight, count, number),
+            Outcome::Partly(classes, problem) => self.partly(flight, &classes, problem),
+            Outcome::Failed(Class::Throttled, problem) if !self.ordered => {
+                self.partly(flight, &[Class::Throttled; MAX_RECORDS][..count], problem)
+            }
+            Outcome::Failed(Class::Impossible | Class::Refused, problem)
+                if flight.drops_order() =>
+            {
+                // A number that Kinesis no longer knows is no fault of the record.
+                log::warn!("{}", explain::of_order(&problem));
+                Step::Go
+            }
+            Outcome::Failed(class @ (Class::Impossible | Class::Refused), problem) => {
+                self.refused(flight, class, count, problem)
+            }
+            Outcome::Failed(Class::Renew(Renew::Clock), problem) => {
+                if clock_changed && mended_before < MAX_MENDED {
+                    flight.mended = mended_before + 1;
+                    return Step::Go;
+                }
+                // What was learned of the server's time is wrong, or the key is.
+                if flight.time.forget() {
+                    self.remember_time(flight.time);
+                }
+                self.hold(Class::Renew(Renew::Clock), problem)
+            }
+            Outcome::Failed(Class::Renew(Renew::Credentials), problem) => {
+                self.keychain.refused();
+                let may_differ = !matches!(self.keychain.provider(), Provider::Fixed(_));
+                if may_differ && mended_before < MAX_MENDED {
+                    flight.mended = mended_before + 1;
+                    return Step::Go;
+                }
+                self.hold(Class::Renew(Renew::Credentials), problem)
+            }
+            Outcome::Failed(Class::Hold, problem) => self.hold(Class::Hold, problem),
+            // A failure of the class "delivered" does not exist; were there one, sending again is the safe reading.
+            Outcome::Failed(
+                class @ (Class::Retry | Class::Throttled | Class::Delivered),
+                problem,
+            ) => {
+                self.counters.retried.add(count as u64);
+                self.say(class, &problem);
+                Step::Pause(Eagerness::Quick)
+            }
+        }
+    }
+
+    /// The network broke the call: what had left of it may have arrived.
+    fn broken(
+        &mut self,
+        flight: &mut Flight,
+        broken: &Broken,
+        bytes: usize,
+        count: usize,
+        at: SystemTime,
+    ) -> Outcome {
+        let life = self.client.life();
+        self.client.reconnect();
+        if broken.phase != Phase::Connecting {
+            flight.flow.broke(bytes, life);
+            flight.maybe_arrived = flight.maybe_arrived.max(count);
+        }
+        let problem = explain::of_network(&broken.error, &self.target, at);
+        Outcome::Failed(Class::Retry, problem)
+    }
+
+    fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Step {
+        let now = self.clock.elapsed();
+        self.count_delivered(count);
+        if flight.suspects.any() {
+            let first = flight.batch.entries().first().map(|entry| entry.seq);
+            flight.suspects.accepted(first);
+            flight.release_suspects();
+        }
+        if flight.lanes.is_empty() {
+            flight.lanes.accepted(now, count);
+            self.counters.uplink.well("posts arrive", now);
+        } else {
+            flight.learn(now, &[Class::Delivered; MAX_RECORDS][..count]);
+            self.counters.lanes.set(flight.lanes.len() as i64);
+        }
+        if flight.passing {
+            let entries = &flight.batch.entries()[..count];
+            self.spool.ack_each(entries.iter().map(|entry| entry.seq));
+            flight.batch.drop_first(count);
+        } else {
+            self.spool.ack(flight.batch.drop_first(count));
+        }
+        flight.maybe_arrived = flight.maybe_arrived.saturating_sub(count);
+        flight.order.arrived(number);
+        flight.limit = (flight.limit * 2).min(MAX_RECORDS);
+        flight.backoff.reset();
+        Step::Go
+    }
+
+    /// Some arrived, some did not: those are parked, and the others are let go of.
+    fn partly(&self, flight: &mut Flight, classes: &[Class], problem: Problem) -> Step {
+        let now = self.clock.elapsed();
+        let is = |wanted: Class| {
+            classes
+                .iter()
+                .filter(move |class| **class == wanted)
+                .count()
+        };
+        let (delivered, throttled) = (is(Class::Delivered), is(Class::Throttled));
+        self.count_delivered(delivered);
+        self.counters
+            .retried
+            .add((classes.len() - delivered) as u64);
+        self.counters.throttled.add(throttled as u64);
+        if delivered > 0 {
+            flight.suspects.accepted(None);
+            flight.release_suspects();
+            flight.backoff.reset();
+        }
+        flight.passing = true;
+        flight.learn(now, classes);
+        self.counters.lanes.set(flight.lanes.len() as i64);
+        flight.park_undelivered(classes);
+        let entries = flight.batch.entries().iter().zip(classes);
+        let arrived = entries.filter(|(_, class)| **class == Class::Delivered);
+        self.spool.ack_each(arrived.map(|(entry, _)| entry.seq));
+        flight.batch.drop_first(classes.len());
+        flight.maybe_arrived = flight.maybe_arrived.saturating_sub(classes.len());
+        let others = classes.len() - delivered - throttled;
+        let heals =
+            |class: &Class| matches!(class, Class::Delivered | Class::Throttled | Class::Retry);
+        match classes.iter().all(heals) {
+            // The lanes know when.
+            true if others == 0 => {
+                self.say(Class::Throttled, &problem);
+                Step::Go
+            }
+            true => {
+                self.say(Class::Retry, &problem);
+                Step::Pause(Eagerness::Quick)
+            }
+            false => self.hold(Class::Hold, problem),
+        }
+    }
+
+    /// The call is refused as it is: it is halved until one record is left, and then compared with others.
+    fn refused(&self, flight: &mut Flight, class: Class, count: usize, problem: Problem) -> Step {
+        if count > 1 {
+            flight.limit = count / 2;
+            return Step::Go;
+        }
+        let Some(seq) = flight.batch.entries().first().map(|entry| entry.seq) else {
+            return Step::Go;
+        };
+        let verdict = match class {
+            Class::Impossible => Verdict::Impossible,
+            // In strict order no other record may pass.
+            _ if self.ordered => Verdict::Hold,
+            _ => {
+                let has_other =
+                    flight.batch.entries().len() > 1 || self.spool.stats().waiting_records > 1;
+                flight.suspects.refused(seq, has_other)
+            }
+        };
+        match verdict {
+            Verdict::Impossible => {
+                let text = flight.batch.first_text();
+                self.dead_letters
+                    .set_aside(&problem.to_string(), text, self.clock.wall());
+                self.counters.impossible.add(1);
+                if flight.passing {
+                    self.spool.ack_each([seq]);
+                    flight.batch.drop_first(1);
+                } else {
+                    self.spool.ack(flight.batch.drop_first(1));
+                }
+                flight.maybe_arrived = flight.maybe_arrived.saturating_sub(1);
+                Step::Go
+            }
+            Verdict::TryAnother => {
+                flight.passing = true;
+                flight.window.park(seq, SUSPECT);
+                flight.batch.drop_first(1);
+                flight.limit = 1;
+                Step::Go
+            }
+            Verdict::Hold => {
+                flight.release_suspects();
+                flight.limit = 1;
+                self.hold(Class::Refused, problem)
+            }
+        }
+    }
+
+    fn hold(&self, class: Class, problem: Problem) -> Step {
+        self.say(class, &problem);
+        Step::Pause(Eagerness::Slow)
+    }
+
+    fn say(&self, class: Class, problem: &Problem) {
+        let level = if matches!(class, Class::Retry | Class::Throttled) {
+            Level::Warn
+        } else {
+            Level::Error
+        };
+        let text = explain::explain(class, problem, &self.target, self.keychain.provider());
+        // It may heal before long; the user should hear of it even so.
+        let is_news = problem.code == explain::UNREACHABLE;
+        let now = self.clock.elapsed();
+        self.counters.uplink.trouble(level, is_news, &text, now);
+    }
+
+    fn count_delivered(&self, count: usize) {
+        self.counters.delivered.add(count as u64);
+        if count > 0 {
+            self.counters.last_delivered.set(self.clock.elapsed());
+        }
+    }
+
+    fn spent(&self, flight: &mut Flight, traffic: u64) {
+        self.counters.bytes_sent.add(traffic);
+        let bytes = usize::try_from(traffic).unwrap_or(usize::MAX);
+        flight.pace.spent(self.clock.wall(), bytes);
+        self.counters
+            .bytes_today
+            .set(flight.pace.today().bytes() as i64);
+        if self.flow.limits.per_day.is_some() {
+            self.facts.set(SENT_TODAY, flight.pace.today());
+        }
+    }
+
+    fn tell_expiry(&self, credentials: &Credentials) {
+        let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
+        let expiry = credentials.expiry().and_then(since_1970);
+        let expiry_s = expiry.and_then(|expiry| i64::try_from(expiry.as_secs()).ok());
+        self.counters
+            .credentials_expiry_s
+            .set(expiry_s.unwrap_or_default());
+    }
+
+    fn alive(&self, at_most: Duration) {
+        let now = self.clock.elapsed();
+        self.counters.uplink.alive(now, at_most);
+    }
+
+    /// True when the answer's `date` changed what is known of the server's time.
+    fn learn_time(&self, flight: &mut Flight, sent: SystemTime, date: Option<SystemTime>) -> bool {
+        let changed = date.is_some_and(|date| flight.time.observe(sent, self.clock.wall(), date));
+        if changed {
+            self.remember_time(flight.time);
+            log::warn!("{}", explain::of_clock(flight.time));
+        }
+        changed
+    }
+
+    fn remember_time(&self, time: ServerClock) {
+        self.facts.set(OFFSET, time.offset_ms());
+        self.counters.clock_offset_ms.set(time.offset_ms());
+    }
+}
+
+impl Flight {
+    /// Offers a record that is read for the first time: it goes, is parked, or ends the reading.
+    fn take(
+        &mut self,
+        seq: Seq,
+        record: Record<'_>,
+        now: Duration,
+        ordered: bool,
+    ) -> ControlFlow<()> {
+        if self.is_full(record.len_bytes()) {
+            return ControlFlow::Break(());
+        }
+        if !self.lanes.is_empty() && !ordered {
+            let cell = cell_of(record.partition_key);
+            if !self.lanes.take(cell, now) {
+                self.window.read_to(seq + 1);
+                self.window.park(seq, cell);
+                self.passing = true;
+                return match self.lanes.blocks_all(now) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                };
+            }
+        }
+        if !self.batch.push(seq, record) {
+            return ControlFlow::Break(());
+        }
+        self.window.read_to(seq + 1);
+        if ordered {
+            self.order.follow(record.partition_key);
+        }
+        match ordered || self.suspects.any() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Whether a record of so many bytes more would make the batch larger than a call is to be now.
+    fn is_full(&self, record_bytes: usize) -> bool {
+        let entries = self.batch.entries().len();
+        let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;
+        entries > 0 && (entries >= self.limit || bytes > self.flow.aim())
+    }
+
+    /// A parked record that was to go has to wait for the next call.
+    fn put_back(&mut self, seq: Seq, reason: Reason) {
+        if reason < READY {
+            self.lanes.give_back(reason);
+        }
+        self.window.park(seq, reason);
+    }
+
+    /// How many of the batch's first records the next call carries.
+    fn count(&mut self, life: Life, wall: SystemTime) -> usize {
+        if self.suspects.any() {
+            return 1;
+        }
+        let room = self
+            .flow
+            .call_bytes(life)
+            .min(self.pace.room(wall))
+            .saturating_sub(CALL_BYTES);
+        let mut bytes = 0;
+        let fits = |entry: &&crate::aws::kinesis::request::Entry| {
+            bytes += entry.text_bytes();
+            bytes <= room
+        };
+        let count = self.batch.entries().iter().take_while(fits).count();
+        count.clamp(1, self.limit.min(self.batch.entries().len()))
+    }
+
+    /// Tells the lanes what became of the batch's first records.
+    fn learn(&mut self, now: Duration, classes: &[Class]) {
+        let Self { batch, lanes, .. } = self;
+        if lanes.is_empty() && !classes.contains(&Class::Throttled) {
+            return;
+        }
+        let results = classes.iter().enumerate().filter_map(|(index, class)| {
+            let accepted = match class {
+                Class::Delivered => true,
+                Class::Throttled => false,
+                _ => return None,
+            };
+            Some((cell_of(&batch.partition_key(index)), accepted))
+        });
+        lanes.answered(now, results);
+    }
+
+    /// Parks those of the batch's first records that did not arrive.
+    fn park_undelivered(&mut self, classes: &[Class]) {
+        for (index, class) in classes.iter().enumerate() {
+            let reason = match class {
+                Class::Delivered => continue,
+                Class::Throttled => cell_of(&self.batch.partition_key(index)),
+                _ => READY,
+            };
+            self.window.park(self.batch.entries()[index].seq, reason);
+        }
+    }
+
+    /// Whether nothing else waits than records that were refused, and the others to compare them with are through.
+    fn suspects_wait_alone(&self) -> bool {
+        self.suspects.any() && self.window.parked().all(|(_, reason)| reason == SUSPECT)
+    }
+
+    /// Another record was accepted, or none is: the suspects may be tried again.
+    fn release_suspects(&mut self) {
+        let suspects: heapless::Vec<Seq, 8> = self
+            .window
+            .parked()
+            .filter(|(_, reason)| *reason == SUSPECT)
+            .map(|(seq, _)| seq)
+            .take(8)
+            .collect();
+        for seq in suspects {
+            self.window.park(seq, READY);
+        }
+    }
+
+    /// Whether the call named the sequence number of the record before, which the next one then leaves out.
+    fn drops_order(&mut self) -> bool {
+        let named = !self.order.after().is_empty();
+        if named {
+            self.order.forget();
+        }
+        named
+    }
+}
