@@ -7,7 +7,7 @@
 //! - What a source sends is made up in [`posts`], and sent by [`x_api`] and [`jetstream`], simulated servers on real sockets ([`server`],
 //!   [`http`]).
 //! - [`producer`] runs the real `headwater`, which [`binaries`] builds, on a board of files.
-//! - Between it and AWS lies a [`network`] that can be cut, or [`chaos`].
+//! - Between it and AWS lies a [`network`] that can be cut, [`chaos`], or shards with limits ([`throttle`]).
 //! - [`ministack`] is a local AWS. [`deploy`] brings the real template and function there, by the few calls of [`aws`], signed by [`sign`].
 //! - [`tally`] counts in the end.
 //! - [`process`] sees to it that nothing of all this outlives who started it.
@@ -26,4 +26,5 @@ pub mod producer;
 pub mod server;
 pub mod sign;
 pub mod tally;
+pub mod throttle;
 pub mod x_api;

@@ -5,6 +5,7 @@ pub mod interrupt;
 pub mod options;
 mod outage;
 mod screen;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,8 +24,8 @@ use local::tally::{Sent, Tally};
 use feed::Feed;
 use interrupt::Interrupt;
 use options::Options;
-use outage::Outage;
 use screen::Screen;
+use way::{Network, Way};
 
 const STACK: &str = "headwater";
 
@@ -51,7 +52,7 @@ struct Demo<'a> {
     aws: Aws,
     stack: Stack,
     feed: Feed,
-    outage: Outage,
+    way: Way,
     producer: Producer,
     board: Board,
     ministack: MiniStack,
@@ -96,7 +97,8 @@ impl<'a> Demo<'a> {
         let aws = Aws::root(&ministack.endpoint());
         let stack = screen.step("deploying template.yaml", || {
             deploy::upload(&aws, &binaries.function)?;
-            let stack = deploy::deploy(&aws, STACK)?;
+            let parameters = options.network.as_ref().map(Network::parameters);
+            let stack = deploy::deploy_with(&aws, STACK, &parameters.unwrap_or_default())?;
             let done = format!(
                 "deployed template.yaml: stream {}, table {}",
                 stack.stream, stack.table
@@ -104,13 +106,17 @@ impl<'a> Demo<'a> {
             Ok((stack, done))
         })?;
 
-        let outage = Outage::new(&ministack, options.outage, options.posts)?;
+        let key = stack.producer_key(&aws)?;
+        let way = Way::to(ministack.address(), aws.with(key.clone()), options)?;
+        if let Some(network) = &options.network {
+            screen.tick(&network.to_string());
+        }
         let program = match &options.headwater {
             Some(command) => command.clone(),
             None => vec![binaries.headwater.into_os_string()],
         };
         let mut board = Board::new(&program)?;
-        board.puts_to(&stack, &outage.endpoint(), &stack.producer_key(&aws)?);
+        board.puts_to(&stack, &way.endpoint(), &key);
         if let Some(size) = &options.spool_size {
             board.argument("--spool-size").argument(size);
         }
@@ -125,7 +131,7 @@ impl<'a> Demo<'a> {
             aws,
             stack,
             feed,
-            outage,
+            way,
             producer,
             board,
             ministack,
@@ -140,8 +146,8 @@ impl<'a> Demo<'a> {
             interrupt.check()?;
             let figures = self.figures()?;
             most_spooled = most_spooled.max(figures.spooled);
-            screen.progress(&format!("{figures}{}", self.outage));
-            if self.outage.advance(figures.read, screen)? || figures != last {
+            screen.progress(&format!("{figures}{}", self.way.outage));
+            if self.way.outage.advance(figures.read, screen)? || figures != last {
                 (last, moved) = (figures, Instant::now());
             }
             if let Some(status) = self.producer.wait(Duration::ZERO)? {
@@ -152,7 +158,7 @@ impl<'a> Demo<'a> {
                 );
                 break;
             }
-            if self.outage.is_over() && self.has_all(&figures) {
+            if self.way.outage.is_over() && self.has_all(&figures) {
                 break;
             }
             if moved.elapsed() > STALL {
@@ -210,6 +216,11 @@ impl<'a> Demo<'a> {
         let items = self.aws.all_items(&self.stack.table)?;
         let tally = Tally::take(&self.aws, &self.stack, &sent, dropped as usize)?;
         screen.rows(&items, 6);
+        let records = self.aws.all_records(&self.stack.stream)?.len() as u64;
+        let taken = counted("headwater_read_total") - dropped;
+        if let Some(cost) = self.way.cost(taken, records) {
+            screen.tick(&cost);
+        }
         let mut fine = tally.adds_up();
         for oddity in tally.oddities.iter().take(5) {
             screen.cross(&format!("this does not fit: {oddity}"));

@@ -39,6 +39,16 @@ pub enum End {
     Close,
 }
 
+impl End {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "rst" => Some(Self::Reset),
+            "fin" => Some(Self::Close),
+            _ => None,
+        }
+    }
+}
+
 /// The names of [`Conditions::named`].
 pub const NAMES: [&str; 5] = ["2g", "3g", "satellite", "flaky", "wire"];
 
@@ -149,11 +159,7 @@ impl FromStr for Conditions {
                     .ok()
                     .map(|bytes| conditions.cut = Some(Cut::Bytes(bytes))),
                 "cut-after" => seconds().map(|after| conditions.cut = Some(Cut::After(after))),
-                "end" => match value {
-                    "rst" => Some(conditions.end = End::Reset),
-                    "fin" => Some(conditions.end = End::Close),
-                    _ => None,
-                },
+                "end" => End::named(value).map(|end| conditions.end = end),
                 _ => None,
             };
             set.ok_or_else(unclear)?;

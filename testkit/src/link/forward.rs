@@ -242,7 +242,11 @@ fn deliver(
             return Err(ErrorKind::ConnectionAborted.into());
         }
     }
-    to.shutdown(Shutdown::Write)
+    // A connection that was cut has no end of its own.
+    match life.wait_until(shared.now(), shared) {
+        true => to.shutdown(Shutdown::Write),
+        false => Err(ErrorKind::ConnectionAborted.into()),
+    }
 }
 
 /// Writes all of it, however slowly it is taken, unless the connection is cut meanwhile.

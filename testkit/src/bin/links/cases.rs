@@ -29,8 +29,8 @@ pub struct Case {
     pub kill: bool,
     /// After that the programs are killed.
     pub limit: Duration,
-    /// One program after the other, as each needs the processor.
-    pub in_turn: bool,
+    /// Nothing else runs meanwhile, as it needs the processor.
+    pub alone: bool,
     /// What is demanded of headwater.
     pub judge: Judge,
 }
@@ -74,7 +74,7 @@ pub fn cases() -> Vec<Case> {
         pace: None,
         kill: false,
         limit: secs(limit),
-        in_turn: false,
+        alone: false,
         judge,
     };
     vec![
@@ -120,6 +120,7 @@ pub fn cases() -> Vec<Case> {
         ),
         Case {
             shards: vec![Limits::default()],
+            alone: true,
             ..drains(
                 "shard",
                 "one shard of 1,000 records/s",
@@ -131,6 +132,7 @@ pub fn cases() -> Vec<Case> {
         },
         Case {
             shards: vec![Limits::default()],
+            alone: true,
             boards: 4,
             ..drains(
                 "boards",
@@ -143,7 +145,7 @@ pub fn cases() -> Vec<Case> {
         },
         Case {
             shards: hot(),
-            in_turn: true,
+            alone: true,
             ..drains(
                 "hot",
                 "four shards, one of them at 5 records/s",
@@ -156,6 +158,7 @@ pub fn cases() -> Vec<Case> {
         Case {
             shards: hot(),
             kill: true,
+            alone: true,
             ..drains(
                 "hot-kill",
                 "the same, with kill -9 in the middle",
@@ -182,7 +185,7 @@ pub fn cases() -> Vec<Case> {
             judge::no_slower,
         ),
         Case {
-            in_turn: true,
+            alone: true,
             ..drains(
                 "wire",
                 "no limit but the machine's",

@@ -41,15 +41,8 @@ fn main() -> anyhow::Result<ExitCode> {
     };
     let wanted =
         |case: &Case| options.only.is_empty() || options.only.iter().any(|name| name == case.name);
-    let mut rows = Vec::new();
-    for case in cases().iter().filter(|case| wanted(case)) {
-        eprintln!("{}: {}", case.name, case.says);
-        let found = measure(case, &options.programs)?;
-        for row in &found {
-            eprintln!("  {row}");
-        }
-        rows.push((case.clone(), found));
-    }
+    let cases: Vec<_> = cases().into_iter().filter(wanted).collect();
+    let rows = measure(&cases, &options.programs)?;
     print!("{}", report::table(&rows));
     if options.only.is_empty() {
         report::write(&rows).context("bench/results/links.md cannot be written")?;
@@ -62,39 +55,54 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Runs a case with every program: side by side, unless one would take the processor from the other.
-fn measure(case: &Case, programs: &Programs) -> anyhow::Result<Vec<Row>> {
-    let contenders: Vec<_> = programs
-        .contenders()
-        .into_iter()
-        .filter(|contender| case.suits(contender))
-        .collect();
-    let run = |contender: &Contender| {
-        run::run(case, contender).with_context(|| format!("{} with {}", case.name, contender.name))
+/// A case, and a program to run in it.
+type Job<'a> = (&'a Case, &'a Contender);
+
+/// Runs every case with every program it suits: all at once where the link is what takes time, then one by one where a program would take
+/// the processor from another.
+fn measure<'a>(
+    cases: &'a [Case],
+    programs: &Programs,
+) -> anyhow::Result<Vec<(&'a Case, Vec<Row>)>> {
+    let contenders = programs.contenders();
+    let jobs = cases.iter().flat_map(|case| {
+        let suits = contenders.iter().filter(|contender| case.suits(contender));
+        suits.map(move |contender| (case, contender))
+    });
+    let (alone, together): (Vec<Job>, Vec<Job>) = jobs.partition(|(case, _)| case.alone);
+    let run = |(case, contender): Job| {
+        eprintln!("{}: {}", case.name, contender.name);
+        let outcome = run::run(case, contender);
+        outcome.with_context(|| format!("{} with {}", case.name, contender.name))
     };
-    let outcomes: Vec<_> = if case.in_turn {
-        contenders.iter().map(run).collect::<Result<_, _>>()?
-    } else {
-        thread::scope(|scope| {
-            let running: Vec<_> = contenders
-                .iter()
-                .map(|contender| scope.spawn(move || run(contender)))
-                .collect();
-            running
-                .into_iter()
-                .map(|running| running.join().unwrap_or_else(|_| bail!("a run panicked")))
-                .collect::<Result<_, _>>()
-        })?
+    let mut outcomes = thread::scope(|scope| {
+        let running: Vec<_> = together
+            .iter()
+            .map(|&job| scope.spawn(move || run(job)))
+            .collect();
+        let joined = running
+            .into_iter()
+            .map(|running| running.join().unwrap_or_else(|_| bail!("a run panicked")));
+        joined.collect::<Result<Vec<_>, _>>()
+    })?;
+    for &job in &alone {
+        outcomes.push(run(job)?);
+    }
+    let found: Vec<_> = together.into_iter().chain(alone).zip(outcomes).collect();
+    let rows = |case: &'a Case| {
+        let found: Vec<_> = found
+            .iter()
+            .filter(|((of, _), _)| of.name == case.name)
+            .collect();
+        let before = found
+            .iter()
+            .find(|((_, contender), _)| contender.is_baseline);
+        let before = before.map(|(_, outcome)| outcome);
+        let row =
+            |((_, contender), outcome): &&(Job, _)| Row::new(case, contender, outcome, before);
+        (case, found.iter().map(row).collect())
     };
-    let before = contenders
-        .iter()
-        .position(|contender| contender.is_baseline)
-        .map(|index| &outcomes[index]);
-    Ok(contenders
-        .iter()
-        .zip(&outcomes)
-        .map(|(contender, outcome)| Row::new(case, contender, outcome, before))
-        .collect())
+    Ok(cases.iter().map(rows).collect())
 }
 
 fn parse() -> anyhow::Result<Option<Options>> {

@@ -81,7 +81,7 @@ impl fmt::Display for Row {
 }
 
 /// The table in Markdown.
-pub fn table(rows: &[(Case, Vec<Row>)]) -> String {
+pub fn table(rows: &[(&Case, Vec<Row>)]) -> String {
     let mut table = "\
 | | program | posts delivered | seconds | sent a post | twice | needless | bytes a post | |
 |---|---|---:|---:|---:|---:|---:|---:|---|
@@ -102,7 +102,7 @@ pub fn table(rows: &[(Case, Vec<Row>)]) -> String {
 }
 
 /// Writes bench/results/links.md.
-pub fn write(rows: &[(Case, Vec<Row>)]) -> io::Result<()> {
+pub fn write(rows: &[(&Case, Vec<Row>)]) -> io::Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/results/links.md");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cores = thread::available_parallelism()?;
@@ -110,7 +110,7 @@ pub fn write(rows: &[(Case, Vec<Row>)]) -> io::Result<()> {
         "\
 # Over bad links, into busy streams
 
-Written by `bench/links`; each record has 570 bytes, and all programs of a case ran in one run on one machine ({cores} cores, Linux {}).
+Written by `bench/links`; each record has 570 bytes, and all programs ran in one run on one machine ({cores} cores, Linux {}).
 What the link does is in [`testkit/src/link`](../../testkit/src/link/mod.rs), what the stream does in
 [`testkit/src/stream`](../../testkit/src/stream/mod.rs).
 
