@@ -221,7 +221,10 @@ impl<'a> Demo<'a> {
         if let Some(cost) = self.way.cost(taken, records) {
             screen.tick(&cost);
         }
-        let mut fine = tally.adds_up();
+        let mut fine = match self.way.cuts() {
+            true => tally.is_complete(),
+            false => tally.adds_up(),
+        };
         for oddity in tally.oddities.iter().take(5) {
             screen.cross(&format!("this does not fit: {oddity}"));
         }

@@ -109,6 +109,11 @@ impl Way {
         format!("http://{}", link.unwrap_or(self.outage.address()))
     }
 
+    /// Whether it cuts connections: a call without its answer is sent again, whether it arrived or not.
+    pub fn cuts(&self) -> bool {
+        matches!(&self.network, Some(Network::Link(_, link)) if link.cut.is_some())
+    }
+
     /// What it cost to bring `read` records to the stream, which now has `stored`; `None` over a way without faults.
     pub fn cost(&self, read: u64, stored: u64) -> Option<String> {
         let network = self.network.as_ref()?;
