@@ -17,13 +17,13 @@ mod forward;
 pub mod model;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 pub use conditions::{Conditions, Cut, End};
 use forward::Life;
@@ -36,6 +36,7 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
+    listener: Arc<TcpListener>,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -79,7 +80,7 @@ impl Link {
     ///
     /// If this machine gives no port to listen on.
     pub fn to(server: SocketAddr, conditions: Conditions, seed: u64) -> io::Result<Self> {
-        let listener = listen(&conditions)?;
+        let listener = Arc::new(listen(&conditions)?);
         let address = listener.local_addr()?;
         let bottleneck = || Mutex::new(Bottleneck::new(conditions.rate, conditions.buffer_bytes));
         let shared = Arc::new(Shared {
@@ -94,11 +95,12 @@ impl Link {
             conditions,
         });
         let accepting = thread::spawn({
-            let shared = Arc::clone(&shared);
+            let (shared, listener) = (Arc::clone(&shared), Arc::clone(&listener));
             move || accept(&listener, &shared)
         });
         Ok(Self {
             address,
+            listener,
             shared,
             accepting: Some(accepting),
         })
@@ -126,8 +128,8 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.shared.ending.store(true, Ordering::Release);
-        // The listener notices at its next connection: this one.
-        let _ = TcpStream::connect(self.address);
+        // Wakes the thread that accepts.
+        let _ = SockRef::from(&*self.listener).shutdown(Shutdown::Both);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, ensure};
 use rustls::{HandshakeKind, ServerConnection, StreamOwned};
+use socket2::SockRef;
 
 use crate::shards::{Limits, Shards, hash};
 use chain::Chain;
@@ -58,6 +59,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Stream {
     address: SocketAddr,
+    listener: Arc<TcpListener>,
     chain: Chain,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
@@ -99,6 +101,7 @@ impl Stream {
         let chain = Chain::new(&settings.names, settings.chain_bytes)?;
         let listener = TcpListener::bind(settings.listen)
             .with_context(|| format!("{} is not to be had", settings.listen))?;
+        let listener = Arc::new(listener);
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             started: Instant::now(),
@@ -112,6 +115,7 @@ impl Stream {
         });
         let accepting = thread::spawn({
             let (shared, config) = (Arc::clone(&shared), Arc::clone(&chain.config));
+            let listener = Arc::clone(&listener);
             move || {
                 for stream in listener.incoming() {
                     if shared.ending.load(Ordering::Acquire) {
@@ -130,6 +134,7 @@ impl Stream {
         });
         Ok(Self {
             address,
+            listener,
             chain,
             shared,
             accepting: Some(accepting),
@@ -165,8 +170,8 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.shared.ending.store(true, Ordering::Release);
-        // The listener notices at its next connection: this one.
-        let _ = TcpStream::connect(self.address);
+        // Wakes the thread that accepts; a connection to it would not, where the server listens in another network namespace.
+        let _ = SockRef::from(&*self.listener).shutdown(Shutdown::Both);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }

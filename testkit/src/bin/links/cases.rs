@@ -190,7 +190,7 @@ pub fn cases() -> Vec<Case> {
                 "wire",
                 "no limit but the machine's",
                 "wire",
-                20_000,
+                100_000,
                 60,
                 judge::no_slower,
             )
