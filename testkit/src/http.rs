@@ -1,12 +1,14 @@
-//! HTTP/1.1 as the simulated servers and the misbehaving network see it: messages read whole, answers written plainly.
+//! HTTP/1.1 as servers of tests see it: messages read whole, answers written plainly. The one reader of HTTP requests that tests and tools
+//! have.
 
 use std::io::{self, BufRead, Read, Write};
+use std::time::SystemTime;
 
 /// The longest head of a message, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// A request, read whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Such as `GET`.
     pub method: String,
@@ -33,6 +35,9 @@ pub struct Answer {
 
 impl Request {
     /// The next request of a connection; `None` if its peer closed it instead.
+    ///
+    /// # Errors
+    /// The connection fails or ends halfway, or what comes is no HTTP/1.1.
     pub fn read(from: &mut impl BufRead) -> io::Result<Option<Self>> {
         let Some(head) = read_head(from)? else {
             return Ok(None);
@@ -60,11 +65,29 @@ impl Request {
         find(&self.headers, name)
     }
 
+    /// Method and path, as in `POST /path`; for a call of AWS by JSON, such as Kinesis's, the name of its operation.
+    pub fn what(&self) -> String {
+        self.operation()
+            .map_or_else(|| format!("{} {}", self.method, self.path()), str::to_owned)
+    }
+
+    /// The operation of a call of AWS by JSON, such as `PutRecord`.
+    pub fn operation(&self) -> Option<&str> {
+        let (_, operation) = self.header("x-amz-target")?.rsplit_once('.')?;
+        Some(operation)
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     /// The target without its query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
+    #[cfg(feature = "services")]
     /// The part of the query called `name`, its percent signs decoded.
     pub fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
@@ -80,7 +103,10 @@ impl Request {
 }
 
 impl Answer {
-    /// The next answer of a connection; an error if it was closed instead.
+    /// The next answer of a connection.
+    ///
+    /// # Errors
+    /// The connection fails or ends first, or what comes is no HTTP/1.1.
     pub fn read(from: &mut impl BufRead) -> io::Result<Self> {
         let head = read_head(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut headers = [httparse::EMPTY_HEADER; 64];
@@ -96,7 +122,17 @@ impl Answer {
         })
     }
 
+    /// An answer of a status and a body.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
     /// An answer in JSON.
+    #[cfg(feature = "services")]
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
         Self {
             status,
@@ -112,6 +148,14 @@ impl Answer {
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    /// The same answer, dated now unless it has a date.
+    pub fn dated(self) -> Self {
+        match find(&self.headers, "date") {
+            Some(_) => self,
+            None => self.with("date", httpdate::fmt_http_date(SystemTime::now())),
+        }
     }
 
     /// The bytes that go over the wire. The length is that of the body as it is now.
@@ -132,6 +176,9 @@ impl Answer {
     }
 
     /// Writes it whole.
+    ///
+    /// # Errors
+    /// The peer is gone.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
         to.write_all(&self.to_bytes())?;
         to.flush()

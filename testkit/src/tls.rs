@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use headwater::http::Roots;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -13,6 +12,11 @@ use rustls::{RootCertStore, ServerConfig};
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
+    /// A new one.
+    ///
+    /// # Panics
+    /// There is no randomness to be had.
+    #[expect(clippy::new_without_default, reason = "each is another one")]
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -20,6 +24,9 @@ impl Authority {
     }
 
     /// A certificate for `name`, and its key.
+    ///
+    /// # Panics
+    /// `name` is none a certificate can have.
     pub fn sign(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -31,12 +38,10 @@ impl Authority {
         self.0.pem()
     }
 
-    /// What trusts it, and nobody else.
-    pub fn trusted(&self) -> Roots {
-        Roots::from_pem(self.pem().as_bytes()).unwrap()
-    }
-
     /// A server called localhost, which demands a certificate of `clients` if it is given.
+    ///
+    /// # Panics
+    /// What it signed itself is not accepted.
     pub fn server(&self, clients: Option<&Authority>) -> Arc<ServerConfig> {
         let (certificate, key) = self.sign("localhost");
         let provider = Arc::new(ring::default_provider());
