@@ -13,6 +13,7 @@ use headwater::source::lines::{Input, Lines, Settings};
 use serde_json::Value;
 use support::lines::*;
 use support::source::*;
+use testkit::wait_until;
 
 #[test]
 fn each_line_travels_in_an_envelope_under_its_id() {

@@ -3,7 +3,6 @@
 mod support;
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -16,45 +15,12 @@ use headwater::record::Record;
 use headwater::spool::{Options, Spool, WhenFull};
 use headwater::state::State;
 use headwater::status::Counters;
-use headwater::time::{Clock, Stop};
+use headwater::time::{Clock, TestClock};
 use headwater::uplink::{DeadLetters, Place, Uplink};
-use support::kinesis::{Kinesis, Reply};
+use testkit::kinesis::{Kinesis, Reply};
 
-/// A clock whose pauses take no time, whose wall can be wrong, and that remembers how long it was asked to wait.
-#[derive(Debug, Default)]
-struct TestClock {
-    slept: Mutex<Duration>,
-    behind: Duration,
-    ahead: Duration,
-    /// After so long a wait in all, the end is asked for.
-    patience: Option<(Duration, Arc<Stop>)>,
-}
-
-impl Clock for TestClock {
-    fn wall(&self) -> SystemTime {
-        SystemTime::now() + self.ahead - self.behind
-    }
-
-    fn elapsed(&self) -> Duration {
-        *self.slept.lock().unwrap()
-    }
-
-    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
-        let mut slept = self.slept.lock().unwrap();
-        *slept += pause;
-        if let Some((_, abort)) = self
-            .patience
-            .as_ref()
-            .filter(|(patience, _)| *slept > *patience)
-        {
-            abort.ask();
-        }
-        stop.asked()
-    }
-}
-
-/// A board with a spool, on the way to `server`.
-struct Board {
+/// A spool, and what the loop that delivers it is told.
+struct Delivery {
     folder: tempfile::TempDir,
     spool: Arc<Spool>,
     counters: Arc<Counters>,
@@ -74,10 +40,10 @@ fn fixed(_: &Path) -> Provider {
     ))
 }
 
-impl Board {
-    fn with(records: impl IntoIterator<Item = String>) -> Self {
+impl Delivery {
+    fn of(records: impl IntoIterator<Item = String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock::default());
+        let clock = Arc::new(TestClock::at(SystemTime::now()));
         let options = Options {
             card: folder.path().join("spool"),
             stage: None,
@@ -129,12 +95,7 @@ impl Board {
             },
             ordered: self.ordered,
             stop: Arc::default(),
-            abort: self
-                .clock
-                .patience
-                .as_ref()
-                .map(|(_, abort)| abort.clone())
-                .unwrap_or_default(),
+            abort: Arc::default(),
         };
         uplink.run();
     }
@@ -158,24 +119,22 @@ fn one_waiting_post_is_a_put_record_and_many_go_together() {
         (1100, vec![("Kinesis_20131202.PutRecords", 500); 2]),
     ] {
         let server = Kinesis::scripted([]);
-        let board = Board::with(texts(0..count));
+        let delivery = Delivery::of(texts(0..count));
         // When they are delivered
-        board.deliver_to(&server);
+        delivery.deliver_to(&server);
         // Then they arrived in order, in as few calls as there can be, over one connection
         assert_eq!(server.data(), texts(0..count));
         let seen: Vec<_> = server
-            .calls
-            .lock()
-            .unwrap()
+            .calls()
             .iter()
             .map(|call| (call.target.clone(), call.puts.len()))
             .collect();
         for (index, (target, puts)) in calls.iter().enumerate() {
             assert_eq!(seen[index], ((*target).to_owned(), *puts));
         }
-        assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+        assert_eq!(server.connections(), 1);
         assert_eq!(
-            (board.waiting(), board.counters.delivered.get()),
+            (delivery.waiting(), delivery.counters.delivered.get()),
             (0, count as u64)
         );
     }
@@ -184,11 +143,11 @@ fn one_waiting_post_is_a_put_record_and_many_go_together() {
 #[test]
 fn a_backlog_of_ten_thousand_uses_one_connection() {
     let server = Kinesis::scripted([]);
-    let board = Board::with(texts(0..10_000));
-    board.deliver_to(&server);
+    let delivery = Delivery::of(texts(0..10_000));
+    delivery.deliver_to(&server);
     assert_eq!(server.data().len(), 10_000);
-    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
-    assert_eq!(board.counters.calls.get(), 20);
+    assert_eq!(server.connections(), 1);
+    assert_eq!(delivery.counters.calls.get(), 20);
 }
 
 #[test]
@@ -198,11 +157,11 @@ fn only_what_failed_is_sent_again() {
         |index| index % 3 != 0,
         "ProvisionedThroughputExceededException",
     )]);
-    let board = Board::with(texts(0..100));
+    let delivery = Delivery::of(texts(0..100));
     // When all is delivered
-    board.deliver_to(&server);
+    delivery.deliver_to(&server);
     // Then the second call carried the failed ones alone, and nothing arrived twice
-    let calls = server.calls.lock().unwrap();
+    let calls = server.calls();
     let again: Vec<_> = calls[1].puts.iter().map(|put| put.data.clone()).collect();
     assert_eq!(
         again,
@@ -211,15 +170,15 @@ fn only_what_failed_is_sent_again() {
     let mut arrived = server.data();
     arrived.sort();
     assert_eq!(arrived, texts(0..100));
-    assert_eq!(board.counters.retried.get(), 34);
+    assert_eq!(delivery.counters.retried.get(), 34);
 }
 
 #[test]
 fn records_that_arrived_behind_one_that_failed_do_not_come_again() {
     // Given a call of which the first record alone fails: the acknowledged position cannot pass it
     let server = Kinesis::scripted([Reply::AcceptSome(|index| index != 0, "InternalFailure")]);
-    let board = Board::with(texts(0..700));
-    board.deliver_to(&server);
+    let delivery = Delivery::of(texts(0..700));
+    delivery.deliver_to(&server);
     // Then those behind it, once delivered, are not taken from the spool again
     let mut arrived = server.data();
     arrived.sort();
@@ -244,11 +203,11 @@ fn every_kind_of_failure_is_outlived() {
     ];
     let count = failures.len() as u64;
     let server = Kinesis::scripted(failures);
-    let board = Board::with(texts(0..10));
-    board.deliver_to(&server);
+    let delivery = Delivery::of(texts(0..10));
+    delivery.deliver_to(&server);
     assert_eq!(server.data(), texts(0..10));
     assert_eq!(
-        (board.waiting(), board.counters.calls.get()),
+        (delivery.waiting(), delivery.counters.calls.get()),
         (0, count + 1)
     );
 }
@@ -258,11 +217,11 @@ fn an_answer_that_never_comes_or_is_cut_is_asked_for_again() {
     for reply in [Reply::AcceptAndCut, Reply::AcceptAndAnswerHalf] {
         // Given a call that is taken, and whose answer is lost
         let server = Kinesis::scripted([reply]);
-        let board = Board::with(texts(0..3));
-        board.deliver_to(&server);
+        let delivery = Delivery::of(texts(0..3));
+        delivery.deliver_to(&server);
         // Then it is sent again: twice on the wire is the price of not once less
         assert_eq!(server.data(), [texts(0..3), texts(0..3)].concat());
-        assert_eq!(board.waiting(), 0);
+        assert_eq!(delivery.waiting(), 0);
     }
 }
 
@@ -281,10 +240,10 @@ fn a_poison_record_is_found_and_set_aside_and_all_others_arrive() {
                 false => Reply::Accept,
             },
         );
-    let board = Board::with(texts(0..1000));
+    let delivery = Delivery::of(texts(0..1000));
 
     // When all is delivered
-    board.deliver_to(&server);
+    delivery.deliver_to(&server);
 
     // Then the others arrived once, in order, and the three stand in the dead-letter file with their reason
     let good: Vec<_> = texts(0..1000)
@@ -292,18 +251,18 @@ fn a_poison_record_is_found_and_set_aside_and_all_others_arrive() {
         .filter(|text| !poison(text))
         .collect();
     assert_eq!(server.data(), good);
-    let dead = std::fs::read_to_string(board.folder.path().join("dead")).unwrap();
+    let dead = std::fs::read_to_string(delivery.folder.path().join("dead")).unwrap();
     assert_eq!(dead.lines().count(), 3);
     assert!(
         dead.lines()
             .all(|line| line.contains("ValidationException")),
         "{dead}"
     );
-    assert_eq!(board.counters.impossible.get(), 3);
+    assert_eq!(delivery.counters.impossible.get(), 3);
     assert!(
-        board.counters.calls.get() < 80,
+        delivery.counters.calls.get() < 80,
         "{} calls",
-        board.counters.calls.get()
+        delivery.counters.calls.get()
     );
 }
 
@@ -312,14 +271,14 @@ fn strict_order_sends_one_at_a_time_and_names_the_one_before() {
     // Given posts of two keys, and a failure in the middle
     let server = Kinesis::scripted([Reply::Accept, Reply::error(500, "InternalFailure")]);
     let records = ["a1", "b1", "a2", "a3", "b2"].map(str::to_owned);
-    let board = Board {
+    let delivery = Delivery {
         ordered: true,
-        ..Board::with(records.clone())
+        ..Delivery::of(records.clone())
     };
     // When they are delivered
-    board.deliver_to(&server);
+    delivery.deliver_to(&server);
     // Then each came alone, in order, after the one before with its key
-    let taken = server.taken.lock().unwrap().clone();
+    let taken = server.taken();
     let seen: Vec<_> = taken
         .iter()
         .map(|put| (put.data.as_str(), put.after.as_deref()))
@@ -356,29 +315,23 @@ fn a_wrong_clock_costs_one_attempt() {
                 }
             });
             let off = Duration::from_secs(off);
-            let clock = match behind {
-                true => TestClock {
-                    behind: off,
-                    ..TestClock::default()
-                },
-                false => TestClock {
-                    ahead: off,
-                    ..TestClock::default()
-                },
-            };
-            let board = Board {
+            let clock = TestClock::at(match behind {
+                true => SystemTime::now() - off,
+                false => SystemTime::now() + off,
+            });
+            let delivery = Delivery {
                 clock: Arc::new(clock),
-                ..Board::with(texts(0..1))
+                ..Delivery::of(texts(0..1))
             };
             // When a post is to be delivered
-            board.deliver_to(&server);
+            delivery.deliver_to(&server);
             // Then the second attempt is signed with the server's time, without a pause
             assert_eq!(
-                (server.data().len(), board.counters.calls.get()),
+                (server.data().len(), delivery.counters.calls.get()),
                 (1, 2),
                 "{off:?} {behind}"
             );
-            assert_eq!(board.clock.elapsed(), Duration::ZERO);
+            assert_eq!(delivery.clock.elapsed(), Duration::ZERO);
         }
     }
 }
@@ -394,20 +347,17 @@ fn what_was_learnt_of_the_clock_survives_a_restart() {
 
     // When it starts again with the same clock
     let server = Kinesis::scripted([]);
-    let clock = TestClock {
-        behind: Duration::from_secs(3600),
-        ..TestClock::default()
-    };
+    let clock = TestClock::at(SystemTime::now() - Duration::from_secs(3600));
     let state = Arc::new(State::open(None, Some(file)));
-    let board = Board {
+    let delivery = Delivery {
         clock: Arc::new(clock),
         state,
-        ..Board::with(texts(0..1))
+        ..Delivery::of(texts(0..1))
     };
-    board.deliver_to(&server);
+    delivery.deliver_to(&server);
 
     // Then the first attempt is signed with the right time
-    let signed = parse_amz_date(&server.calls.lock().unwrap()[0].signed_at);
+    let signed = parse_amz_date(&server.calls()[0].signed_at);
     let off = SystemTime::now().duration_since(signed).unwrap_or_default();
     assert!(off < Duration::from_secs(300), "{off:?}");
 }
@@ -435,17 +385,17 @@ credential_process = cd {}; echo >> n; echo "{{\"AccessKeyId\":\"AK$(wc -l < n)\
         used.push(call.authorization.clone());
         Reply::Accept
     });
-    let board = Board {
+    let delivery = Delivery {
         provider: counting,
-        ..Board::with(texts(0..1500))
+        ..Delivery::of(texts(0..1500))
     };
 
     // When a backlog of three calls is delivered
-    board.deliver_to(&server);
+    delivery.deliver_to(&server);
 
     // Then all arrived once, without a pause
     assert_eq!(server.data(), texts(0..1500));
-    assert_eq!(board.clock.elapsed(), Duration::ZERO);
+    assert_eq!(delivery.clock.elapsed(), Duration::ZERO);
 }
 
 #[test]
@@ -463,24 +413,22 @@ fn the_backlog_is_intact_after_an_hour_of_any_trouble() {
     for (status, code) in codes {
         // Given a server that answers nothing else for an hour
         let server = Kinesis::start(move |_, _| Reply::error(status, code));
-        let clock = TestClock {
-            patience: Some((Duration::from_secs(3600), Arc::default())),
-            ..TestClock::default()
-        };
-        let board = Board {
+        let hour = Duration::from_secs(3600);
+        let clock = TestClock::at(SystemTime::now()).ending_after(hour);
+        let delivery = Delivery {
             clock: Arc::new(clock),
-            ..Board::with(texts(0..20))
+            ..Delivery::of(texts(0..20))
         };
-        board.deliver_to(&server);
+        delivery.deliver_to(&server);
 
         // Then every post still waits, in order
         let mut waiting = Vec::new();
-        board.spool.peek(|_, record| {
+        delivery.spool.peek(|_, record| {
             waiting.push(String::from_utf8(record.data.to_vec()).unwrap());
             std::ops::ControlFlow::Continue(())
         });
         assert_eq!(waiting, texts(0..20), "{code}");
-        assert_eq!(board.counters.delivered.get(), 0);
+        assert_eq!(delivery.counters.delivered.get(), 0);
     }
 }
 

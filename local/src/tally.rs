@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::deploy::Stack;
-use crate::posts::Post;
+use testkit::posts::Post;
 
 /// One thing a source sent, as often as it sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]

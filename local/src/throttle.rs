@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use testkit::chaos::forward;
+use testkit::http::{Answer, Request};
+use testkit::server::Server;
 use testkit::shards::{Limits, Shards, hash};
 use testkit::stream::coding::{Coding, Fate, Operation};
 
 use crate::aws::Aws;
-use crate::chaos::forward;
-use crate::http::{Answer, Request};
-use crate::server::Server;
 
 /// Shards with limits, in front of one server.
 #[derive(Debug)]

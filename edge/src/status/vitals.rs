@@ -8,9 +8,6 @@ use log::Level;
 
 use crate::report;
 
-/// Longer than any step that a thread takes without a sign of life: a name looked up, a connection made, a slow card written to.
-const MARGIN: Duration = Duration::from_secs(2 * 60);
-
 /// Trouble that was over sooner than this, and heals by itself, is not worth a line.
 const UNSAID: Duration = Duration::from_secs(2);
 
@@ -32,9 +29,9 @@ struct Trouble {
 impl Vitals {
     /// The thread moves, and may now be silent for `at_most`, and some more on a slow board.
     pub fn alive(&self, now: Duration, at_most: Duration) {
-        let due = now.saturating_add(at_most).saturating_add(MARGIN);
-        let due_ms = u64::try_from(due.as_millis()).unwrap_or(u64::MAX);
-        self.due_ms.store(due_ms, Ordering::Relaxed);
+        let due = now.saturating_add(at_most).as_millis();
+        let due_ms = u64::try_from(due).unwrap_or(u64::MAX);
+        self.due_ms.store(due_ms.max(1), Ordering::Relaxed);
     }
 
     /// The thread waits for another one, or has ended: its silence says nothing.
@@ -42,11 +39,11 @@ impl Vitals {
         self.due_ms.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the thread has been silent for longer than it may.
-    pub fn is_stuck(&self, now: Duration) -> bool {
+    /// Whether the thread has been silent for longer than it may, and `margin` more.
+    pub fn is_stuck(&self, now: Duration, margin: Duration) -> bool {
         match self.due_ms.load(Ordering::Relaxed) {
             0 => false,
-            due_ms => now > Duration::from_millis(due_ms),
+            due_ms => now > Duration::from_millis(due_ms).saturating_add(margin),
         }
     }
 
@@ -95,18 +92,20 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const MARGIN: Duration = Duration::from_secs(2 * 60);
 
     #[test]
     fn a_thread_is_stuck_when_it_is_silent_for_longer_than_it_said() {
         let vitals = Vitals::default();
-        assert!(!vitals.is_stuck(Duration::MAX), "nobody waits for it yet");
+        let is_stuck = |now| vitals.is_stuck(now, MARGIN);
+        assert!(!is_stuck(Duration::MAX), "nobody waits for it yet");
         vitals.alive(10 * SECOND, 60 * SECOND);
-        assert!(!vitals.is_stuck(70 * SECOND + MARGIN));
-        assert!(vitals.is_stuck(70 * SECOND + MARGIN + SECOND));
+        assert!(!is_stuck(70 * SECOND + MARGIN));
+        assert!(is_stuck(70 * SECOND + MARGIN + SECOND));
         vitals.alive(300 * SECOND, Duration::ZERO);
-        assert!(!vitals.is_stuck(300 * SECOND), "it moves again");
+        assert!(!is_stuck(300 * SECOND), "it moves again");
         vitals.waits();
-        assert!(!vitals.is_stuck(Duration::MAX));
+        assert!(!is_stuck(Duration::MAX));
     }
 
     #[test]

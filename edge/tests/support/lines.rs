@@ -11,6 +11,7 @@ use headwater::source::lines::{Input, Lines, Settings};
 use headwater::spool::Appended;
 use headwater::time::SystemClock;
 use serde_json::Value;
+use testkit::wait_until;
 
 use super::source::*;
 

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater::monitor::Monitor;
+use headwater::monitor::{Monitor, Patience};
 use headwater::source::Feed;
 use headwater::spool::{Options, Spool, WhenFull};
 use headwater::state::State;
 use headwater::status::{About, Counters, Past};
 use headwater::systemd::Systemd;
-
-use super::source::TestClock;
+use headwater::time::TestClock;
 
 /// A monitor that tells the socket `notify`, and the source it watches, which feeds the spool at `card`.
 pub fn watched(
@@ -43,6 +42,7 @@ pub fn watched(
         status_file: None,
         metrics: None,
         systemd: Systemd::from_env(&|name| (name == "NOTIFY_SOCKET").then(|| notify.to_owned())),
+        patience: Patience::default(),
         past: Past::new(&feed.spool.stats()),
     };
     (monitor, feed, clock)

@@ -18,8 +18,9 @@ use local::aws::Aws;
 use local::binaries::Binaries;
 use local::deploy::{self, Stack};
 use local::ministack::{MiniStack, target_dir};
-use local::producer::{Board, Producer};
+use local::producer;
 use local::tally::{Sent, Tally};
+use testkit::program::{Board, Program};
 
 use feed::Feed;
 use interrupt::Interrupt;
@@ -53,7 +54,7 @@ struct Demo<'a> {
     stack: Stack,
     feed: Feed,
     way: Way,
-    producer: Producer,
+    producer: Program,
     board: Board,
     ministack: MiniStack,
 }
@@ -115,15 +116,15 @@ impl<'a> Demo<'a> {
             Some(command) => command.clone(),
             None => vec![binaries.headwater.into_os_string()],
         };
-        let mut board = Board::new(&program)?;
-        board.puts_to(&stack, &way.endpoint(), &key);
+        let mut board = producer::board(&program)?;
+        producer::puts_to(&mut board, &stack, &way.endpoint(), &key);
         if let Some(size) = &options.spool_size {
             board.argument("--spool-size").argument(size);
         }
         let (feed, said) = Feed::start(options, &mut board)?;
         screen.tick(&said);
         board.argument("--").argument(&options.keyword);
-        let mut producer = board.start()?;
+        let mut producer = board.start(&[])?;
         feed.attach(options, &mut producer)?;
         screen.tick(&format!("headwater {}", options.keyword));
         Ok(Self {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use local::network::Network;
+use testkit::network::Network;
 
 use super::screen::Screen;
 

@@ -9,38 +9,13 @@ mod sim;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use self::sim::{Image, SimDisk, SimSlot};
 use super::schedule::Due;
 use super::{Appended, Options, Seq, Spool, Stats, WhenFull};
 use crate::record::Record;
-use crate::time::{Clock, Stop};
-
-/// A clock that goes when told.
-#[derive(Debug, Default)]
-pub struct ManualClock(Mutex<Duration>);
-
-impl ManualClock {
-    pub fn advance(&self, time: Duration) {
-        *self.0.lock().unwrap() += time;
-    }
-}
-
-impl Clock for ManualClock {
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.elapsed()
-    }
-
-    fn elapsed(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
-        self.advance(pause);
-        stop.asked()
-    }
-}
+use crate::time::{Clock, TestClock};
 
 /// What a test notes in the disk's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +37,7 @@ pub struct Rig {
     pub spool: Spool,
     pub card: Arc<Mutex<Option<Arc<Disk>>>>,
     pub stage: Arc<Mutex<Option<Arc<Disk>>>>,
-    pub clock: Arc<ManualClock>,
+    pub clock: Arc<TestClock>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +67,7 @@ impl Rig {
     }
 
     pub fn in_slots(size: Size, card: SimSlot<Told>, stage: SimSlot<Told>) -> Self {
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(TestClock::default());
         let options = Options {
             card: "sim".into(),
             stage: None,
