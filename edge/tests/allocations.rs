@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use allocation_counter::measure;
 use aws_credential_types::Credentials;
+use support::source::{self, endpoint};
+use support::x::{post, settings, x_server};
+
 use headwater::aws::kinesis::MAX_RECORDS;
 use headwater::aws::kinesis::client::Client;
 use headwater::aws::kinesis::outcome::{self, Outcome};
@@ -26,9 +29,9 @@ use headwater::source::lines::{self, Input, Lines};
 use headwater::source::x::X;
 use headwater::source::{Feed, Source};
 use headwater::spool::{Appended, Options, Spool, WhenFull};
-use support::kinesis::{Kinesis, Reply};
-use support::source::{self, begin_stream, chunk, wait_for_close, wait_until};
-use support::x::{post, settings, x_server};
+use testkit::kinesis::{Kinesis, Reply};
+use testkit::wait_until;
+use testkit::web::{begin_stream, chunk, wait_for_close};
 
 /// Allocations of one call over an open, unencrypted connection: its date as it is signed, the date of the answer, the kind of an error.
 const MAX_PER_CALL: u64 = 3;
@@ -185,7 +188,7 @@ fn a_thousand_posts_of_x_are_read_with_the_allocations_of_ten() {
             false
         });
         let folder = tempfile::tempdir().unwrap();
-        let source = X::new(settings(server.endpoint()));
+        let source = X::new(settings(endpoint(&server)));
         allocated_by_source(source, &feed(folder.path()), posts)
     });
     assert_eq!(few, many);

@@ -3,11 +3,14 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
-use support::http::{Answer, Request, serve};
-use support::program::Board;
+use support::board::board_to;
+
+use testkit::http::{Answer, Request};
+use testkit::nobody;
+use testkit::program::Board;
+use testkit::web::Web;
 
 /// What AWS and X answer a board on which all is well.
 fn well(request: &Request) -> Answer {
@@ -21,11 +24,11 @@ fn well(request: &Request) -> Answer {
         "GET /2/tweets/search/stream/rules" => r#"{"data":[]}"#,
         other => panic!("nobody asks for {other}"),
     };
-    (200, text.to_owned())
+    Answer::new(200, text)
 }
 
 fn refuse(code: &str) -> Answer {
-    (
+    Answer::new(
         400,
         format!(r#"{{"__type":"{code}","message":"as the test says"}}"#),
     )
@@ -33,7 +36,7 @@ fn refuse(code: &str) -> Answer {
 
 /// A board that reads X by way of the server at `url`.
 fn board(url: &str) -> Board {
-    Board::new(url)
+    board_to(url)
         .with("HEADWATER_SOURCE", "x")
         .with("X_API_URL", url)
         .with("TWITTER_API_CONSUMER_KEY", "a-key-of-the-tests")
@@ -56,8 +59,8 @@ fn check(board: &Board) -> (i32, BTreeMap<String, String>) {
 
 #[test]
 fn a_board_on_which_all_is_well_says_so_of_each_thing() {
-    let url = serve(SystemTime::now, well);
-    let (code, lines) = check(&board(&url));
+    let server = Web::answering(well);
+    let (code, lines) = check(&board(&server.url()));
     let expected = [
         ("settings", "good      complete"),
         ("name", "good      127.0.0.1"),
@@ -122,26 +125,26 @@ fn what_is_wrong_is_bad_with_what_to_do_and_the_exit_code_tells() {
         ),
         (
             "POST /",
-            |_| (403, "<Code>InvalidClientTokenId</Code>".to_owned()),
+            |_| Answer::new(403, "<Code>InvalidClientTokenId</Code>"),
             "credentials",
             "does not accept them (InvalidClientTokenId): set AWS_ACCESS_KEY_ID",
         ),
         (
             "POST /oauth2/token",
-            |_| (403, "{}".to_owned()),
+            |_| Answer::new(403, "{}"),
             "source",
             "check TWITTER_API_CONSUMER_KEY",
         ),
     ];
     for (what, answer, name, advice) in rows {
-        let url = serve(SystemTime::now, move |request| {
+        let server = Web::answering(move |request| {
             if request.what() == what {
                 answer(request)
             } else {
                 well(request)
             }
         });
-        let (code, lines) = check(&board(&url));
+        let (code, lines) = check(&board(&server.url()));
         let line = &lines[name];
         assert!(
             line.starts_with("bad ") && line.contains(advice),
@@ -157,11 +160,11 @@ fn what_is_wrong_is_bad_with_what_to_do_and_the_exit_code_tells() {
 
 #[test]
 fn a_server_that_is_not_kinesis_may_take_the_record_and_that_is_said() {
-    let url = serve(SystemTime::now, |request| match request.what().as_str() {
-        "PutRecord" | "PutRecords" => (200, r#"{"SequenceNumber":"1"}"#.to_owned()),
+    let server = Web::answering(|request| match request.what().as_str() {
+        "PutRecord" | "PutRecords" => Answer::new(200, r#"{"SequenceNumber":"1"}"#),
         _ => well(request),
     });
-    let (code, lines) = check(&board(&url));
+    let (code, lines) = check(&board(&server.url()));
     assert!(
         lines["stream"].contains("took an empty record"),
         "{}",
@@ -172,8 +175,11 @@ fn a_server_that_is_not_kinesis_may_take_the_record_and_that_is_said() {
 
 #[test]
 fn a_clock_that_is_off_is_doubtful_since_the_program_corrects_it() {
-    let url = serve(|| SystemTime::now() + Duration::from_secs(7205), well);
-    let (code, lines) = check(&board(&url));
+    let server = Web::answering(|request| {
+        let ahead = SystemTime::now() + Duration::from_secs(7205);
+        well(request).with("date", httpdate::fmt_http_date(ahead))
+    });
+    let (code, lines) = check(&board(&server.url()));
     assert!(
         lines["clock"].starts_with("doubtful  2 h 0 min behind the server's"),
         "{}",
@@ -184,10 +190,7 @@ fn a_clock_that_is_off_is_doubtful_since_the_program_corrects_it() {
 
 #[test]
 fn without_a_network_what_cannot_be_tried_is_not_called_bad() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let gone = nobody();
     let (code, lines) = check(&board(&format!("http://{gone}")));
     assert!(
         lines["connection"].contains("refuses the connection"),
@@ -204,10 +207,10 @@ fn without_a_network_what_cannot_be_tried_is_not_called_bad() {
 #[test]
 fn the_card_is_tried_with_a_block_and_nothing_is_left_of_it() {
     // Given a spool that no program uses
-    let url = serve(SystemTime::now, well);
-    let board = board(&url);
+    let server = Web::answering(well);
+    let board = board(&server.url());
     std::fs::write(board.spool(), vec![0; 1 << 20]).unwrap();
-    let files = || std::fs::read_dir(board.card.path()).unwrap().count();
+    let files = || std::fs::read_dir(board.card()).unwrap().count();
 
     // When the card takes a block, then it is good, and the spool stands there alone as before
     let (_, lines) = check(&board);
@@ -231,11 +234,11 @@ fn the_card_is_tried_with_a_block_and_nothing_is_left_of_it() {
 
 #[test]
 fn a_spool_that_cannot_be_kept_is_bad() {
-    let url = serve(SystemTime::now, well);
-    let (_, lines) = check(&board(&url).with("HEADWATER_SPOOL", "/proc/spool"));
+    let server = Web::answering(well);
+    let (_, lines) = check(&board(&server.url()).with("HEADWATER_SPOOL", "/proc/spool"));
     assert!(lines["spool"].starts_with("bad "), "{}", lines["spool"]);
-    let tmpfs = board(&url);
-    let in_ram = tmpfs.ram.path().join("spool").display().to_string();
+    let tmpfs = board(&server.url());
+    let in_ram = tmpfs.ram().join("spool").display().to_string();
     let (_, lines) = check(&tmpfs.with("HEADWATER_SPOOL", &in_ram));
     assert!(
         lines["disk"].contains("a power cut takes the spool with it"),
@@ -246,9 +249,9 @@ fn a_spool_that_cannot_be_kept_is_bad() {
 
 #[test]
 fn the_services_settings_are_tried_where_the_environment_has_none() {
-    let url = serve(SystemTime::now, well);
-    let board = Board::new(&url);
-    let file = board.card.path().join("headwater.env");
+    let server = Web::answering(well);
+    let board = board_to(&server.url());
+    let file = board.card().join("headwater.env");
     std::fs::write(
         &file,
         "AWS_STREAM_NAME=\"of the service\"\nHEADWATER_KEYWORD=pizza\n",
@@ -278,7 +281,7 @@ fn the_services_settings_are_tried_where_the_environment_has_none() {
 
 #[test]
 fn settings_that_are_missing_are_named_as_for_a_run() {
-    let output = Board::new("http://127.0.0.1:1")
+    let output = board_to("http://127.0.0.1:1")
         .with("AWS_STREAM_NAME", "")
         .output(&["check"]);
     assert_eq!(output.status.code(), Some(2));

@@ -1,9 +1,5 @@
 //! Credentials from AWS IoT, by a device certificate: the provider's protocol over real mutual TLS.
 
-mod support;
-
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,51 +8,45 @@ use headwater::aws::credentials::iot::{Iot, Settings};
 use headwater::aws::credentials::{Keychain, Provider};
 use headwater::net::endpoint::Endpoint;
 use headwater::net::roots::Roots;
-use rustls::{ServerConfig, ServerConnection, Stream};
-use support::tls::Authority;
+use testkit::http::Answer;
+use testkit::tls::Authority;
+use testkit::web::Web;
 
 /// A credentials provider that demands a certificate of `devices`, and answers with what stands in `answer`.
 struct Server {
-    url: String,
+    web: Web,
     trusted: Roots,
-    requests: Arc<Mutex<Vec<String>>>,
-    answer: Arc<Mutex<(u16, String)>>,
+    answer: Arc<Mutex<Answer>>,
 }
 
 impl Server {
     fn start(devices: &Authority) -> Self {
         let authority = Authority::new();
-        let config = authority.server(Some(devices));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = Self {
-            url: format!(
-                "https://localhost:{}",
-                listener.local_addr().unwrap().port()
-            ),
-            trusted: authority.trusted(),
-            requests: Arc::default(),
-            answer: Arc::default(),
-        };
-        let (requests, answer) = (server.requests.clone(), server.answer.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                // A refused handshake is the test's business, not the server's.
-                let _ = serve(stream, config.clone(), &requests, &answer);
-            }
-        });
-        server
+        let answer = Arc::new(Mutex::new(Answer::new(200, "")));
+        let offered = answer.clone();
+        Self {
+            web: Web::encrypted(authority.server(Some(devices)), move |_| {
+                offered.lock().unwrap().clone()
+            }),
+            trusted: Roots::from_pem(authority.pem().as_bytes()).unwrap(),
+            answer,
+        }
+    }
+
+    fn answers(&self, status: u16, body: &str) {
+        *self.answer.lock().unwrap() = Answer::new(status, body);
     }
 
     fn offers(&self, key: &str, expiration: &str) {
         let json = serde_json::json!({"credentials": {
             "accessKeyId": key, "secretAccessKey": "hunter2", "sessionToken": "a-token-of-the-tests", "expiration": expiration
         }});
-        *self.answer.lock().unwrap() = (200, json.to_string());
+        self.answers(200, &json.to_string());
     }
 
     fn keychain(&self, certificate: PathBuf, key: PathBuf) -> Keychain {
         let settings = Settings {
-            endpoint: Endpoint::parse(&self.url, false).unwrap(),
+            endpoint: Endpoint::parse(&self.web.url(), false).unwrap(),
             role_alias: "headwater".into(),
             thing: "shed".into(),
             certificate,
@@ -64,33 +54,6 @@ impl Server {
         };
         Keychain::new(Provider::Iot(Iot::new(settings, self.trusted.clone())))
     }
-}
-
-fn serve(
-    mut stream: TcpStream,
-    config: Arc<ServerConfig>,
-    requests: &Mutex<Vec<String>>,
-    answer: &Mutex<(u16, String)>,
-) -> std::io::Result<()> {
-    let mut tls = ServerConnection::new(config).unwrap();
-    let mut stream = Stream::new(&mut tls, &mut stream);
-    let mut request = String::new();
-    {
-        let mut reader = BufReader::new(&mut stream);
-        while reader.read_line(&mut request)? > 2 {}
-    }
-    requests.lock().unwrap().push(request);
-    let (status, body) = answer.lock().unwrap().clone();
-    write!(
-        stream,
-        "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    stream.conn.send_close_notify();
-    stream.flush()?;
-    // The client closes first, so that nothing unread resets the connection under its answer.
-    let _ = stream.sock.read(&mut [0; 64]);
-    Ok(())
 }
 
 /// A device's certificate and key, as files.
@@ -124,18 +87,19 @@ fn a_certificate_gets_credentials_that_are_renewed_ahead_of_their_expiry() {
         (first.access_key_id(), first.session_token()),
         ("first", Some("a-token-of-the-tests"))
     );
-    let request = server.requests.lock().unwrap()[0].to_lowercase();
-    assert!(
-        request.starts_with("get /role-aliases/headwater/credentials http/1.1"),
-        "{request}"
+    let request = &server.web.requests()[0];
+    assert_eq!(
+        request.what(),
+        "GET /role-aliases/headwater/credentials",
+        "{request:?}"
     );
-    assert!(request.contains("x-amzn-iot-thingname: shed"), "{request}");
+    assert_eq!(request.header("x-amzn-iot-thingname"), Some("shed"));
 
     // And asked for again only shortly before they expire; while the provider fails, the old ones serve to their end
     server.offers("second", "1970-01-01T02:00:00Z");
     assert_eq!(keychain.get(at(50)).unwrap().access_key_id(), "first");
     assert_eq!(keychain.get(at(55)).unwrap().access_key_id(), "second");
-    *server.answer.lock().unwrap() = (500, "{}".into());
+    server.answers(500, "{}");
     assert_eq!(keychain.get(at(119)).unwrap().access_key_id(), "second");
     assert!(keychain.get(at(120)).is_err());
 }
@@ -180,7 +144,7 @@ fn a_refused_certificate_gives_one_clear_line_without_a_secret() {
         (403, r#"{"message":"Access Denied"}"#),
         (200, r#"{"credentials":{"secretAccessKey":"hunter2"}}"#),
     ] {
-        *server.answer.lock().unwrap() = (status, body.into());
+        server.answers(status, body);
         let error = format!(
             "{:#}",
             server

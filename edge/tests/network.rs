@@ -2,83 +2,30 @@
 
 mod support;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use support::kinesis::{Kinesis, Reply};
-use support::program::heard;
-use support::proxy::proxy;
-use support::tls::Authority;
+use rustix::process::Signal;
+use support::board::board_to;
 
-/// `headwater --source lines` with an environment of its own and a spool in `folder`.
-fn headwater(folder: &Path, endpoint: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-    command
-        .env_clear()
-        .env("XDG_RUNTIME_DIR", folder)
-        .env("HOME", folder)
-        .env("AWS_ACCESS_KEY_ID", "AK")
-        .env("AWS_SECRET_KEY", "a-secret-of-the-tests")
-        .env("AWS_REGION", "eu-west-1")
-        .env("AWS_STREAM_NAME", "posts")
-        .args([
-            "--source",
-            "lines",
-            "--endpoint",
-            endpoint,
-            "--spool-size",
-            "1MiB",
-            "--spool",
-        ])
-        .arg(folder.join("spool"))
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
+use testkit::kinesis::{Kinesis, Reply};
+use testkit::nobody;
+use testkit::program::Board;
+use testkit::proxy::Proxy;
+use testkit::tls::Authority;
 
-/// Gives it `lines` and the end of input, waits for it, and says whether it succeeded and what it said.
-fn finish(mut child: Child, lines: &str) -> (bool, String) {
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(lines.as_bytes())
-        .unwrap();
-    ended(child)
-}
-
-/// Waits for its end: whether it succeeded, and what it said.
-fn ended(child: Child) -> (bool, String) {
-    let output = child.wait_with_output().unwrap();
-    heard(&output.stderr);
-    (
-        output.status.success(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-/// Asks it to end, as systemd does.
-fn terminate(child: &Child) {
-    let killed = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
-}
-
-/// Reads what it says until a line holds `text`.
-fn until_said(reader: &mut impl BufRead, text: &str) -> String {
-    let mut said = String::new();
-    while !said.contains(text) {
-        assert_ne!(
-            reader.read_line(&mut said).unwrap(),
-            0,
-            "it ended, and said only: {said}"
-        );
-    }
-    said
+/// A board with the folders and the names of settings that a login gives, not a service.
+fn board(url: &str) -> Board {
+    let mut board = board_to(url);
+    let home = board.card().to_owned();
+    board
+        .unset("RUNTIME_DIRECTORY")
+        .unset("AWS_SECRET_ACCESS_KEY")
+        .set("AWS_SECRET_KEY", "a-secret-of-the-tests")
+        .set("XDG_RUNTIME_DIR", &home)
+        .set("HOME", &home);
+    board
 }
 
 /// What `lines` envelopes hold, in order.
@@ -91,12 +38,11 @@ fn lines_in(server: &Kinesis) -> Vec<String> {
 
 #[test]
 fn standard_input_that_ends_ends_the_run_with_all_sent() {
-    let folder = tempfile::tempdir().unwrap();
     let server = Kinesis::scripted([Reply::error(500, "InternalFailure")]);
-    let (success, said) = finish(
-        headwater(folder.path(), &server.url()).spawn().unwrap(),
-        "1\n2\n3\n",
-    );
+    let board = board(&server.url());
+    let mut running = board.start(&[]).unwrap();
+    running.write(&["1", "2", "3"]);
+    let (success, said) = running.end();
     assert!(success, "{said}");
     assert_eq!(lines_in(&server), ["1", "2", "3"]);
     assert!(
@@ -107,131 +53,115 @@ fn standard_input_that_ends_ends_the_run_with_all_sent() {
 
 #[test]
 fn a_hundred_thousand_lines_in_one_breath_all_arrive_once() {
-    let folder = tempfile::tempdir().unwrap();
     let server = Kinesis::scripted([]);
     let numbers: Vec<String> = (1..=100_000).map(|n: u32| n.to_string()).collect();
-    let child = headwater(folder.path(), &server.url()).spawn().unwrap();
-    let (success, said) = finish(child, &(numbers.join("\n") + "\n"));
+    let board = board(&server.url());
+    let mut running = board.start(&[]).unwrap();
+    running.write(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
+    let (success, said) = running.end();
     assert!(success, "{said}");
     assert_eq!(lines_in(&server), numbers);
 }
 
 #[test]
 fn a_server_is_trusted_by_its_authority_alone() {
-    let folder = tempfile::tempdir().unwrap();
     let (own, other) = (Authority::new(), Authority::new());
     let server = Kinesis::encrypted(own.server(None));
-    let endpoint = format!("https://localhost:{}", server.port);
+    let mut board = board(&format!("https://localhost:{}", server.port()));
 
     // Given no word about the authority, or another authority's, the program does not go on with the server
-    let other_file = folder.path().join("other.pem");
-    std::fs::write(&other_file, other.pem()).unwrap();
+    let other_file = board.card().join("other.pem");
+    fs::write(&other_file, other.pem()).unwrap();
     for bundle in [None, Some(&other_file)] {
-        let mut command = headwater(folder.path(), &endpoint);
         if let Some(bundle) = bundle {
-            command.env("SSL_CERT_FILE", bundle);
+            board.set("SSL_CERT_FILE", bundle);
         }
-        let mut child = command.spawn().unwrap();
-        child.stdin.as_mut().unwrap().write_all(b"kept\n").unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        until_said(
-            &mut stderr,
-            "name its authority in AWS_CA_BUNDLE; every post is kept",
-        );
-        terminate(&child);
-        assert!(child.wait().unwrap().success());
-        assert_eq!(server.data().len(), 0);
+        let mut running = board.start(&[]).unwrap();
+        running.write(&["kept"]);
+        running.wait_for("name its authority in AWS_CA_BUNDLE; every post is kept");
+        running.signal(Signal::TERM);
+        assert!(running.end().0);
+        assert_eq!(server.count(), 0);
     }
 
     // Given the authority, then all that was kept arrives
-    let own_file = folder.path().join("own.pem");
-    std::fs::write(&own_file, own.pem()).unwrap();
-    let child = headwater(folder.path(), &endpoint)
-        .env("AWS_CA_BUNDLE", &own_file)
-        .spawn()
-        .unwrap();
-    let (success, said) = finish(child, "new\n");
+    let own_file = board.card().join("own.pem");
+    fs::write(&own_file, own.pem()).unwrap();
+    board.unset("SSL_CERT_FILE").set("AWS_CA_BUNDLE", own_file);
+    let mut running = board.start(&[]).unwrap();
+    running.write(&["new"]);
+    let (success, said) = running.end();
     assert!(success, "{said}");
     assert_eq!(lines_in(&server).last().unwrap(), "\"new\"");
 }
 
 #[test]
 fn the_proxy_of_the_environment_is_used_unless_told_otherwise() {
-    let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
-    let bundle = folder.path().join("ca.pem");
-    std::fs::write(&bundle, authority.pem()).unwrap();
     let server = Kinesis::encrypted(authority.server(None));
-    let endpoint = format!("https://localhost:{}", server.port);
-    let (proxy, targets) = proxy();
+    let mut board = board(&format!("https://localhost:{}", server.port()));
+    let bundle = board.card().join("ca.pem");
+    fs::write(&bundle, authority.pem()).unwrap();
+    let proxy = Proxy::start().unwrap();
+    board
+        .set("AWS_CA_BUNDLE", bundle)
+        .set("HTTPS_PROXY", proxy.url());
 
     for (no_proxy, seen) in [("", 1), ("localhost", 1)] {
-        let mut command = headwater(folder.path(), &endpoint);
-        command
-            .env("AWS_CA_BUNDLE", &bundle)
-            .env("HTTPS_PROXY", &proxy)
-            .env("NO_PROXY", no_proxy);
-        let (success, said) = finish(command.spawn().unwrap(), "1\n");
+        board.set("NO_PROXY", no_proxy);
+        let mut running = board.start(&[]).unwrap();
+        running.write(&["1"]);
+        let (success, said) = running.end();
         assert!(success, "{said}");
         assert_eq!(
-            *targets.lock().unwrap(),
-            vec![format!("localhost:{}", server.port); seen],
+            proxy.targets(),
+            vec![format!("localhost:{}", server.port()); seen],
             "NO_PROXY={no_proxy}"
         );
     }
-    assert_eq!(server.data().len(), 2);
+    assert_eq!(server.count(), 2);
 }
 
 #[test]
 fn a_signal_ends_it_with_success_and_says_what_waits() {
     // Given a server that is not there
-    let folder = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let mut child = headwater(folder.path(), &format!("http://{free}"))
-        .spawn()
-        .unwrap();
-    child.stdin.as_mut().unwrap().write_all(b"1\n2\n").unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    until_said(&mut stderr, "refuses the connection");
+    let board = board(&format!("http://{}", nobody()));
+    let mut running = board.start(&[]).unwrap();
+    running.write(&["1", "2"]);
+    running.wait_for("refuses the connection");
 
     // When it is asked to end
-    terminate(&child);
+    running.signal(Signal::TERM);
 
     // Then it does, and says that the posts wait
-    let mut rest = String::new();
-    stderr.read_to_string(&mut rest).unwrap();
-    heard(rest.as_bytes());
-    assert!(child.wait().unwrap().success(), "{rest}");
-    assert!(rest.contains("delivered 0, 2 wait in the spool"), "{rest}");
+    let (success, said) = running.end();
+    assert!(success, "{said}");
+    assert!(said.contains("delivered 0, 2 wait in the spool"), "{said}");
 }
 
 #[test]
 fn a_server_that_hangs_does_not_delay_the_end() {
     // Given a server that takes connections and never answers
-    let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let mut child = headwater(folder.path(), &endpoint).spawn().unwrap();
-    child.stdin.as_mut().unwrap().write_all(b"1\n").unwrap();
+    let board = board(&format!("http://{}", listener.local_addr().unwrap()));
+    let mut running = board.start(&[]).unwrap();
+    running.write(&["1"]);
     let (mut connection, _) = listener.accept().unwrap();
     assert_ne!(connection.read(&mut [0; 64]).unwrap(), 0);
 
     // When it is asked to end while it waits for the answer, then it does not wait for the answer
-    terminate(&child);
-    let (success, said) = ended(child);
+    running.signal(Signal::TERM);
+    let (success, said) = running.end();
     assert!(success && said.contains("1 wait in the spool"), "{said}");
 }
 
 /// Runs it with these settings until it refuses them: what it said.
 fn refused(endpoint: &str, settings: &[(&str, &str)]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = headwater(folder.path(), endpoint);
-    command.envs(settings.iter().copied()).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    heard(&output.stderr);
+    let mut board = board(endpoint);
+    for (name, value) in settings {
+        board.set(name, value);
+    }
+    let output = board.output(&[]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{settings:?}: {said}");
     said
@@ -302,44 +232,43 @@ fn a_proxy_that_fails_is_named_and_not_the_server() {
         (&strict, "does not connect to kinesis.example"),
     ] {
         // When a post is to go that way
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = headwater(folder.path(), "https://kinesis.example")
-            .env("HTTPS_PROXY", format!("http://me:hunter2@{proxy}"))
-            .spawn()
-            .unwrap();
-        child.stdin.as_mut().unwrap().write_all(b"1\n").unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut board = board("https://kinesis.example");
+        board.set("HTTPS_PROXY", format!("http://me:hunter2@{proxy}"));
+        let mut running = board.start(&[]).unwrap();
+        running.write(&["1"]);
         // Then it is the proxy that is complained about
-        let said = until_said(&mut stderr, complaint);
-        assert!(said.contains(&format!("the proxy {proxy} ")), "{said}");
+        running.wait_for(complaint);
+        running.signal(Signal::TERM);
+        let (success, said) = running.end();
+        assert!(
+            success && said.contains(&format!("the proxy {proxy} ")),
+            "{said}"
+        );
         assert!(!said.contains("hunter2"), "{said}");
-        terminate(&child);
-        assert!(child.wait().unwrap().success());
     }
 }
 
 #[test]
 fn no_proxy_names_a_domain_for_all_hosts_below_it() {
     // Given a proxy, and lists that name the server in the ways that curl understands
-    let folder = tempfile::tempdir().unwrap();
     let server = Kinesis::scripted([]);
-    let (proxy, targets) = proxy();
-    let port = format!("127.0.0.1:{}", server.port);
-    for list in ["foo, 127.0.0.1", &port, "127.0.0.0/8", "foo *"] {
-        let mut command = headwater(folder.path(), &server.url());
-        command.env("HTTPS_PROXY", &proxy).env("NO_PROXY", list);
-        let (success, said) = finish(command.spawn().unwrap(), "1\n");
+    let proxy = Proxy::start().unwrap();
+    let port = format!("127.0.0.1:{}", server.port());
+    let send = |list: &str| {
+        let mut board = board(&server.url());
+        board.set("HTTPS_PROXY", proxy.url()).set("NO_PROXY", list);
+        let mut running = board.start(&[]).unwrap();
+        running.write(&["1"]);
+        let (success, said) = running.end();
         assert!(success, "{said}");
+    };
+    for list in ["foo, 127.0.0.1", &port, "127.0.0.0/8", "foo *"] {
+        send(list);
         // Then the proxy is not asked
-        assert_eq!(targets.lock().unwrap().len(), 0, "NO_PROXY={list}");
+        assert_eq!(proxy.targets().len(), 0, "NO_PROXY={list}");
     }
     // And it is for a list that names others
-    let mut command = headwater(folder.path(), &server.url());
-    command
-        .env("HTTPS_PROXY", &proxy)
-        .env("NO_PROXY", "127.0.0.1:1, 0.0.1, 10.0.0.0/8");
-    let (success, said) = finish(command.spawn().unwrap(), "1\n");
-    assert!(success, "{said}");
-    assert_eq!(*targets.lock().unwrap(), [port]);
+    send("127.0.0.1:1, 0.0.1, 10.0.0.0/8");
+    assert_eq!(proxy.targets(), [port]);
     assert_eq!(server.data().len(), 5);
 }

@@ -5,11 +5,13 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use rustix::process::Signal;
-use support::http::{Answer, Request, serve};
-use support::program::Board;
+use support::board::{board_to, both};
+
+use testkit::http::{Answer, Request};
+use testkit::program::Board;
+use testkit::web::Web;
 
 const SECRETS: [(&str, &str); 7] = [
     (
@@ -47,23 +49,27 @@ fn assert_none(where_: &str, text: &str) {
 }
 
 /// A server that quotes everything it was sent in everything it answers.
-fn quoting(status: u16, code: &'static str) -> String {
-    serve(SystemTime::now, move |request| quote(status, code, request))
+fn quoting(status: u16, code: &'static str) -> Web {
+    Web::answering(move |request| quote(status, code, request))
 }
 
 fn quote(status: u16, code: &str, request: &Request) -> Answer {
     if request.what() == "POST /oauth2/token" && status == 200 {
         let token = secret("given by X");
-        return (
+        return Answer::new(
             200,
             format!(r#"{{"token_type":"bearer","access_token":"{token}"}}"#),
         );
     }
-    let quoted = serde_json::Value::from(format!("you sent\n{}{}", request.head, request.body));
+    let quoted = serde_json::Value::from(format!(
+        "you sent\n{}{}",
+        String::from_utf8_lossy(&request.head),
+        request.text()
+    ));
     let body = format!(
         r#"{{"__type":"{code}","message":{quoted},"title":{quoted},"detail":{quoted},"errors":[{{"message":{quoted},"detail":{quoted}}}]}}"#
     );
-    (status, body)
+    Answer::new(status, body)
 }
 
 /// A board that knows all secrets.
@@ -73,7 +79,7 @@ fn board(url: &str) -> Board {
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
     ];
-    let board = Board::new(url)
+    let board = board_to(url)
         .with("TWITTER_API_CONSUMER_KEY", "consumer-key")
         .with("X_API_URL", url)
         .with("JETSTREAM_URL", url);
@@ -84,7 +90,7 @@ fn board(url: &str) -> Board {
 
 /// Runs until it says `part`, and searches all it said and wrote.
 fn search(board: &Board, source: &str, part: &str) {
-    let metrics = board.card.path().join("metrics");
+    let metrics = board.card().join("metrics");
     let args = [
         "pizza",
         "--source",
@@ -92,7 +98,7 @@ fn search(board: &Board, source: &str, part: &str) {
         "--metrics-file",
         metrics.to_str().unwrap(),
     ];
-    let mut running = board.start(&args);
+    let mut running = board.start(&args).unwrap();
     if source == "lines" {
         running.write(&["a pizza"]);
     }
@@ -101,7 +107,7 @@ fn search(board: &Board, source: &str, part: &str) {
     assert_none("status", &String::from_utf8_lossy(&status.stdout));
     running.signal(Signal::TERM);
     assert_none(part, &running.end().1);
-    for folder in [board.card.path(), board.ram.path()] {
+    for folder in [board.card(), board.ram()] {
         for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             let text = fs::read(&path).unwrap();
@@ -124,18 +130,19 @@ fn a_server_that_quotes_what_it_was_sent_is_not_quoted_with_its_secrets() {
         (400, "ValidationException", "can never be accepted"),
         (500, "InternalFailure", "is in trouble"),
     ] {
-        search(&board(&quoting(status, code)), "lines", part);
+        search(&board(&quoting(status, code).url()), "lines", part);
     }
 }
 
 #[test]
 fn an_x_that_quotes_what_it_was_sent_is_not_quoted_with_its_secrets() {
     for status in [400, 401, 403, 429, 500, 503] {
-        search(&board(&quoting(status, "x")), "x", " in ");
+        search(&board(&quoting(status, "x").url()), "x", " in ");
     }
     // X gives a token, and quotes it
-    search(&board(&quoting(200, "x")), "x", " in ");
-    let bearer = board(&quoting(403, "x")).with("X_BEARER_TOKEN", secret("X_BEARER_TOKEN"));
+    search(&board(&quoting(200, "x").url()), "x", " in ");
+    let server = quoting(403, "x");
+    let bearer = board(&server.url()).with("X_BEARER_TOKEN", secret("X_BEARER_TOKEN"));
     search(&bearer, "x", " in ");
 }
 
@@ -204,6 +211,7 @@ fn every_secret_that_a_test_gives_is_in_the_list() {
         "cloud/tests",
         "local/src",
         "local/tests",
+        "testkit",
     ] {
         for path in sources(&root().join(part)) {
             let text = fs::read_to_string(&path).unwrap();
@@ -223,8 +231,9 @@ fn every_secret_that_a_test_gives_is_in_the_list() {
 
 #[test]
 fn a_proxy_that_fails_is_named_without_its_password() {
-    let refusing = serve(SystemTime::now, |request| (407, request.head.clone()));
-    let host = refusing.trim_start_matches("http://");
+    let refusing = Web::answering(|request| Answer::new(407, request.head.clone()));
+    let url = refusing.url();
+    let host = url.trim_start_matches("http://");
     let proxy = format!("http://user:{}@{host}", secret("of the proxy"));
     let board = board("https://kinesis.example")
         .with("HTTPS_PROXY", &proxy)
@@ -232,10 +241,7 @@ fn a_proxy_that_fails_is_named_without_its_password() {
     search(&board, "lines", "every post is kept");
     search(&board, "x", "connecting again");
     let output = board.output(&["check", "pizza"]);
-    assert_none(
-        "check",
-        &(String::from_utf8_lossy(&output.stdout) + &*String::from_utf8_lossy(&output.stderr)),
-    );
+    assert_none("check", &both(&output));
 }
 
 #[test]
@@ -252,22 +258,19 @@ fn a_profile_and_a_process_that_give_nonsense_are_told_without_it() {
         ),
     ] {
         let server = quoting(403, "AccessDeniedException");
-        let board = Board::new(&server)
+        let board = board_to(&server.url())
             .with("AWS_ACCESS_KEY_ID", "")
             .with("AWS_SECRET_ACCESS_KEY", "")
             .with("PATH", "/usr/bin:/bin");
-        let file = board.card.path().join("config");
+        let file = board.card().join("config");
         fs::write(&file, content).unwrap();
         let path = file.display().to_string();
         let board = board
             .with("AWS_CONFIG_FILE", &path)
             .with("AWS_SHARED_CREDENTIALS_FILE", "/none");
-        let running = board.start(&["--source", "lines"]);
+        let running = board.start(&["--source", "lines"]).unwrap();
         let check = board.output(&["check"]);
-        assert_none(
-            "check",
-            &(String::from_utf8_lossy(&check.stdout) + &*String::from_utf8_lossy(&check.stderr)),
-        );
+        assert_none("check", &both(&check));
         running.signal(Signal::TERM);
         assert_none("the run", &running.end().1);
     }
@@ -289,16 +292,12 @@ fn settings_that_are_wrong_are_told_without_those_that_are_secret() {
             &["pizza"],
             &["pizza", "--colour"],
         ] {
-            let output = board(&server)
+            let output = board(&server.url())
                 .with("HEADWATER_SOURCE", "x")
                 .with(name, value)
                 .output(args);
             assert_ne!(output.status.code(), Some(0), "{name}={value}");
-            assert_none(
-                name,
-                &(String::from_utf8_lossy(&output.stdout)
-                    + &*String::from_utf8_lossy(&output.stderr)),
-            );
+            assert_none(name, &both(&output));
         }
     }
 }
@@ -307,13 +306,9 @@ fn settings_that_are_wrong_are_told_without_those_that_are_secret() {
 fn check_tells_what_a_quoting_server_answers_without_secrets() {
     for status in [200, 400, 403, 500] {
         for source in ["x", "jetstream", "lines"] {
-            let output = board(&quoting(status, "ExpiredTokenException"))
+            let output = board(&quoting(status, "ExpiredTokenException").url())
                 .output(&["check", "pizza", "--source", source]);
-            assert_none(
-                source,
-                &(String::from_utf8_lossy(&output.stdout)
-                    + &*String::from_utf8_lossy(&output.stderr)),
-            );
+            assert_none(source, &both(&output));
         }
     }
 }

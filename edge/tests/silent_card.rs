@@ -8,16 +8,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Signal;
+use serde_json::Value;
+use support::board::{board_to, heard_by, status};
+use support::card::Card;
+use support::monitor::watched;
+
 use headwater::platform::time::Clock;
 use headwater::post::record::Record;
 use headwater::spool::WhenFull;
-use rustix::process::Signal;
-use serde_json::Value;
-use support::card::Card;
-use support::kinesis::{Kinesis, Reply};
-use support::monitor::watched;
-use support::notify::Listener;
-use support::program::{Board, PATIENCE, Running, status, until};
+use testkit::kinesis::{Kinesis, Reply};
+use testkit::notify::Listener;
+use testkit::program::{Board, Program};
+use testkit::{PATIENCE, until};
+
+/// How long the card of the tests is silent before the program says so; that of a user is for 30 s.
+const CARD_SILENCE_S: u64 = 4;
 
 /// A Kinesis that takes nothing until `open` is true.
 fn kinesis(open: &Arc<AtomicBool>) -> Kinesis {
@@ -39,14 +45,15 @@ fn lines(server: &Kinesis) -> Vec<String> {
 
 fn board(url: &str, card: &Card) -> Board {
     let at = |name: &str| card.path().join(name).display().to_string();
-    Board::new(url)
-        .with("HEADWATER_SPOOL", &at("spool"))
-        .with("HEADWATER_METRICS_FILE", &at("metrics"))
+    board_to(url)
+        .with("HEADWATER_SPOOL", at("spool"))
+        .with("HEADWATER_METRICS_FILE", at("metrics"))
+        .with("HEADWATER_TEST_PATIENCE_S", CARD_SILENCE_S.to_string())
 }
 
 /// Starts the program, and lets it write a first line to the card, which Kinesis does not take.
-fn start_with_a_line(board: &Board) -> Running {
-    let mut running = board.start(&[]);
+fn start_with_a_line(board: &Board) -> Program {
+    let mut running = board.start(&[]).unwrap();
     running.wait_for("is in use");
     running.write(&["first"]);
     until("the first line is on the card", || {
@@ -62,7 +69,7 @@ fn posts_flow_on_past_a_card_that_does_not_answer() {
     let listener = Listener::new();
     let open = Arc::default();
     let server = kinesis(&open);
-    let board = listener.heard_by(board(&server.url(), &card));
+    let board = heard_by(&listener, board(&server.url(), &card));
     let mut running = start_with_a_line(&board);
 
     // When the card falls silent, and Kinesis takes posts again
@@ -88,7 +95,10 @@ fn posts_flow_on_past_a_card_that_does_not_answer() {
     let silent = status(&board).unwrap();
     let trouble = &silent["troubles"][0];
     assert_eq!(trouble["of"], "spool", "{silent}");
-    assert!(trouble["for_s"].as_u64() >= Some(30), "{silent}");
+    assert!(
+        trouble["for_s"].as_u64() >= Some(CARD_SILENCE_S),
+        "{silent}"
+    );
 
     // When it answers again, then all is as if nothing had been
     drop(silence);
@@ -141,7 +151,11 @@ fn delivery_that_waits_for_a_silent_card_is_said_and_is_no_reason_to_start_again
     feed.alive();
 
     // Then the uplink stands still, and systemd hears that all is well as far as a restart could heal it
-    assert_eq!(feed.counters.stuck(clock.elapsed()), Some("uplink"));
+    assert_eq!(
+        feed.counters
+            .stuck(clock.elapsed(), monitor.patience.thread),
+        Some("uplink")
+    );
     monitor.tick();
     let heard = listener.next(PATIENCE).unwrap();
     assert!(
@@ -186,7 +200,7 @@ fn the_end_does_not_wait_for_ever_for_a_card_that_does_not_answer() {
 
     // And the next start sends both lines
     open.store(true, Ordering::SeqCst);
-    let running = board.start(&[]);
+    let running = board.start(&[]).unwrap();
     until("both lines arrive", || {
         (server.data().len() == 2).then_some(())
     });
@@ -199,7 +213,7 @@ fn check_says_of_a_card_that_it_does_not_answer() {
     let card = Card::new();
     let board = board("http://127.0.0.1:1", &card);
     let silence = card.silence();
-    let running = board.start(&["check"]);
+    let running = board.start(&["check"]).unwrap();
     running.wait_for("its disk does not answer");
     // No program ends before what it waits for in the kernel has come.
     drop(silence);

@@ -8,18 +8,23 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use support::board::board_to;
+use support::source::*;
+use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tungstenite::{Message, WebSocket};
+
 use headwater::net::endpoint::Endpoint;
 use headwater::net::roots::Roots;
 use headwater::platform::facts::Facts;
+use headwater::platform::time::TestClock;
 use headwater::post::filter::Filter;
 use headwater::source::Feed;
 use headwater::source::jetstream::{Jetstream, Settings};
-use support::kinesis::Kinesis;
-use support::proxy::proxy;
-use support::source::*;
-use support::tls::Authority;
-use tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tungstenite::{Message, WebSocket};
+use testkit::kinesis::Kinesis;
+use testkit::proxy::Proxy;
+use testkit::tls::Authority;
+use testkit::wait_until;
+use testkit::web::Web;
 
 const FIRST_US: u64 = 1_763_689_821_000_000;
 
@@ -280,13 +285,12 @@ fn a_restart_goes_on_a_few_seconds_before_the_last_event_even_if_none_matched() 
 #[test]
 fn a_host_that_fails_gives_way_to_the_next() {
     // Given a host that accepts no WebSocket and one that does
-    let refuses = Server::start(|_, connection| answer(connection, 503, "", ""));
+    let refuses = Web::start(|_, connection| answer(connection, 503, "", ""));
     let serves = JetstreamServer::start(|_, _, socket| {
         send(socket, event(FIRST_US, "pizza"));
         wait_for_close(socket);
     });
-    let refusing =
-        Endpoint::parse(&refuses.endpoint().as_str().replace("http", "ws"), false).unwrap();
+    let refusing = Endpoint::parse(&refuses.url().replace("http", "ws"), false).unwrap();
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), None);
     let settings = Settings {
@@ -322,27 +326,23 @@ fn the_stream_is_encrypted_and_goes_by_way_of_the_proxy() {
             while socket.read().is_ok() {}
         }
     });
-    let (proxy, targets) = proxy();
+    let proxy = Proxy::start().unwrap();
     let kinesis = Kinesis::scripted([]);
-    let folder = tempfile::tempdir().unwrap();
-    let bundle = folder.path().join("ca.pem");
+    let board = board_to(&kinesis.url());
+    let bundle = board.card().join("ca.pem");
     std::fs::write(&bundle, authority.pem()).unwrap();
 
     // When the real program reads it
-    let runtime = runtime_folder();
-    let mut child = headwater(folder.path(), runtime.path(), &kinesis)
-        .env("AWS_CA_BUNDLE", &bundle)
-        .env("HTTPS_PROXY", &proxy)
-        .env("NO_PROXY", "127.0.0.1")
-        .env("JETSTREAM_URL", format!("wss://localhost:{port}"))
-        .args(["pizza", "--source", "jetstream"])
-        .spawn()
-        .unwrap();
-    wait_until("the post is in Kinesis", || !kinesis.data().is_empty());
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let board = board
+        .with("AWS_CA_BUNDLE", bundle)
+        .with("HTTPS_PROXY", proxy.url())
+        .with("NO_PROXY", "127.0.0.1")
+        .with("JETSTREAM_URL", format!("wss://localhost:{port}"));
+    let running = board.start(&["pizza", "--source", "jetstream"]).unwrap();
+    wait_until("the post is in Kinesis", || kinesis.count() > 0);
+    drop(running);
 
     // Then it came through the proxy
     assert_eq!(kinesis.data(), [event(FIRST_US, "pizza")]);
-    assert_eq!(*targets.lock().unwrap(), [format!("localhost:{port}")]);
+    assert_eq!(proxy.targets(), [format!("localhost:{port}")]);
 }

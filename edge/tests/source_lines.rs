@@ -8,11 +8,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use headwater::post::filter::Filter;
-use headwater::source::lines::{Input, Lines, Settings};
 use serde_json::Value;
 use support::lines::*;
 use support::source::*;
+
+use headwater::post::filter::Filter;
+use headwater::source::lines::{Input, Lines, Settings};
+use testkit::wait_until;
 
 #[test]
 fn each_line_travels_in_an_envelope_under_its_id() {

@@ -5,13 +5,14 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
-use std::process::Stdio;
 use std::sync::Arc;
 
 use serde_json::Value;
-use support::kinesis::Kinesis;
+use support::board::board_to;
 use support::lines::*;
-use support::source::*;
+
+use testkit::kinesis::Kinesis;
+use testkit::wait_until;
 
 #[test]
 fn a_file_is_followed_as_it_appears_and_grows_in_pieces() {
@@ -232,26 +233,16 @@ fn a_program_killed_in_the_middle_of_a_file_stores_every_line_once() {
     let content: String = (0..LINES).map(|n| format!("{n}\n")).collect();
     fs::write(&file, content).unwrap();
     let kinesis = Kinesis::scripted([]);
-    let runtime = runtime_folder();
-    let start = || {
-        headwater(folder.folder.path(), runtime.path(), &kinesis)
-            .args(["--source", "lines", "--when-full", "block", "--input"])
-            .arg(&file)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
+    let board = board_to(&kinesis.url()).with("HEADWATER_INPUT", &file);
+    let start = || board.start(&["--when-full", "block"]).unwrap();
 
     // When the program is killed again and again while it reads
     for part in 1..=4 {
-        let mut child = start();
-        wait_until("more is delivered", || {
-            kinesis.data().len() >= part * LINES / 6
-        });
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let running = start();
+        wait_until("more is delivered", || kinesis.count() >= part * LINES / 6);
+        drop(running);
     }
-    let mut child = start();
+    let running = start();
     let stored = || -> BTreeSet<(String, String)> {
         let item = |data: &String| {
             let envelope: Value = serde_json::from_str(data).unwrap();
@@ -266,8 +257,7 @@ fn a_program_killed_in_the_middle_of_a_file_stores_every_line_once() {
             .last()
             .is_some_and(|data| data.ends_with(&format!(":{last}}}")))
     });
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(running);
 
     // Then each line is one item, however often it was sent
     let stored = stored();

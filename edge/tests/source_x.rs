@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use headwater::source::x::X;
 use support::source::*;
 use support::x::*;
+
+use headwater::platform::time::TestClock;
+use headwater::source::x::X;
+use testkit::wait_until;
+use testkit::web::{Web, begin_stream, chunk, wait_for_close};
 
 #[test]
 fn posts_arrive_as_x_sent_them_under_their_authors_name() {
@@ -26,7 +30,7 @@ fn posts_arrive_as_x_sent_them_under_their_authors_name() {
     let feed = feed(Arc::default(), None);
 
     // When it is read
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("two posts are read", || records(&feed).len() == 2);
 
     // Then both lines are there, and X was asked as it wants to be
@@ -34,17 +38,22 @@ fn posts_arrive_as_x_sent_them_under_their_authors_name() {
     assert_eq!(records(&feed), expected);
     let token = server.wait_for(1, TOKEN);
     assert_eq!(
-        token.headers["authorization"],
+        token.header("authorization").unwrap(),
         "Basic a2V5OmEtY29uc3VtZXItc2VjcmV0LW9mLXRoZS10ZXN0cw=="
     );
-    assert_eq!(token.body, "grant_type=client_credentials");
+    assert_eq!(token.text(), "grant_type=client_credentials");
     let stream = server.wait_for(1, STREAM);
     assert_eq!(
-        stream.headers["authorization"],
+        stream.header("authorization").unwrap(),
         "Bearer AAAAtoken-of-the-tests%3D"
     );
-    assert!(stream.headers["user-agent"].starts_with("headwater/"));
-    assert!(!stream.headers.contains_key("accept-encoding"));
+    assert!(
+        stream
+            .header("user-agent")
+            .unwrap()
+            .starts_with("headwater/")
+    );
+    assert!(stream.header("accept-encoding").is_none());
     running.stop().unwrap();
 }
 
@@ -67,7 +76,7 @@ fn a_character_cut_at_every_byte_arrives_whole() {
         false
     });
     let feed = feed(Arc::default(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("all posts are read", || records(&feed).len() == count);
     running.stop().unwrap();
     assert!(records(&feed).iter().all(|(_, data)| *data == expected));
@@ -86,7 +95,7 @@ fn a_connection_cut_in_a_post_is_made_again_and_the_half_is_forgotten() {
     });
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
     running.stop().unwrap();
     assert_eq!(records(&feed)[0].1, post(1));
@@ -109,7 +118,7 @@ fn a_message_of_disconnection_is_followed_by_a_new_connection_at_once() {
     });
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("both posts are read", || records(&feed).len() == 2);
     running.stop().unwrap();
     assert_eq!(clock.sleeps(), secs(&[]));
@@ -122,7 +131,7 @@ fn a_silent_stream_is_opened_again_within_25_s() {
     let server = x_server(|nth, connection| serve_posts(connection, &[nth]));
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
 
     // When 25 s go by
@@ -149,7 +158,7 @@ fn keep_alives_keep_a_stream_without_posts_open() {
     });
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("the stream is open", || records(&feed).len() == 1);
     for beats in 1..=10 {
         clock.advance(Duration::from_secs(19));
@@ -176,7 +185,7 @@ fn posts_that_the_rules_of_others_brought_are_left_out() {
         false
     });
     let feed = feed(Arc::default(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
     running.stop().unwrap();
     assert_eq!(records(&feed)[0].1, post(2));
@@ -196,7 +205,7 @@ fn a_line_that_is_no_post_is_counted_and_the_rest_goes_on() {
         false
     });
     let feed = feed(Arc::default(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
     running.stop().unwrap();
     assert_eq!(feed.counters.unusable.get(), 2);
@@ -206,7 +215,7 @@ fn a_line_that_is_no_post_is_counted_and_the_rest_goes_on() {
 fn rules_of_earlier_keywords_go_and_those_of_others_stay() {
     // Given rules of an earlier run, of someone else, and this one's with another value
     let rules = r#"{"data":[{"id":"1","value":"pasta","tag":"headwater:pasta"},{"id":"2","value":"cats","tag":"theirs"},{"id":"3","value":"dogs"},{"id":"4","value":"pizza -is:retweet","tag":"headwater:pizza"}],"meta":{}}"#;
-    let server = Server::start(move |request, connection| match request.target.as_str() {
+    let server = Web::start(move |request, connection| match request.target.as_str() {
         TOKEN => answer(
             connection,
             200,
@@ -218,15 +227,15 @@ fn rules_of_earlier_keywords_go_and_those_of_others_stay() {
         _ => serve_posts(connection, &[1]),
     });
     let feed = feed(Arc::default(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
     running.stop().unwrap();
     assert_eq!(
-        server.wait_for(2, RULES).body,
+        server.wait_for(2, RULES).text(),
         r#"{"delete":{"ids":["1","4"]}}"#
     );
     assert_eq!(
-        server.wait_for(3, RULES).body,
+        server.wait_for(3, RULES).text(),
         r#"{"add":[{"tag":"headwater:pizza","value":"pizza"}]}"#
     );
 }
@@ -241,7 +250,7 @@ fn a_rule_that_is_there_is_a_success_and_one_that_is_wrong_is_told() {
         ([wrong, duplicate], secs(&[60.0])),
     ] {
         let added = AtomicUsize::new(0);
-        let server = Server::start(move |request, connection| match request.target.as_str() {
+        let server = Web::start(move |request, connection| match request.target.as_str() {
             TOKEN => answer(
                 connection,
                 200,
@@ -261,7 +270,7 @@ fn a_rule_that_is_there_is_a_success_and_one_that_is_wrong_is_told() {
         });
         let clock: Arc<TestClock> = Arc::default();
         let feed = feed(clock.clone(), None);
-        let running = Running::start(X::new(settings(server.endpoint())), &feed);
+        let running = Running::start(X::new(settings(endpoint(&server))), &feed);
         wait_until("a post is read", || records(&feed).len() == 1);
         running.stop().unwrap();
         assert_eq!(clock.sleeps(), expected_sleeps);

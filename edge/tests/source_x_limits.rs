@@ -6,14 +6,16 @@ mod support;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use headwater::platform::stop::Stop;
-use headwater::platform::time::Clock;
-use headwater::source::Feed;
-use headwater::source::x::{Settings, X};
 use support::source::*;
 use support::x::*;
+
+use headwater::platform::time::{Clock, TestClock};
+use headwater::source::Feed;
+use headwater::source::x::{Settings, X};
+use testkit::wait_until;
+use testkit::web::Web;
 
 #[test]
 fn a_busy_server_is_asked_again_from_5_s_doubling() {
@@ -71,7 +73,7 @@ fn a_connection_this_program_left_behind_is_ended() {
     // When the next run finds X still counting it
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), Some(folder.path()));
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
     running.stop().unwrap();
 
@@ -111,7 +113,7 @@ fn a_token_that_ran_out_is_got_anew_at_once() {
 fn keys_that_are_wrong_are_told_and_tried_slowly() {
     // Given a server that takes the keys at the third attempt
     let asked = AtomicUsize::new(0);
-    let server = Server::start(move |request, connection| match request.target.as_str() {
+    let server = Web::start(move |request, connection| match request.target.as_str() {
         TOKEN if asked.fetch_add(1, Ordering::Relaxed) < 2 => {
             let body = r#"{"errors":[{"code":99,"message":"Unable to verify your credentials"}]}"#;
             answer(connection, 403, "", body)
@@ -127,7 +129,7 @@ fn keys_that_are_wrong_are_told_and_tried_slowly() {
     });
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
     running.stop().unwrap();
     assert_eq!(clock.sleeps(), secs(&[60.0, 120.0]));
@@ -147,53 +149,26 @@ fn the_pauses_go_on_where_they_were_after_a_restart() {
         0..4 => answer(connection, 503, "", ""),
         _ => serve_posts(connection, &[1]),
     });
-    let stopping: Arc<StopAtPause> = Arc::new(StopAtPause {
-        pause: Duration::from_secs(20),
-        ..StopAtPause::default()
-    });
+    let twenty = Duration::from_secs(20);
+    let stopping = Arc::new(TestClock::default().ending_after(twenty));
     let first = Feed {
         clock: stopping.clone(),
         ..feed(Arc::default(), Some(folder.path()))
     };
-    Running::start(X::new(settings(server.endpoint())), &first)
+    Running::start(X::new(settings(endpoint(&server))), &first)
         .end()
         .unwrap();
 
     // When it is started again 8 s into that pause
     let clock: Arc<TestClock> = Arc::default();
-    clock.advance(stopping.clock.elapsed() + Duration::from_secs(8));
+    clock.advance(stopping.elapsed() + Duration::from_secs(8));
     let second = feed(clock.clone(), Some(folder.path()));
-    let running = Running::start(X::new(settings(server.endpoint())), &second);
+    let running = Running::start(X::new(settings(endpoint(&server))), &second);
     wait_until("a post is read", || records(&second).len() == 1);
     running.stop().unwrap();
 
     // Then it waits the rest, and the next pause is the fourth
     assert_eq!(clock.sleeps(), secs(&[12.0, 40.0]));
-}
-
-/// A clock whose sleeper is stopped as soon as it begins a certain pause.
-#[derive(Debug, Default)]
-struct StopAtPause {
-    clock: TestClock,
-    pause: Duration,
-}
-
-impl Clock for StopAtPause {
-    fn wall(&self) -> SystemTime {
-        self.clock.wall()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.clock.elapsed()
-    }
-
-    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
-        if pause == self.pause {
-            stop.ask();
-            return true;
-        }
-        self.clock.sleep(pause, stop)
-    }
 }
 
 #[test]
@@ -212,7 +187,7 @@ fn a_program_that_crashes_and_is_started_again_is_slowed_down() {
         }
         let clock: Arc<TestClock> = Arc::default();
         let feed = feed(clock.clone(), Some(&run));
-        let running = Running::start(X::new(settings(server.endpoint())), &feed);
+        let running = Running::start(X::new(settings(endpoint(&server))), &feed);
         wait_until("a post is read", || records(&feed).len() == 1);
         std::fs::copy(run.join("state"), run.join("crashed")).unwrap();
         running.stop().unwrap();
@@ -228,9 +203,9 @@ fn the_posts_of_a_day_are_limited_and_counted_across_a_restart() {
     let server = x_server(|_, connection| serve_posts(connection, &[1, 2, 3, 4, 5]));
     let limited = || Settings {
         max_per_day: NonZeroU64::new(3),
-        ..settings(server.endpoint())
+        ..settings(endpoint(&server))
     };
-    let midnight = Duration::from_secs(86_400 - WALL_START_SECS % 86_400);
+    let midnight = Duration::from_secs(86_400 - TestClock::START_SECS % 86_400);
 
     // When two runs read on one day and the next
     let clock: Arc<TestClock> = Arc::default();
@@ -245,7 +220,7 @@ fn the_posts_of_a_day_are_limited_and_counted_across_a_restart() {
     let looks = midnight.as_secs().div_ceil(600) as usize;
     let waited: Duration = clock.sleeps().iter().take(looks).sum();
     assert_eq!(waited, midnight);
-    let today = (WALL_START_SECS + clock.elapsed().as_secs()) / 86_400;
+    let today = (TestClock::START_SECS + clock.elapsed().as_secs()) / 86_400;
     let (day, posts) = feed
         .state
         .get::<String>("x.day")
@@ -264,16 +239,16 @@ fn a_full_day_stays_full_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let server = x_server(|_, connection| serve_posts(connection, &[1]));
     let state = feed(Arc::default(), Some(folder.path())).state;
-    state.set("x.day", format!("{} 3", WALL_START_SECS / 86_400));
+    state.set("x.day", format!("{} 3", TestClock::START_SECS / 86_400));
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), Some(folder.path()));
     let limited = Settings {
         max_per_day: NonZeroU64::new(3),
-        ..settings(server.endpoint())
+        ..settings(endpoint(&server))
     };
     let running = Running::start(X::new(limited), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
     running.stop().unwrap();
     let waited: Duration = clock.sleeps().iter().sum();
-    assert_eq!(waited.as_secs(), 86_400 - WALL_START_SECS % 86_400);
+    assert_eq!(waited.as_secs(), 86_400 - TestClock::START_SECS % 86_400);
 }

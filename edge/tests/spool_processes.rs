@@ -14,8 +14,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use support::kinesis::{Kinesis, Reply};
-use support::program::{Board, heard, until};
+use support::board::board_to;
+
+use testkit::kinesis::{Kinesis, Reply};
+use testkit::program::Board;
+use testkit::until;
 
 const KILLS: u64 = 50;
 const LINES_A_RUN: u64 = 40;
@@ -59,14 +62,14 @@ fn add_lines(file: &Path, from: u64, to: u64) {
 #[test]
 fn fifty_kills_in_an_outage_lose_nothing_and_send_nothing_twice() {
     let (server, cut) = cuttable();
-    let mut board = Board::new(&server.url());
-    let input = board.card.path().join("lines");
+    let mut board = board_to(&server.url());
+    let input = board.card().join("lines");
     board = board.with("HEADWATER_INPUT", &input.display().to_string());
     // another pause each time, from a start-up cut short to records on the card
     let mut pause = 7_u64;
     for run in 0..KILLS {
         add_lines(&input, run * LINES_A_RUN, (run + 1) * LINES_A_RUN);
-        let running = board.start(&[]);
+        let running = board.start(&[]).unwrap();
         pause = (pause * 1_103_515_245 + 12_345) % (1 << 31);
         sleep(Duration::from_millis(
             pause % if run % 5 == 0 { 1500 } else { 120 },
@@ -75,14 +78,14 @@ fn fifty_kills_in_an_outage_lose_nothing_and_send_nothing_twice() {
         running.end();
     }
     // the server may still be at the last call of a program that is gone: that one would be the call in flight
-    let calls = || server.calls.lock().unwrap().len();
+    let calls = || server.calls().len();
     until("the server is done", || {
         let before = calls();
         sleep(Duration::from_millis(300));
         (calls() == before).then_some(())
     });
     cut.store(false, Ordering::SeqCst);
-    let running = board.start(&[]);
+    let running = board.start(&[]).unwrap();
     let total = KILLS * LINES_A_RUN;
     until("every line arrives", || {
         (arrived(&server).len() as u64 >= total).then_some(())
@@ -105,27 +108,27 @@ fn a_kill_while_online_repeats_at_most_the_call_in_flight() {
     const RUNS: u64 = 10;
     let (server, cut) = cuttable();
     cut.store(false, Ordering::SeqCst);
-    let mut board = Board::new(&server.url());
-    let input = board.card.path().join("lines");
+    let mut board = board_to(&server.url());
+    let input = board.card().join("lines");
     board = board.with("HEADWATER_INPUT", &input.display().to_string());
     for run in 0..RUNS {
         let before = server.data().len();
         add_lines(&input, run * 500, (run + 1) * 500);
-        let running = board.start(&[]);
+        let running = board.start(&[]).unwrap();
         until("some arrive", || {
             (server.data().len() > before).then_some(())
         });
         running.signal(Signal::KILL);
         running.end();
     }
-    let running = board.start(&[]);
+    let running = board.start(&[]).unwrap();
     until("every line arrives", || {
         (arrived(&server).len() as u64 >= RUNS * 500).then_some(())
     });
     running.signal(Signal::TERM);
     running.end();
     let twice: u64 = arrived(&server).values().map(|times| times - 1).sum();
-    let calls = server.calls.lock().unwrap();
+    let calls = server.calls();
     let largest = calls
         .iter()
         .map(|call| call.puts.len() as u64)
@@ -138,8 +141,8 @@ fn a_kill_while_online_repeats_at_most_the_call_in_flight() {
 #[test]
 fn a_second_process_on_one_spool_fails_at_once_and_says_who_has_it() {
     let (server, _cut) = cuttable();
-    let board = Board::new(&server.url());
-    let mut first = board.start(&[]);
+    let board = board_to(&server.url());
+    let mut first = board.start(&[]).unwrap();
     first.write(&["{\"n\":1}"]);
     first.wait_for("is in use");
     let second = board.output(&[]);
@@ -154,8 +157,8 @@ fn a_second_process_on_one_spool_fails_at_once_and_says_who_has_it() {
 
 /// A board whose spool has its file.
 fn with_a_file(server: &Kinesis) -> Board {
-    let board = Board::new(&server.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["{\"n\":0}"]);
     running.wait_for("is in use");
     assert!(running.end().0);
@@ -165,7 +168,7 @@ fn with_a_file(server: &Kinesis) -> Board {
 /// Sends two lines through a spool that lies as it does, and checks that they arrive.
 fn delivers(board: &Board, server: &Kinesis) -> String {
     let before = server.data().len();
-    let mut running = board.start(&[]);
+    let mut running = board.start(&[]).unwrap();
     running.write(&["{\"n\":1}", "{\"n\":2}"]);
     let (went_well, said) = running.end();
     assert!(went_well, "{said}");
@@ -199,7 +202,7 @@ fn a_spool_cut_short_grown_zeroed_or_of_noise_does_not_stop_the_program() {
         }),
     ];
     for (what, damage) in damages {
-        let board = Board::new(&server.url());
+        let board = board_to(&server.url());
         delivers(&board, &server);
         let bytes = fs::read(board.spool()).unwrap();
         fs::write(board.spool(), damage(bytes)).unwrap();
@@ -258,8 +261,8 @@ fn on_its_own_disk(board: &Board, prepare: &str) -> Option<String> {
         .write_all(b"{\"n\":1}\n{\"n\":2}\n")
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    heard(&output.stderr);
     let said = String::from_utf8(output.stderr).unwrap();
+    println!("{said}");
     assert!(output.status.success(), "{said}");
     Some(said)
 }
@@ -268,10 +271,10 @@ fn on_its_own_disk(board: &Board, prepare: &str) -> Option<String> {
 fn a_full_disk_leaves_a_program_that_works_from_memory() {
     let (server, cut) = cuttable();
     cut.store(false, Ordering::SeqCst);
-    let board = Board::new(&server.url());
+    let board = board_to(&server.url());
     let prepare = format!(
         "mount -t tmpfs -o size=256k none {}",
-        board.card.path().display()
+        board.card().display()
     );
     if let Some(said) = on_its_own_disk(&board, &prepare) {
         assert!(said.contains("No space left on device"), "{said}");
@@ -284,8 +287,8 @@ fn a_full_disk_leaves_a_program_that_works_from_memory() {
 fn a_read_only_disk_gives_what_waits_on_it_and_the_program_works_from_memory() {
     let (server, cut) = cuttable();
     // Given a spool with a line that could not be delivered
-    let board = Board::new(&server.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["{\"n\":0}"]);
     running.wait_for("is in use");
     sleep(Duration::from_millis(1500));
@@ -293,9 +296,9 @@ fn a_read_only_disk_gives_what_waits_on_it_and_the_program_works_from_memory() {
     running.end();
     cut.store(false, Ordering::SeqCst);
     // When its disk has become read-only, and the RAM was lost
-    fs::remove_dir_all(board.ram.path()).unwrap();
-    fs::create_dir(board.ram.path()).unwrap();
-    let folder = board.card.path().display();
+    fs::remove_dir_all(board.ram()).unwrap();
+    fs::create_dir(board.ram()).unwrap();
+    let folder = board.card().display();
     let prepare = format!("mount --bind {folder} {folder}; mount -o remount,bind,ro {folder}");
     // Then old and new lines arrive
     if let Some(said) = on_its_own_disk(&board, &prepare) {
@@ -306,9 +309,9 @@ fn a_read_only_disk_gives_what_waits_on_it_and_the_program_works_from_memory() {
 #[test]
 fn a_spool_can_be_looked_into_while_the_program_runs() {
     let (server, _cut) = cuttable();
-    let board = Board::new(&server.url());
+    let board = board_to(&server.url());
     let spool = board.spool().display().to_string();
-    let mut running = board.start(&[]);
+    let mut running = board.start(&[]).unwrap();
     running.write(&["{\"n\":1}", "{\"n\":2}", "three"]);
     running.wait_for("is in use");
     let stat = || -> Value {

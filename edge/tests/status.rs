@@ -5,22 +5,26 @@ mod support;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use serde_json::Value;
+use support::board::{board_to, status};
+use support::monitor::watched;
+
 use headwater::observe::metrics;
 use headwater::post::record::Record;
 use headwater::source::Feed;
 use headwater::spool::WhenFull;
-use serde_json::Value;
-use support::kinesis::{Kinesis, Reply};
-use support::monitor::watched;
-use support::program::{Board, status, until};
+use testkit::kinesis::{Kinesis, Reply};
+use testkit::until;
 
 #[test]
 fn a_running_program_says_what_it_does_and_an_ended_one_what_it_left() {
     // Given a program that delivered ten lines
     let server = Kinesis::scripted([]);
-    let board = Board::new(&server.url());
-    let metrics = board.card.path().join("metrics.prom");
-    let mut running = board.start(&["--metrics-file", metrics.to_str().unwrap()]);
+    let board = board_to(&server.url());
+    let metrics = board.card().join("metrics.prom");
+    let mut running = board
+        .start(&["--metrics-file", metrics.to_str().unwrap()])
+        .unwrap();
     running.write(&["one line"; 10]);
 
     // When it is asked, then it says so in JSON
@@ -64,7 +68,7 @@ fn a_running_program_says_what_it_does_and_an_ended_one_what_it_left() {
     });
 
     // And none of this stands on the card but the metrics that were asked for there
-    assert!(!std::fs::read_dir(board.card.path()).unwrap().any(|file| {
+    assert!(!std::fs::read_dir(board.card()).unwrap().any(|file| {
         file.unwrap()
             .file_name()
             .to_string_lossy()
@@ -86,8 +90,8 @@ fn a_running_program_says_what_it_does_and_an_ended_one_what_it_left() {
 fn trouble_is_told_in_words_while_it_lasts() {
     // Given a stream that does not exist for the first call
     let server = Kinesis::scripted([Reply::error(400, "ResourceNotFoundException")]);
-    let board = Board::new(&server.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["a line"]);
 
     // When it is asked, then it says what is wrong, since when, and what waits
@@ -116,7 +120,7 @@ fn trouble_is_told_in_words_while_it_lasts() {
 
 #[test]
 fn where_none_runs_a_line_says_so_and_the_exit_code_too() {
-    let board = Board::new("http://127.0.0.1:1");
+    let board = board_to("http://127.0.0.1:1");
     let output = board.output(&["status"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -132,8 +136,8 @@ fn where_none_runs_a_line_says_so_and_the_exit_code_too() {
 fn a_stopped_program_does_not_pass_for_a_running_one() {
     use rustix::process::Signal;
     let server = Kinesis::scripted([]);
-    let board = Board::new(&server.url());
-    let running = board.start(&[]);
+    let board = board_to(&server.url());
+    let running = board.start(&[]).unwrap();
     until("it runs", || status(&board));
     running.signal(Signal::STOP);
     until("it is missed", || status(&board).is_none().then_some(()));

@@ -1,7 +1,5 @@
 //! TLS sessions on the way to Kinesis: the second connection to a server is cheap, and one whose tickets are gone is no failure.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -10,15 +8,17 @@ use std::thread;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
+use rustls::version::{TLS12, TLS13};
+
 use headwater::aws::kinesis::client::Client;
 use headwater::aws::kinesis::outcome::{self, Outcome};
 use headwater::aws::kinesis::request::Batch;
 use headwater::net::endpoint::Endpoint;
 use headwater::net::meter::Sent;
+use headwater::net::roots::Roots;
 use headwater::post::record::Record;
-use rustls::version::{TLS12, TLS13};
-use support::kinesis::Kinesis;
-use support::tls::Authority;
+use testkit::kinesis::Kinesis;
+use testkit::tls::Authority;
 
 /// Forwards connections to a server, and counts their bytes both ways.
 struct Forwarder {
@@ -90,7 +90,11 @@ impl Board {
         };
         batch.push(0, record);
         Self {
-            client: Client::new(&endpoint, "eu-west-1", authority.trusted()),
+            client: Client::new(
+                &endpoint,
+                "eu-west-1",
+                Roots::from_pem(authority.pem().as_bytes()).unwrap(),
+            ),
             batch,
         }
     }
@@ -114,7 +118,7 @@ fn the_second_connection_to_a_server_is_resumed() {
         // Given a server whose certificates have 4 KB
         let authority = Authority::new();
         let server = Kinesis::encrypted(authority.server_with_long_chain(version));
-        let forwarder = Forwarder::start(server.port);
+        let forwarder = Forwarder::start(server.port());
         let mut board = Board::new(forwarder.port, &authority);
         let cost = |board: &mut Board, ends: bool| {
             let before = forwarder.bytes();
@@ -131,7 +135,7 @@ fn the_second_connection_to_a_server_is_resumed() {
         let first = cost(&mut board, false);
         let post = cost(&mut board, true);
         let second = cost(&mut board, true);
-        assert_eq!(server.connections.load(Ordering::SeqCst), 2);
+        assert_eq!(server.connections(), 2);
 
         // Then the second handshake takes at most 40% of the bytes of the first
         let handshakes = [first - post, second - post];
@@ -149,13 +153,13 @@ fn a_server_that_no_longer_knows_its_tickets_is_spoken_to_as_if_it_were_new() {
         // Given a client with tickets of a server
         let authority = Authority::new();
         let server = Kinesis::encrypted(authority.server_with_long_chain(version));
-        let forwarder = Forwarder::start(server.port);
+        let forwarder = Forwarder::start(server.port());
         let mut board = Board::new(forwarder.port, &authority);
         board.put();
         board.client.reconnect();
         // When the server is started anew
         let anew = Kinesis::encrypted(authority.server_with_long_chain(version));
-        forwarder.to.store(anew.port, Ordering::SeqCst);
+        forwarder.to.store(anew.port(), Ordering::SeqCst);
         // Then posts arrive as before, also the one after that
         for posts in 1..=2 {
             board.put();

@@ -2,34 +2,37 @@
 
 mod support;
 
-use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use std::{fs, thread};
 
-use headwater::observe::monitor::Monitor;
-use headwater::platform::time::Clock;
-use headwater::spool::WhenFull;
 use log::Level;
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use rustix::process::Signal;
-use support::kinesis::{Kinesis, Reply};
+use support::board::{board_to, heard_by};
 use support::lines::append;
 use support::monitor::watched;
-use support::notify::Listener;
-use support::program::{Board, PATIENCE, Running, until};
+
+use headwater::observe::monitor::Monitor;
+use headwater::platform::time::Clock;
+use headwater::spool::WhenFull;
+use testkit::kinesis::{Kinesis, Reply};
+use testkit::notify::Listener;
+use testkit::program::Program;
+use testkit::{PATIENCE, nobody, until};
 
 #[test]
 fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_ends() {
     let listener = Listener::new();
     let server = Kinesis::scripted([]);
-    let running = listener.heard_by(Board::new(&server.url())).start(&[]);
+    let running = heard_by(&listener, board_to(&server.url()))
+        .start(&[])
+        .unwrap();
     assert_eq!(listener.next(PATIENCE).unwrap(), "READY=1");
     let message = listener.next(PATIENCE).unwrap();
     assert_eq!(message, "WATCHDOG=1\nSTATUS=0 read, 0 acknowledged, 0 wait");
@@ -63,8 +66,8 @@ fn systemd_shows_a_new_trouble_at_once() {
 #[test]
 fn settings_that_are_missing_are_one_line_of_the_journal_with_its_priority() {
     // Given standard error that is the journal's
-    let board = Board::new("http://127.0.0.1:1").with("AWS_REGION", "");
-    let path = board.card.path().join("journal");
+    let board = board_to("http://127.0.0.1:1").with("AWS_REGION", "");
+    let path = board.card().join("journal");
     let journal = fs::File::create(&path).unwrap();
     let metadata = journal.metadata().unwrap();
     let stream = format!("{}:{}", metadata.dev(), metadata.ino());
@@ -83,13 +86,10 @@ fn settings_that_are_missing_are_one_line_of_the_journal_with_its_priority() {
 
 #[test]
 fn a_server_that_is_gone_is_no_reason_to_start_again() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let gone = nobody();
     let listener = Listener::new();
-    let board = listener.heard_by(Board::new(&format!("http://{gone}")));
-    let mut running = board.start(&[]);
+    let board = heard_by(&listener, board_to(&format!("http://{gone}")));
+    let mut running = board.start(&[]).unwrap();
     running.write(&["a line"]);
     running.wait_for("every post is kept");
     listener.forget();
@@ -108,10 +108,12 @@ fn a_server_that_hangs_is_no_reason_to_start_again_and_nothing_is_lost() {
         }
         Reply::Accept
     });
-    let mut running = listener.heard_by(Board::new(&server.url())).start(&[]);
+    let mut running = heard_by(&listener, board_to(&server.url()))
+        .start(&[])
+        .unwrap();
     running.write(&["a line"]);
     until("the server is asked", || {
-        (server.connections.load(Ordering::SeqCst) > 0).then_some(())
+        (server.connections() > 0).then_some(())
     });
 
     // When it hangs, then the program gives signs of life
@@ -128,7 +130,9 @@ fn a_server_that_hangs_is_no_reason_to_start_again_and_nothing_is_lost() {
 fn a_program_that_is_stopped_is_silent_and_loses_nothing_when_it_goes_on() {
     let listener = Listener::new();
     let server = Kinesis::scripted([]);
-    let mut running = listener.heard_by(Board::new(&server.url())).start(&[]);
+    let mut running = heard_by(&listener, board_to(&server.url()))
+        .start(&[])
+        .unwrap();
     running.write(&["before"]);
     listener.signs(1);
     // When it is stopped, then the signs of life that were on their way are the last
@@ -185,7 +189,7 @@ fn a_thread_that_stands_still_starves_the_watchdog_and_one_that_waits_does_not()
 /// Holds one thread of a program, and no other. It goes on when this is dropped, on the thread of the test that held it.
 struct Held(Pid);
 
-fn hold(running: &Running, name: &str) -> Held {
+fn hold(running: &Program, name: &str) -> Held {
     let tasks = format!("/proc/{}/task", running.pid());
     let is_wanted = |task: &PathBuf| {
         let comm = fs::read_to_string(task.join("comm")).unwrap_or_default();
@@ -221,11 +225,12 @@ fn is_found_out(name: &str) {
     // Given a program that follows a file, and has delivered its first line
     let listener = Listener::new();
     let server = Kinesis::scripted([]);
-    let board = listener.heard_by(Board::new(&server.url()));
-    let input = board.card.path().join("input");
+    // A user's program waits two minutes: a thread that looks up a name or writes to a slow card may be silent for nearly as long.
+    let board = heard_by(&listener, board_to(&server.url())).with("HEADWATER_TEST_PATIENCE_S", "5");
+    let input = board.card().join("input");
     append(&input, "before\n");
     let args = ["--input", input.to_str().unwrap()];
-    let running = board.start(&args);
+    let running = board.start(&args).unwrap();
     let arrive = |count| {
         until("they arrive", || {
             (server.data().len() == count).then_some(())
@@ -236,10 +241,7 @@ fn is_found_out(name: &str) {
     // When one of its threads stands still, then it says so, and gives no more signs of life
     let held = hold(&running, name);
     append(&input, "meanwhile\n");
-    running.wait_longer_for(
-        &format!("the thread '{name}' has stopped moving"),
-        4 * PATIENCE,
-    );
+    running.wait_for(&format!("the thread '{name}' has stopped moving"));
     listener.forget();
     assert_eq!(listener.next(Duration::from_secs(3)), None);
 
@@ -247,7 +249,7 @@ fn is_found_out(name: &str) {
     running.signal(Signal::ABORT);
     drop(held);
     running.end();
-    let running = board.start(&args);
+    let running = board.start(&args).unwrap();
     append(&input, "after\n");
     arrive(3);
     running.signal(Signal::TERM);
@@ -258,7 +260,6 @@ fn is_found_out(name: &str) {
     }
 }
 
-// Two minutes: a thread that looks up a name or writes to a slow card may be silent for nearly as long.
 #[test]
 #[cfg_attr(
     target_arch = "arm",

@@ -45,10 +45,16 @@ pub fn upload(aws: &Aws, function: &Path) -> anyhow::Result<()> {
 
 /// Creates the stack called `name` from `template.yaml`, with the function uploaded before, and waits until it stands.
 pub fn deploy(aws: &Aws, name: &str) -> anyhow::Result<Stack> {
+    deploy_with(aws, name, &[])
+}
+
+/// The same, with parameters of the template beside those that name the function.
+pub fn deploy_with(aws: &Aws, name: &str, more: &[(&str, String)]) -> anyhow::Result<Stack> {
     let template = workspace().join("template.yaml");
     let template = fs::read_to_string(&template)
         .with_context(|| format!("{} cannot be read", template.display()))?;
-    let parameters = [("LambdaS3BucketName", BUCKET), ("LambdaZipfileName", KEY)];
+    let mut parameters = vec![("LambdaS3BucketName", BUCKET), ("LambdaZipfileName", KEY)];
+    parameters.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
     aws.create_stack(name, &template, &parameters)
         .context("template.yaml is refused")?;
     let deadline = Instant::now() + CREATE_TIMEOUT;

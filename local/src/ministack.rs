@@ -11,7 +11,7 @@ use std::{env, str};
 use anyhow::{Context, bail, ensure};
 use ureq::Agent;
 
-use crate::process::{Process, Scratch};
+use testkit::process::{Process, Scratch};
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
@@ -39,7 +39,7 @@ impl MiniStack {
         Self::start_ahead(Duration::ZERO)
     }
 
-    /// The same, but with a clock that is so far ahead for those who call Kinesis. Its `Date` is not: that is for [`crate::chaos`] to say.
+    /// The same, but with a clock that is so far ahead for those who call Kinesis. Its `Date` is not: that is for [`testkit::chaos`] to say.
     pub fn start_ahead(ahead: Duration) -> anyhow::Result<Self> {
         let python = install()?;
         let folder = Scratch::new_in(&target_dir()?)?;

@@ -11,9 +11,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use local::aws::{Aws, REGION};
 use local::binaries::Binaries;
-use local::chaos::{Chaos, Faults};
-use local::producer::Board;
+use local::producer;
 use serde_json::{Value, json};
+use testkit::chaos::{Chaos, Faults};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -77,7 +77,7 @@ impl Kinesis {
     /// Runs `headwater --source lines` over `lines` to its end, by way of `endpoint`.
     fn carry(&self, endpoint: &str, lines: &[String], arguments: &[&str]) -> BTreeMap<String, u64> {
         let key = Credentials::new("test", "test", None, None, "test");
-        let mut board = Board::new(&[Binaries::build().unwrap().headwater.into()]).unwrap();
+        let mut board = producer::board(&[Binaries::build().unwrap().headwater.into()]).unwrap();
         board
             .set("AWS_STREAM_NAME", self.stream)
             .set("AWS_REGION", REGION)
@@ -89,13 +89,13 @@ impl Kinesis {
         for argument in arguments {
             board.argument(*argument);
         }
-        let mut producer = board.start().unwrap();
-        let mut input = producer.process().child().stdin.take().unwrap();
+        let mut producer = board.start(&[]).unwrap();
+        let mut input = producer.input().unwrap();
         input
             .write_all((lines.join("\n") + "\n").as_bytes())
             .unwrap();
         drop(input);
-        let ended = producer.process().wait(PATIENCE).unwrap();
+        let ended = producer.wait(PATIENCE).unwrap();
         assert!(
             ended.is_some_and(|status| status.success()),
             "{ended:?}: {}",

@@ -6,7 +6,7 @@
 //! - `report`: print what came since the last report, as one line of JSON
 
 mod count;
-mod http;
+mod kinesis;
 
 use std::io::{BufRead, BufReader, Write, stdin};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -14,31 +14,25 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, bail};
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use testkit::http::Request;
+use testkit::tls::self_signed;
+
 use count::{Counted, Counts};
-use http::Answers;
+use kinesis::{Answers, Call};
 
 fn main() -> anyhow::Result<()> {
     let file = std::env::args().nth(1).context("usage: sink CERTIFICATE")?;
-    let names = ["127.0.0.1", "localhost", "10.0.2.2"].map(str::to_owned);
-    let made = rcgen::generate_simple_self_signed(names)?;
-    std::fs::write(file, made.cert.pem())?;
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    // Named, for where the SDK's own choice is compiled in too.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)?;
+    let (config, certificate) = self_signed(&["127.0.0.1", "localhost", "10.0.2.2"]);
+    std::fs::write(file, certificate)?;
 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?.port());
     let counts = Arc::new(Counts::default());
     thread::spawn({
         let counts = counts.clone();
-        move || accept(&listener, &Arc::new(config), &counts)
+        move || accept(&listener, &config, &counts)
     });
     for command in stdin().lock().lines() {
         match command?.as_str() {
@@ -71,10 +65,10 @@ fn serve(
     tls.set_buffer_limit(None);
     let counted = Counted::new(connection, counts.clone());
     let mut stream = BufReader::with_capacity(64 << 10, StreamOwned::new(tls, counted));
-    let mut body = Vec::new();
     let mut answers = Answers::default();
-    while let Some(call) = http::read(&mut stream, &mut body)? {
-        let records = http::records(call, &body);
+    while let Some(request) = Request::read(&mut stream)? {
+        let call = Call::of(&request).context("neither PutRecord nor PutRecords")?;
+        let records = kinesis::records(call, &request.body);
         counts.arrived(records);
         counts.wait_until_open();
         stream.get_mut().write_all(answers.to(call, records))?;

@@ -18,7 +18,7 @@ use signal_hook::iterator::Signals;
 use crate::aws::credentials::Keychain;
 use crate::aws::kinesis::client::Client;
 use crate::observe::counters::Counters;
-use crate::observe::monitor::{self, Monitor};
+use crate::observe::monitor::{self, Monitor, Patience};
 use crate::observe::snapshot::{About, Past};
 use crate::observe::systemd::Systemd;
 use crate::platform::facts::Facts;
@@ -109,6 +109,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
             .transpose()
             .context(NO_THREAD)?,
         systemd: Systemd::from_env(&|name| env::var(name).ok()),
+        patience: Patience::from_env(&|name| env::var(name).ok()),
         past: Past::new(&spool.stats()),
     };
 
@@ -132,7 +133,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     let ended = until_the_end(&events, &feed, &abort, &mut monitor);
     monitor.systemd.stopping();
     spool.close();
-    let saved = save(&spool, &feed);
+    let saved = save(&spool, &feed, CARD_CLOSES.min(monitor.patience.card));
     monitor.end();
     let waiting = spool.stats().waiting_records;
     let counters = &feed.counters;
@@ -161,8 +162,8 @@ fn open(options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Spool> {
     Ok(spool)
 }
 
-/// Brings all that is in RAM alone to the card, if that answers.
-fn save(spool: &Arc<Spool>, feed: &Feed) -> anyhow::Result<()> {
+/// Brings all that is in RAM alone to the card, if that answers in time.
+fn save(spool: &Arc<Spool>, feed: &Feed, patience: Duration) -> anyhow::Result<()> {
     let (tell, saved) = sync_channel(1);
     start("save", {
         let (spool, state) = (spool.clone(), feed.state.clone());
@@ -173,7 +174,7 @@ fn save(spool: &Arc<Spool>, feed: &Feed) -> anyhow::Result<()> {
             let _ = tell.send(());
         }
     })?;
-    saved.recv_timeout(CARD_CLOSES).map_err(|_| {
+    saved.recv_timeout(patience).map_err(|_| {
         anyhow!("the card does not answer: posts that wait in RAM are sent when the program starts again, unless the power fails first")
     })
 }

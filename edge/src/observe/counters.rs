@@ -101,10 +101,10 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// The thread that has been silent for longer than it may, if there is one.
-    pub fn stuck(&self, now: Duration) -> Option<&'static str> {
+    /// The thread that has been silent for longer than it may, and `margin` more, if there is one.
+    pub fn stuck(&self, now: Duration, margin: Duration) -> Option<&'static str> {
         self.vitals()
-            .find(|(_, vitals)| vitals.is_stuck(now))
+            .find(|(_, vitals)| vitals.is_stuck(now, margin))
             .map(|(name, _)| name)
     }
 

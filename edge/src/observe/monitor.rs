@@ -24,8 +24,43 @@ use crate::spool::Spool;
 /// How often to look.
 pub const EVERY: Duration = Duration::from_secs(1);
 
-/// A card that takes longer for one batch of some hundred KiB does not answer; one that is busy with itself takes a few seconds.
-const SILENCE: Duration = Duration::from_secs(30);
+/// How long the monitor waits for what is silent before it calls it a fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// With a thread, beyond what it announced: longer than any step that one takes without a sign of life, such as a name looked up, a
+    /// connection made, a slow card written to.
+    pub thread: Duration,
+    /// With the card: one that takes longer for a batch of some hundred KiB does not answer; one that is busy with itself takes a few seconds.
+    pub card: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            thread: Duration::from_secs(2 * 60),
+            card: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Patience {
+    /// That of a run. A build with debug assertions has no more than HEADWATER_TEST_PATIENCE_S, for tests that would take minutes; a released
+    /// one does not know that variable.
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let of_tests = || env("HEADWATER_TEST_PATIENCE_S")?.parse().ok();
+        match of_tests().filter(|_| cfg!(debug_assertions)) {
+            Some(seconds) => Self::default().at_most(Duration::from_secs(seconds)),
+            None => Self::default(),
+        }
+    }
+
+    fn at_most(self, limit: Duration) -> Self {
+        Self {
+            thread: self.thread.min(limit),
+            card: self.card.min(limit),
+        }
+    }
+}
 
 /// What is looked at, and who is told.
 #[derive(Debug)]
@@ -44,6 +79,8 @@ pub struct Monitor {
     pub metrics: Option<Rewriter>,
     /// Who starts the program again.
     pub systemd: Systemd,
+    /// How long it waits for what is silent.
+    pub patience: Patience,
     /// What it saw before.
     pub past: Past,
 }
@@ -56,7 +93,8 @@ impl Monitor {
         self.write(&snapshot);
         journal::sum_up(false);
         let now = self.clock.elapsed();
-        match self.counters.stuck(now).filter(|_| card_answers) {
+        let stuck = self.counters.stuck(now, self.patience.thread);
+        match stuck.filter(|_| card_answers) {
             None => {
                 let trouble = snapshot.troubles.first();
                 let trouble = trouble.map(|trouble| trouble.text.as_str());
@@ -73,7 +111,8 @@ impl Monitor {
     fn listen_to_card(&self) -> bool {
         let stats = self.spool.stats();
         let now = self.clock.elapsed();
-        let silent_for = |waits: Option<Duration>| waits.filter(|waits| *waits >= SILENCE);
+        let silent_for =
+            |waits: Option<Duration>| waits.filter(|waits| *waits >= self.patience.card);
         let (silent_for, what_it_means) = match (
             silent_for(stats.reading_for),
             silent_for(stats.writing_for),

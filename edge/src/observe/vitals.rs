@@ -8,10 +8,7 @@ use log::Level;
 
 use crate::observe::journal;
 
-/// Longer than any step that a thread takes without a sign of life: a name looked up, a connection made, a slow card written to.
-const MARGIN: Duration = Duration::from_secs(2 * 60);
-
-/// Ongoing that was over sooner than this, and heals by itself, is not worth a line.
+/// Trouble that was over sooner than this, and heals by itself, is not worth a line.
 const UNSAID: Duration = Duration::from_secs(2);
 
 /// One thread's signs of life.
@@ -32,9 +29,9 @@ struct Ongoing {
 impl Vitals {
     /// The thread moves, and may now be silent for `at_most`, and some more on a slow board.
     pub fn alive(&self, now: Duration, at_most: Duration) {
-        let due = now.saturating_add(at_most).saturating_add(MARGIN);
-        let due_ms = u64::try_from(due.as_millis()).unwrap_or(u64::MAX);
-        self.due_ms.store(due_ms, Ordering::Relaxed);
+        let due = now.saturating_add(at_most).as_millis();
+        let due_ms = u64::try_from(due).unwrap_or(u64::MAX);
+        self.due_ms.store(due_ms.max(1), Ordering::Relaxed);
     }
 
     /// The thread waits for another one, or has ended: its silence says nothing.
@@ -42,11 +39,11 @@ impl Vitals {
         self.due_ms.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the thread has been silent for longer than it may.
-    pub fn is_stuck(&self, now: Duration) -> bool {
+    /// Whether the thread has been silent for longer than it may, and `margin` more.
+    pub fn is_stuck(&self, now: Duration, margin: Duration) -> bool {
         match self.due_ms.load(Ordering::Relaxed) {
             0 => false,
-            due_ms => now > Duration::from_millis(due_ms),
+            due_ms => now > Duration::from_millis(due_ms).saturating_add(margin),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Time as the rest of the program sees it: passed in, so that tests own it.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -44,6 +45,81 @@ impl Clock for SystemClock {
 
     fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
         stop.wait(pause)
+    }
+}
+
+/// The clock of tests: time goes by when the test says so, and when the program sleeps. It stands here and not with the other parts of tests,
+/// so that unit tests and integration tests have the same one: the former see this crate's own [`Clock`], the latter that of the library.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TestClock {
+    start: SystemTime,
+    limit: Duration,
+    elapsed: Mutex<Duration>,
+    sleeps: Mutex<Vec<Duration>>,
+}
+
+impl TestClock {
+    /// What the clock of most tests shows at their start, in seconds since 1970: 2026-01-15T10:35:00Z.
+    pub const START_SECS: u64 = 1_768_473_300;
+
+    /// A clock whose wall clock shows `start`.
+    pub fn at(start: SystemTime) -> Self {
+        Self {
+            start,
+            ..Self::default()
+        }
+    }
+
+    /// The same clock, which asks a sleeper to end instead of letting more time go by than this.
+    #[must_use]
+    pub fn ending_after(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Lets time go by.
+    pub fn advance(&self, time: Duration) {
+        *self.elapsed.lock().unwrap_or_else(PoisonError::into_inner) += time;
+    }
+
+    /// The pauses so far, those of no length left out.
+    pub fn sleeps(&self) -> Vec<Duration> {
+        let sleeps = self.sleeps.lock();
+        sleeps.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self {
+            start: UNIX_EPOCH + Duration::from_secs(Self::START_SECS),
+            limit: Duration::MAX,
+            elapsed: Mutex::default(),
+            sleeps: Mutex::default(),
+        }
+    }
+}
+
+impl Clock for TestClock {
+    fn wall(&self) -> SystemTime {
+        self.start + self.elapsed()
+    }
+
+    fn elapsed(&self) -> Duration {
+        *self.elapsed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
+        if self.elapsed().saturating_add(pause) > self.limit {
+            stop.ask();
+            return true;
+        }
+        self.advance(pause);
+        if !pause.is_zero() {
+            let mut sleeps = self.sleeps.lock().unwrap_or_else(PoisonError::into_inner);
+            sleeps.push(pause);
+        }
+        stop.asked()
     }
 }
 

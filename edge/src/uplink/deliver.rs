@@ -644,7 +644,7 @@ impl Flight {
         if ordered {
             self.order.follow(record.partition_key);
         }
-        match ordered || self.suspects.any() {
+        match ordered || self.suspects.compares() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
@@ -667,7 +667,7 @@ impl Flight {
 
     /// How many of the batch's first records the next call carries.
     fn count(&mut self, life: Life, wall: SystemTime) -> usize {
-        if self.suspects.any() {
+        if self.suspects.compares() {
             return 1;
         }
         let room = self

@@ -31,9 +31,14 @@ pub enum Verdict {
 }
 
 impl Suspects {
-    /// Whether some record is under suspicion: then the next one is sent alone.
+    /// Whether some record is under suspicion.
     pub fn any(&self) -> bool {
         !self.refused.is_empty()
+    }
+
+    /// Whether it is still to be seen that another record is accepted: the next one is sent alone.
+    pub fn compares(&self) -> bool {
+        self.any() && !self.accepted
     }
 
     /// Record `seq`, sent alone, was refused. `has_other` says whether another record waits that could be tried.

@@ -5,14 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::source::*;
 use headwater::platform::time::SystemClock;
 use headwater::post::record::Record;
 use headwater::source::Feed;
 use headwater::source::lines::{Input, Lines, Settings};
 use headwater::spool::Appended;
-use serde_json::Value;
-
-use super::source::*;
+use testkit::wait_until;
 
 /// Every line of the file at `path`.
 pub fn settings(path: &Path) -> Settings {

@@ -4,17 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headwater::observe::monitor::Monitor;
+use headwater::observe::counters::Counters;
+use headwater::observe::monitor::{Monitor, Patience};
+use headwater::observe::snapshot::{About, Past};
 use headwater::observe::systemd::Systemd;
-use headwater::observe::{
-    counters::Counters,
-    snapshot::{About, Past},
-};
 use headwater::platform::facts::Facts;
+use headwater::platform::time::TestClock;
 use headwater::source::Feed;
 use headwater::spool::{Options, Spool, WhenFull};
-
-use super::source::TestClock;
 
 /// A monitor that tells the socket `notify`, and the source it watches, which feeds the spool at `card`.
 pub fn watched(
@@ -46,6 +43,7 @@ pub fn watched(
         status_file: None,
         metrics: None,
         systemd: Systemd::from_env(&|name| (name == "NOTIFY_SOCKET").then(|| notify.to_owned())),
+        patience: Patience::default(),
         past: Past::new(&feed.spool.stats()),
     };
     (monitor, feed, clock)

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::source::*;
 use headwater::net::endpoint::Endpoint;
 use headwater::net::roots::Roots;
+use headwater::platform::time::TestClock;
 use headwater::post::filter::Filter;
 use headwater::source::Feed;
 use headwater::source::x::{Auth, Settings, X};
-
-use super::source::*;
+use testkit::wait_until;
+use testkit::web::{Web, begin_stream, chunk, wait_for_close};
 
 /// Where tokens are got.
 pub const TOKEN: &str = "/oauth2/token";
@@ -46,9 +48,9 @@ pub fn post(id: usize) -> String {
 
 /// A server that gives a token, has the rule, and leaves the stream's `nth` opening, counted from
 /// 0, to `stream`.
-pub fn x_server(stream: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Server {
+pub fn x_server(stream: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Web {
     let opened = AtomicUsize::new(0);
-    Server::start(move |request, connection| match request.target.as_str() {
+    Web::start(move |request, connection| match request.target.as_str() {
         TOKEN => answer(
             connection,
             200,
@@ -65,14 +67,14 @@ pub fn x_server(stream: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + '
 
 /// Runs against a stream that answers its `nth` opening with `answers[nth]`, then serves one post;
 /// returns the feed, its clock and the server once that post is read.
-pub fn read_after(answers: &'static [(u16, &str, &str)]) -> (Feed, Arc<TestClock>, Server) {
+pub fn read_after(answers: &'static [(u16, &str, &str)]) -> (Feed, Arc<TestClock>, Web) {
     let server = x_server(move |nth, connection| match answers.get(nth) {
         Some((status, headers, body)) => answer(connection, *status, headers, body),
         None => serve_posts(connection, &[1]),
     });
     let clock: Arc<TestClock> = Arc::default();
     let feed = feed(clock.clone(), None);
-    let running = Running::start(X::new(settings(server.endpoint())), &feed);
+    let running = Running::start(X::new(settings(endpoint(&server))), &feed);
     wait_until("a post is read", || records(&feed).len() == 1);
     running.stop().unwrap();
     (feed, clock, server)

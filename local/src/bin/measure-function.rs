@@ -4,7 +4,7 @@
 //! function's own time and memory: from its start until it asks for work, for a batch of 500
 //! records, and at its peak. Exits with 1 where a figure is over its limit.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use testkit::http::{Answer, Request};
 
 const STARTS: usize = 20;
 const BATCHES: usize = 20;
@@ -203,40 +204,22 @@ fn serve(
     answer: &Sender<(Instant, String)>,
 ) -> Result<()> {
     stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        let mut length = 0;
-        while !line.trim_end().is_empty() {
-            line.clear();
-            reader.read_line(&mut line)?;
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse()?;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let (status, body) = match path.rsplit('/').next() {
+    let mut requests = BufReader::new(stream.try_clone()?);
+    while let Some(request) = Request::read(&mut requests)? {
+        let (status, body) = match request.path().rsplit('/').next() {
             Some("next") => {
                 ask.send((Instant::now(), stream.try_clone()?))?;
                 continue;
             }
             Some("response" | "error") => {
-                answer.send((Instant::now(), String::from_utf8(body)?))?;
-                ("202 Accepted", "{}")
+                answer.send((Instant::now(), request.text()))?;
+                (202, "{}")
             }
-            _ => ("200 OK", r#"{"UnprocessedItems":{}}"#),
+            _ => (200, r#"{"UnprocessedItems":{}}"#),
         };
-        let answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        (&stream).write_all(answer.as_bytes())?;
+        Answer::new(status, body).write(&mut &stream)?;
     }
+    Ok(())
 }
 
 /// Lambda's event for a full batch of posts of X, about 570 bytes each.

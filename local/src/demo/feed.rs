@@ -7,11 +7,11 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
-use local::jetstream::{self, Jetstream, record_key};
-use local::posts::{self, Post};
-use local::producer::{Board, Producer};
 use local::tally::Sent;
-use local::x_api::{self, XApi};
+use testkit::jetstream::{self, Jetstream, record_key};
+use testkit::posts::{self, Post};
+use testkit::program::{Board, Program};
+use testkit::x_api::{self, XApi};
 
 use super::options::{Options, Source};
 
@@ -79,11 +79,11 @@ impl Feed {
     }
 
     /// Begins to write lines, if that is the source, and closes standard input after the last.
-    pub fn attach(&self, options: &Options, producer: &mut Producer) -> anyhow::Result<()> {
+    pub fn attach(&self, options: &Options, producer: &mut Program) -> anyhow::Result<()> {
         let Self::Lines(written) = self else {
             return Ok(());
         };
-        let pipe = producer.process().child().stdin.take();
+        let pipe = producer.input();
         let mut pipe = pipe.context("headwater has no standard input")?;
         let written = Arc::clone(written);
         let lines: Vec<_> = about(options).take(options.posts).collect();

@@ -14,7 +14,7 @@ impl Interrupt {
     pub fn listen() -> anyhow::Result<Self> {
         let came = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            // The second one ends the program on the spot: what it started goes too, see `local::process`.
+            // The second one ends the program on the spot: what it started goes too, see `testkit::process`.
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&came))
                 .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&came)))
                 .context("signals cannot be listened to")?;

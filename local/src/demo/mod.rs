@@ -5,6 +5,7 @@ pub mod interrupt;
 pub mod options;
 mod outage;
 mod screen;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,14 +18,15 @@ use local::aws::Aws;
 use local::binaries::Binaries;
 use local::deploy::{self, Stack};
 use local::ministack::{MiniStack, target_dir};
-use local::producer::{Board, Producer};
+use local::producer;
 use local::tally::{Sent, Tally};
+use testkit::program::{Board, Program};
 
 use feed::Feed;
 use interrupt::Interrupt;
 use options::Options;
-use outage::Outage;
 use screen::Screen;
+use way::{Network, Way};
 
 const STACK: &str = "headwater";
 
@@ -51,8 +53,8 @@ struct Demo<'a> {
     aws: Aws,
     stack: Stack,
     feed: Feed,
-    outage: Outage,
-    producer: Producer,
+    way: Way,
+    producer: Program,
     board: Board,
     ministack: MiniStack,
 }
@@ -96,7 +98,8 @@ impl<'a> Demo<'a> {
         let aws = Aws::root(&ministack.endpoint());
         let stack = screen.step("deploying template.yaml", || {
             deploy::upload(&aws, &binaries.function)?;
-            let stack = deploy::deploy(&aws, STACK)?;
+            let parameters = options.network.as_ref().map(Network::parameters);
+            let stack = deploy::deploy_with(&aws, STACK, &parameters.unwrap_or_default())?;
             let done = format!(
                 "deployed template.yaml: stream {}, table {}",
                 stack.stream, stack.table
@@ -104,20 +107,24 @@ impl<'a> Demo<'a> {
             Ok((stack, done))
         })?;
 
-        let outage = Outage::new(&ministack, options.outage, options.posts)?;
+        let key = stack.producer_key(&aws)?;
+        let way = Way::to(ministack.address(), aws.with(key.clone()), options)?;
+        if let Some(network) = &options.network {
+            screen.tick(&network.to_string());
+        }
         let program = match &options.headwater {
             Some(command) => command.clone(),
             None => vec![binaries.headwater.into_os_string()],
         };
-        let mut board = Board::new(&program)?;
-        board.puts_to(&stack, &outage.endpoint(), &stack.producer_key(&aws)?);
+        let mut board = producer::board(&program)?;
+        producer::puts_to(&mut board, &stack, &way.endpoint(), &key);
         if let Some(size) = &options.spool_size {
             board.argument("--spool-size").argument(size);
         }
         let (feed, said) = Feed::start(options, &mut board)?;
         screen.tick(&said);
         board.argument("--").argument(&options.keyword);
-        let mut producer = board.start()?;
+        let mut producer = board.start(&[])?;
         feed.attach(options, &mut producer)?;
         screen.tick(&format!("headwater {}", options.keyword));
         Ok(Self {
@@ -125,7 +132,7 @@ impl<'a> Demo<'a> {
             aws,
             stack,
             feed,
-            outage,
+            way,
             producer,
             board,
             ministack,
@@ -140,8 +147,8 @@ impl<'a> Demo<'a> {
             interrupt.check()?;
             let figures = self.figures()?;
             most_spooled = most_spooled.max(figures.spooled);
-            screen.progress(&format!("{figures}{}", self.outage));
-            if self.outage.advance(figures.read, screen)? || figures != last {
+            screen.progress(&format!("{figures}{}", self.way.outage));
+            if self.way.outage.advance(figures.read, screen)? || figures != last {
                 (last, moved) = (figures, Instant::now());
             }
             if let Some(status) = self.producer.wait(Duration::ZERO)? {
@@ -152,7 +159,7 @@ impl<'a> Demo<'a> {
                 );
                 break;
             }
-            if self.outage.is_over() && self.has_all(&figures) {
+            if self.way.outage.is_over() && self.has_all(&figures) {
                 break;
             }
             if moved.elapsed() > STALL {
@@ -210,7 +217,15 @@ impl<'a> Demo<'a> {
         let items = self.aws.all_items(&self.stack.table)?;
         let tally = Tally::take(&self.aws, &self.stack, &sent, dropped as usize)?;
         screen.rows(&items, 6);
-        let mut fine = tally.adds_up();
+        let records = self.aws.all_records(&self.stack.stream)?.len() as u64;
+        let taken = counted("headwater_read_total") - dropped;
+        if let Some(cost) = self.way.cost(taken, records) {
+            screen.tick(&cost);
+        }
+        let mut fine = match self.way.cuts() {
+            true => tally.is_complete(),
+            false => tally.adds_up(),
+        };
         for oddity in tally.oddities.iter().take(5) {
             screen.cross(&format!("this does not fit: {oddity}"));
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::way::Network;
+
 pub const HELP: &str = "\
 The whole pipeline on this machine: posts about KEYWORD from a simulated X API, the real headwater, a local
 AWS (MiniStack) with the real template.yaml and the real function. The network to AWS fails on the way.
@@ -15,6 +17,11 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
   --posts N              How many posts are read [default: 200]
   --outage SECONDS       How long the network fails [default: 10]
   --no-outage            The network does not fail
+  --network 2g|3g|satellite|flaky|hot-shard
+                         The way to AWS is slow, far, or cut again and again, or one of four shards takes two
+                         posts a second. The network then fails only if --outage is given, too. A link may
+                         also be described: rate=5000,delay=0.3,loss=0.01,buffer=300000,cut-bytes=8000 (bytes
+                         a second, seconds, a share, bytes), or changed: 2g,loss=0.01
   --spool-size SIZE      The disk queue's size, such as 1MiB; without it, headwater's own default
   --rate N               Posts a second [default: 20]
   --source x|jetstream|lines
@@ -31,6 +38,8 @@ pub struct Options {
     pub keyword: String,
     pub posts: usize,
     pub outage: Option<Duration>,
+    /// What the way to AWS is like, if it is not a wire.
+    pub network: Option<Network>,
     pub spool_size: Option<OsString>,
     /// The time from one post to the next.
     pub pace: Duration,
@@ -51,13 +60,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
     let mut options = Options {
         keyword: String::new(),
         posts: 200,
-        outage: Some(Duration::from_secs(10)),
+        outage: None,
+        network: None,
         spool_size: None,
         pace: Duration::from_millis(50),
         source: Source::X,
         headwater: None,
     };
-    let (mut words, mut offline) = (Vec::new(), false);
+    let (mut words, mut offline, mut outage) = (Vec::new(), false, None);
     let mut parser = Parser::from_args(args);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -67,9 +77,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
                 ensure!(options.posts > 0, "--posts takes a number from 1 on");
             }
             Arg::Long("outage") => {
-                options.outage = Some(Duration::from_secs(parser.value()?.parse()?));
+                outage = Some(Some(Duration::from_secs(parser.value()?.parse()?)));
             }
-            Arg::Long("no-outage") => options.outage = None,
+            Arg::Long("no-outage") => outage = Some(None),
+            Arg::Long("network") => {
+                let network = parser.value()?.string()?.parse();
+                options.network = Some(network.context("--network")?);
+            }
             Arg::Long("spool-size") => options.spool_size = Some(parser.value()?),
             Arg::Long("rate") => {
                 let rate: f64 = parser.value()?.parse()?;
@@ -105,6 +119,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
             "--offline goes with --source jetstream; the others need no network"
         );
     }
+    let usual = options.network.is_none().then_some(Duration::from_secs(10));
+    options.outage = outage.unwrap_or(usual);
     options.keyword = if words.is_empty() {
         "pizza".to_owned()
     } else {

@@ -1,10 +1,10 @@
 //! The network's failure in the middle of it all.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use local::ministack::MiniStack;
-use local::network::Network;
+use testkit::network::Network;
 
 use super::screen::Screen;
 
@@ -25,14 +25,10 @@ enum Phase {
 }
 
 impl Outage {
-    /// A way to `ministack` which fails for `length`, if at all, once a quarter of `posts` were read.
-    pub fn new(
-        ministack: &MiniStack,
-        length: Option<Duration>,
-        posts: usize,
-    ) -> anyhow::Result<Self> {
+    /// A way to `server` which fails for `length`, if at all, once a quarter of `posts` were read.
+    pub fn new(server: SocketAddr, length: Option<Duration>, posts: usize) -> anyhow::Result<Self> {
         Ok(Self {
-            network: Network::to(ministack.address())?,
+            network: Network::to(server)?,
             length: length.unwrap_or_default(),
             phase: match length {
                 Some(_) => Phase::Ahead(posts as u64 / 4),
@@ -41,9 +37,9 @@ impl Outage {
         })
     }
 
-    /// The way in, for AWS_ENDPOINT_URL_KINESIS.
-    pub fn endpoint(&self) -> String {
-        format!("http://{}", self.network.address())
+    /// The way in.
+    pub fn address(&self) -> SocketAddr {
+        self.network.address()
     }
 
     /// Whether the network will not fail any more.

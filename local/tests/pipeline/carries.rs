@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use local::jetstream::{self, Jetstream, record_key};
-use local::network::Network;
-use local::posts::{self, Post, SHORT_POST_CHARS};
 use local::tally::Sent;
-use local::x_api::{self, Event, XApi};
 use serde_json::{Value, json};
+use testkit::jetstream::{self, Jetstream, record_key};
+use testkit::network::Network;
+use testkit::posts::{self, Post, SHORT_POST_CHARS};
+use testkit::x_api::{self, Event, XApi};
 
 use super::{Cloud, stop, wait_for};
 
@@ -44,7 +44,7 @@ fn every_text_of_x_is_stored_byte_for_byte() {
     // When headwater reads them
     let mut board = cloud.board(&stack, &cloud.ministack.endpoint());
     board.reads_x(&api.url()).argument("mozzarella");
-    let producer = board.start().unwrap();
+    let producer = board.start(&[]).unwrap();
     let sent = || api.sent().iter().map(Sent::from).collect::<Vec<_>>();
     wait_for("120 posts", || api.sent_count() == 120);
 
@@ -79,7 +79,7 @@ fn duplicates_disorder_disconnects_and_new_kinds_of_message_change_nothing() {
     // When headwater reads them
     let mut board = cloud.board(&stack, &cloud.ministack.endpoint());
     board.reads_x(&api.url()).argument("mozzarella");
-    let producer = board.start().unwrap();
+    let producer = board.start(&[]).unwrap();
     wait_for("61 posts", || api.sent_count() == 61);
 
     // Then every post is there once
@@ -100,7 +100,7 @@ fn an_outage_delays_posts_and_loses_none() {
     api.play(posts.by_ref().take(50));
     let mut board = cloud.board(&stack, &format!("http://{}", network.address()));
     board.reads_x(&api.url()).argument("mozzarella");
-    let producer = board.start().unwrap();
+    let producer = board.start(&[]).unwrap();
     cloud.await_items(&stack, 50);
     network.cut();
 
@@ -130,11 +130,11 @@ fn lines_that_end_end_the_run_with_all_sent() {
     let stack = cloud.stack("carries-lines");
     let mut board = cloud.board(&stack, &cloud.ministack.endpoint());
     board.argument("--source").argument("lines");
-    let mut producer = board.start().unwrap();
+    let mut producer = board.start(&[]).unwrap();
     let lines: Vec<_> = (0..1000)
         .map(|n| format!("reading {n}: 21.{n} °C ☀️"))
         .collect();
-    let mut input = producer.process().child().stdin.take().unwrap();
+    let mut input = producer.input().unwrap();
     input
         .write_all((lines.join("\n") + "\n").as_bytes())
         .unwrap();
@@ -191,7 +191,7 @@ fn disconnects_of_jetstream_lose_nothing_and_what_is_replayed_is_one_row() {
         .argument("--source")
         .argument("jetstream")
         .argument("mozzarella");
-    let producer = board.start().unwrap();
+    let producer = board.start(&[]).unwrap();
     cloud.await_items(&stack, 500);
 
     // Then each is stored, and nothing else
@@ -230,8 +230,8 @@ fn a_record_nobody_can_read_is_set_aside_with_its_reason_and_blocks_nothing() {
     // When a line follows it
     let mut board = cloud.board(&stack, &cloud.ministack.endpoint());
     board.argument("--source").argument("lines");
-    let mut producer = board.start().unwrap();
-    let mut input = producer.process().child().stdin.take().unwrap();
+    let mut producer = board.start(&[]).unwrap();
+    let mut input = producer.input().unwrap();
     input.write_all(b"sense\n").unwrap();
     drop(input);
 

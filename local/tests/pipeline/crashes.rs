@@ -5,8 +5,8 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use local::network::Network;
 use local::tally::Sent;
+use testkit::network::Network;
 
 use super::{Cloud, stop, wait_for};
 
@@ -20,7 +20,7 @@ fn fifty_kills_during_an_outage_lose_nothing_and_send_nothing_twice() {
     let network = Network::to(cloud.ministack.address()).unwrap();
     network.cut();
     let mut board = cloud.board(&stack, &format!("http://{}", network.address()));
-    let input = board.folder().join("input");
+    let input = board.card().join("input");
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
@@ -43,7 +43,7 @@ fn fifty_kills_during_an_outage_lose_nothing_and_send_nothing_twice() {
     // When the program is killed 50 times, each time at another moment of its work
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     for _ in 0..KILLS {
-        let mut producer = board.start().unwrap();
+        let mut producer = board.start(&[]).unwrap();
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -52,9 +52,9 @@ fn fifty_kills_during_an_outage_lose_nothing_and_send_nothing_twice() {
             grow(&mut file, 5);
             thread::sleep(Duration::from_millis(5));
         }
-        producer.process().kill();
+        producer.kill();
     }
-    let producer = board.start().unwrap();
+    let producer = board.start(&[]).unwrap();
     grow(&mut file, 5);
     let total = lines.len();
 

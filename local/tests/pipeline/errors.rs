@@ -2,14 +2,14 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use local::producer::{Board, Producer};
-use local::x_api::{self, XApi};
+use testkit::program::{Board, Program};
+use testkit::x_api::{self, XApi};
 
 use super::{Cloud, PATIENCE, bare_board, says, stop};
 
 /// What the program says in the end, and its exit code.
 fn runs_to_its_end(board: &Board) -> (i32, String) {
-    let mut producer = board.start().unwrap();
+    let mut producer = board.start(&[]).unwrap();
     let status = producer.wait(PATIENCE).unwrap();
     let said = producer.said().join("\n");
     let status = status.unwrap_or_else(|| panic!("it does not end: {said}"));
@@ -55,7 +55,7 @@ fn a_wrong_key_and_secret_of_x_are_one_line_that_says_what_to_do() {
         .reads_x(&api.url())
         .set("TWITTER_API_CONSUMER_SECRET", "stolen-secret")
         .argument("pizza");
-    let producer = board.start().unwrap();
+    let producer = board.start(&[]).unwrap();
     says(
         &producer,
         &["TWITTER_API_CONSUMER_KEY", "TWITTER_API_CONSUMER_SECRET"],
@@ -107,19 +107,19 @@ fn an_unreachable_host_is_one_line_that_names_it() {
 }
 
 /// Gives the program one line to deliver, from a file it then goes on to follow.
-fn one_line(board: &mut Board) -> Producer {
-    let input = board.folder().join("input");
+fn one_line(board: &mut Board) -> Program {
+    let input = board.card().join("input");
     std::fs::write(&input, "the one line\n").unwrap();
     board
         .argument("--source")
         .argument("lines")
         .argument("--input")
         .argument(input);
-    board.start().unwrap()
+    board.start(&[]).unwrap()
 }
 
 /// Whatever was wrong, the line is not lost over it.
-fn keeps_its_line(board: &Board, producer: Producer) {
+fn keeps_its_line(board: &Board, producer: Program) {
     stop(producer);
     assert_eq!(board.metrics()["headwater_spool_waiting_records"], 1);
 }

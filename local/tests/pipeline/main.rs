@@ -16,8 +16,9 @@ use local::aws::Aws;
 use local::binaries::Binaries;
 use local::deploy::{self, Stack};
 use local::ministack::MiniStack;
-use local::producer::{Board, Producer};
+use local::producer::{self, puts_to};
 use local::tally::{Sent, Tally};
+use testkit::program::{Board, Program};
 
 /// How long anything may take that the tests wait for; they take seconds.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -48,7 +49,8 @@ impl Cloud {
     /// A board that puts to `stack` by way of `endpoint`.
     fn board(&self, stack: &Stack, endpoint: &str) -> Board {
         let mut board = bare_board();
-        board.puts_to(stack, endpoint, &stack.producer_key(&self.aws).unwrap());
+        let key = stack.producer_key(&self.aws).unwrap();
+        puts_to(&mut board, stack, endpoint, &key);
         board
     }
 
@@ -84,7 +86,7 @@ fn binaries() -> &'static Binaries {
 
 /// A board with the program on it, and no environment yet.
 fn bare_board() -> Board {
-    Board::new(&[binaries().headwater.clone().into()]).unwrap()
+    producer::board(&[binaries().headwater.clone().into()]).unwrap()
 }
 
 fn wait_for(what: &str, mut came: impl FnMut() -> bool) {
@@ -110,7 +112,7 @@ impl<F: Fn() -> String> Drop for OnFailure<F> {
 }
 
 /// Waits for one line with all of `words` in it.
-fn says(producer: &Producer, words: &[&str]) {
+fn says(producer: &Program, words: &[&str]) {
     let has_all = |line: &String| words.iter().all(|word| line.contains(word));
     let deadline = Instant::now() + PATIENCE;
     while !producer.said().iter().any(has_all) {
@@ -121,7 +123,7 @@ fn says(producer: &Producer, words: &[&str]) {
 }
 
 /// Ends a program as systemd does, and demands that it ends well.
-fn stop(mut producer: Producer) {
+fn stop(mut producer: Program) {
     let status = producer.stop(Duration::from_secs(10)).unwrap();
     let said = producer.said().join("\n");
     assert!(

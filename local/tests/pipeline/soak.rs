@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use local::chaos::{Chaos, Faults};
 use local::ministack::MiniStack;
 use local::tally::Sent;
+use testkit::chaos::{Chaos, Faults};
 
 use super::{Cloud, OnFailure, stop, wait_for};
 
@@ -40,7 +40,7 @@ fn a_network_and_a_cloud_that_misbehave_lose_nothing() {
 
     // And a board whose credentials stand in a file, which others rewrite
     let mut board = cloud.board(&stack, &chaos.endpoint());
-    let credentials = board.folder().join("credentials");
+    let credentials = board.card().join("credentials");
     let (first, second, third) = (
         key(&cloud, &stack),
         key(&cloud, &stack),
@@ -53,7 +53,7 @@ fn a_network_and_a_cloud_that_misbehave_lose_nothing() {
         .set("AWS_SHARED_CREDENTIALS_FILE", &credentials);
 
     // When it reads its lines, no faster than its spool takes them, and its credentials end twice on the way: they expire, and they are deleted
-    let input = board.folder().join("input");
+    let input = board.card().join("input");
     let lines: Vec<_> = (0..posts)
         .map(|n| format!("post {n} 🍕 {}", "x".repeat(n % 400)))
         .collect();
@@ -65,7 +65,7 @@ fn a_network_and_a_cloud_that_misbehave_lose_nothing() {
         .argument("block")
         .argument("--input")
         .argument(&input);
-    let producer = board.start().unwrap();
+    let producer = board.start(&[]).unwrap();
     let report = OnFailure(|| {
         let said = producer.said().join("\n");
         let stored = cloud.aws.count_items(&stack.table).unwrap();

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use local::chaos::forward;
-use local::http::{Answer, Request};
-use local::server::Server;
 use serde_json::{Value, json};
+use testkit::chaos::forward;
+use testkit::http::{Answer, Request};
+use testkit::server::Server;
 
 use super::{Cloud, wait_for};
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use local::deploy::Stack;
-use local::posts;
-use local::producer::{Board, Producer};
 use local::tally::Sent;
-use local::x_api::{self, Endpoint, Event, Refusal, XApi};
+use testkit::posts;
+use testkit::program::{Board, Program};
+use testkit::x_api::{self, Endpoint, Event, Refusal, XApi};
 
 use super::{Cloud, says, stop, wait_for};
 
@@ -15,7 +15,7 @@ struct Reading {
     api: XApi,
     stack: Stack,
     board: Board,
-    producer: Producer,
+    producer: Program,
 }
 
 impl Reading {
@@ -30,7 +30,7 @@ impl Reading {
         let stack = cloud.stack(name);
         let mut board = cloud.board(&stack, &cloud.ministack.endpoint());
         board.reads_x(&api.url()).argument("ricotta");
-        let producer = board.start().unwrap();
+        let producer = board.start(&[]).unwrap();
         Self {
             api,
             stack,
@@ -146,13 +146,13 @@ fn a_place_taken_by_its_own_earlier_run_is_taken_back() {
     let mut reading = Reading::start("x-own", None);
     wait_for("ten posts", || reading.api.sent_count() == 10);
     Cloud::shared().await_items(&reading.stack, 10);
-    reading.producer.process().kill();
+    reading.producer.kill();
     reading
         .api
         .answer_next(Endpoint::Stream, Refusal::TooManyConnections);
 
     // When it starts again
-    reading.producer = reading.board.start().unwrap();
+    reading.producer = reading.board.start(&[]).unwrap();
 
     // Then it ends that connection, and reads on
     let deleted = ("DELETE".to_owned(), "/2/connections/all".to_owned());
@@ -195,7 +195,7 @@ fn the_rule_of_an_earlier_keyword_is_removed_and_a_foreign_one_left_alone() {
             .collect::<Vec<_>>()
     };
     let run = |board: &Board, keyword: &str| {
-        let producer = board.start().unwrap();
+        let producer = board.start(&[]).unwrap();
         wait_for("connection", || api.is_streaming());
         assert!(
             values().iter().any(|value| value.contains(keyword)),

@@ -9,42 +9,16 @@ mod sim;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use self::sim::{Image, SimDisk, SimSlot};
-use crate::platform::stop::Stop;
-use crate::platform::time::Clock;
+use crate::platform::time::{Clock, TestClock};
 use crate::post::record::Record;
 use crate::spool::format::block::Seq;
 use crate::spool::options::{Options, WhenFull};
 use crate::spool::queue::schedule::Due;
 use crate::spool::queue::state::Spool;
 use crate::spool::stats::{Appended, Stats};
-
-/// A clock that goes when told.
-#[derive(Debug, Default)]
-pub struct ManualClock(Mutex<Duration>);
-
-impl ManualClock {
-    pub fn advance(&self, time: Duration) {
-        *self.0.lock().unwrap() += time;
-    }
-}
-
-impl Clock for ManualClock {
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + self.elapsed()
-    }
-
-    fn elapsed(&self) -> Duration {
-        *self.0.lock().unwrap()
-    }
-
-    fn sleep(&self, pause: Duration, stop: &Stop) -> bool {
-        self.advance(pause);
-        stop.asked()
-    }
-}
 
 /// What a test notes in the disk's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +42,7 @@ pub struct Rig {
     pub spool: Spool,
     pub card: Arc<Mutex<Option<Arc<Disk>>>>,
     pub stage: Arc<Mutex<Option<Arc<Disk>>>>,
-    pub clock: Arc<ManualClock>,
+    pub clock: Arc<TestClock>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +72,7 @@ impl Rig {
     }
 
     pub fn in_slots(size: Size, card: SimSlot<Told>, stage: SimSlot<Told>) -> Self {
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(TestClock::default());
         let options = Options {
             card: "sim".into(),
             stage: None,

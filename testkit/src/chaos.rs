@@ -10,7 +10,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Request};
@@ -214,11 +213,8 @@ impl Fate {
         answer
             .headers
             .retain(|(name, _)| !name.eq_ignore_ascii_case("date"));
-        let date = DateTime::<Utc>::from(SystemTime::now() + self.faults.clock_ahead);
-        answer.headers.push((
-            "date".to_owned(),
-            date.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
-        ));
+        let date = httpdate::fmt_http_date(SystemTime::now() + self.faults.clock_ahead);
+        answer.headers.push(("date".to_owned(), date));
     }
 
     /// Xorshift: enough chance for a test, and the same every time.

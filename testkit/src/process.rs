@@ -46,10 +46,15 @@ impl Process {
         &mut self.child
     }
 
-    /// Asks the process to end, with SIGTERM.
-    pub fn terminate(&self) {
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends the process a signal, such as SIGTERM to ask it to end.
+    pub fn signal(&self, signal: Signal) {
         // A process that is gone already has nothing left to do.
-        let _ = kill_process(self.pid(), Signal::TERM);
+        let _ = kill_process(self.pid(), signal);
     }
 
     /// Ends the process and its group at once, with SIGKILL, and waits until it is gone.
@@ -93,7 +98,7 @@ impl Scratch {
     /// Makes an empty folder in `parent`.
     pub fn new_in(parent: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
-            .prefix("headwater-demo-")
+            .prefix("headwater-")
             .tempdir_in(parent)
             .with_context(|| format!("{} takes no files", parent.display()))?;
         // A moment later, so that the processes which use it are gone first.

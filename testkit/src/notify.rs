@@ -6,21 +6,28 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::program::{Board, PATIENCE};
+use crate::PATIENCE;
 
 /// The other end of NOTIFY_SOCKET.
+#[derive(Debug)]
 pub struct Listener {
     folder: TempDir,
     socket: UnixDatagram,
 }
 
 impl Listener {
+    /// A socket of its own.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    #[expect(clippy::new_without_default, reason = "it makes a socket")]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         Self { folder, socket }
     }
 
+    /// For NOTIFY_SOCKET.
     pub fn path(&self) -> String {
         self.folder.path().join("notify").display().to_string()
     }
@@ -30,15 +37,10 @@ impl Listener {
         self.folder.path().join("spool")
     }
 
-    /// What runs on `board` tells this one, as a service with a watchdog of two seconds does.
-    pub fn heard_by(&self, board: Board) -> Board {
-        // Half a second is half a second: signs of life come once a second at most.
-        board
-            .with("NOTIFY_SOCKET", &self.path())
-            .with("WATCHDOG_USEC", "2000000")
-    }
-
     /// The next message, if one comes in time.
+    ///
+    /// # Panics
+    /// It is not UTF-8.
     pub fn next(&self, patience: Duration) -> Option<String> {
         let mut buffer = [0; 4096];
         self.socket.set_read_timeout(Some(patience)).unwrap();
@@ -47,6 +49,9 @@ impl Listener {
     }
 
     /// Waits for signs of life.
+    ///
+    /// # Panics
+    /// They do not come for a long time.
     pub fn signs(&self, count: usize) {
         let mut seen = 0;
         while seen < count {

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use headwater::net::roots::Roots;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CertifiedKey, IsCa, KeyPair};
 use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
@@ -13,6 +12,11 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
+    /// A new one.
+    ///
+    /// # Panics
+    /// There is no randomness to be had.
+    #[expect(clippy::new_without_default, reason = "each is another one")]
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -20,6 +24,9 @@ impl Authority {
     }
 
     /// A certificate for `name`, and its key.
+    ///
+    /// # Panics
+    /// `name` is none a certificate can have.
     pub fn sign(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -31,12 +38,10 @@ impl Authority {
         self.0.pem()
     }
 
-    /// What trusts it, and nobody else.
-    pub fn trusted(&self) -> Roots {
-        Roots::from_pem(self.pem().as_bytes()).unwrap()
-    }
-
     /// A server called localhost, as large ones are: its certificates have 4 KB, and its tickets all that it must remember of a session.
+    ///
+    /// # Panics
+    /// Its certificate has not the size it is to have.
     pub fn server_with_long_chain(
         &self,
         version: &'static SupportedProtocolVersion,
@@ -64,27 +69,45 @@ impl Authority {
     }
 
     /// A server called localhost, which demands a certificate of `clients` if it is given.
+    ///
+    /// # Panics
+    /// What it signed itself is not accepted.
     pub fn server(&self, clients: Option<&Authority>) -> Arc<ServerConfig> {
         let (certificate, key) = self.sign("localhost");
-        let provider = Arc::new(ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .unwrap();
-        let config = match clients {
-            None => config.with_no_client_auth(),
-            Some(clients) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(clients.0.der().clone()).unwrap();
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                config.with_client_cert_verifier(verifier.build().unwrap())
-            }
-        };
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Arc::new(
-            config
-                .with_single_cert(vec![certificate.der().clone()], key)
-                .unwrap(),
-        )
+        config(clients, certificate.der().clone(), &key)
     }
+}
+
+/// A server under all of `names`, and the PEM of its certificate, which it signed itself.
+///
+/// # Panics
+/// `names` are none a certificate can have.
+pub fn self_signed(names: &[&str]) -> (Arc<ServerConfig>, String) {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
+    let config = config(None, cert.der().clone(), &signing_key);
+    (config, cert.pem())
+}
+
+fn config(
+    clients: Option<&Authority>,
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+) -> Arc<ServerConfig> {
+    // Named, for where another one is compiled in too.
+    let provider = Arc::new(ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let config = match clients {
+        None => config.with_no_client_auth(),
+        Some(clients) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(clients.0.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            config.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Arc::new(config.with_single_cert(vec![certificate], key).unwrap())
 }

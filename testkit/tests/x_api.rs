@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use local::posts::{self, Post};
-use local::x_api::{Event, Settings, XApi};
 use serde_json::{Value, json};
+use testkit::posts::{self, Post};
+use testkit::x_api::{Event, Settings, XApi};
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
 

@@ -22,6 +22,9 @@ pub struct Connections(Mutex<Vec<TcpStream>>);
 
 impl Server {
     /// Listens on this machine alone, and hands each connection to `serve` in a thread of its own.
+    ///
+    /// # Errors
+    /// No port can be had.
     pub fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -63,6 +66,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its address as a URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// How many connections it has accepted.

@@ -1,12 +1,17 @@
-//! HTTP/1.1 as the simulated servers and the misbehaving network see it: messages read whole, answers written plainly.
+//! HTTP/1.1 as servers of tests see it: messages read whole, answers written plainly. The one reader of HTTP requests that tests and tools
+//! have.
 
 use std::io::{self, BufRead, Read, Write};
+use std::time::SystemTime;
 
 /// The longest head of a message, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
+/// The longest body, in bytes.
+const MAX_BODY_BYTES: u64 = 32 << 20;
+
 /// A request, read whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Such as `GET`.
     pub method: String,
@@ -33,6 +38,9 @@ pub struct Answer {
 
 impl Request {
     /// The next request of a connection; `None` if its peer closed it instead.
+    ///
+    /// # Errors
+    /// The connection fails or ends halfway, or what comes is no HTTP/1.1.
     pub fn read(from: &mut impl BufRead) -> io::Result<Option<Self>> {
         let Some(head) = read_head(from)? else {
             return Ok(None);
@@ -60,11 +68,29 @@ impl Request {
         find(&self.headers, name)
     }
 
+    /// Method and path, as in `POST /path`; for a call of AWS by JSON, such as Kinesis's, the name of its operation.
+    pub fn what(&self) -> String {
+        self.operation()
+            .map_or_else(|| format!("{} {}", self.method, self.path()), str::to_owned)
+    }
+
+    /// The operation of a call of AWS by JSON, such as `PutRecord`.
+    pub fn operation(&self) -> Option<&str> {
+        let (_, operation) = self.header("x-amz-target")?.rsplit_once('.')?;
+        Some(operation)
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     /// The target without its query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
+    #[cfg(feature = "services")]
     /// The part of the query called `name`, its percent signs decoded.
     pub fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
@@ -80,7 +106,10 @@ impl Request {
 }
 
 impl Answer {
-    /// The next answer of a connection; an error if it was closed instead.
+    /// The next answer of a connection.
+    ///
+    /// # Errors
+    /// The connection fails or ends first, or what comes is no HTTP/1.1.
     pub fn read(from: &mut impl BufRead) -> io::Result<Self> {
         let head = read_head(from)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut headers = [httparse::EMPTY_HEADER; 64];
@@ -96,7 +125,17 @@ impl Answer {
         })
     }
 
+    /// An answer of a status and a body.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
     /// An answer in JSON.
+    #[cfg(feature = "services")]
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
         Self {
             status,
@@ -112,6 +151,14 @@ impl Answer {
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    /// The same answer, dated now unless it has a date.
+    pub fn dated(self) -> Self {
+        match find(&self.headers, "date") {
+            Some(_) => self,
+            None => self.with("date", httpdate::fmt_http_date(SystemTime::now())),
+        }
     }
 
     /// The bytes that go over the wire. The length is that of the body as it is now.
@@ -132,6 +179,9 @@ impl Answer {
     }
 
     /// Writes it whole.
+    ///
+    /// # Errors
+    /// The peer is gone.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
         to.write_all(&self.to_bytes())?;
         to.flush()
@@ -161,14 +211,16 @@ fn read_body(from: &mut impl BufRead, headers: &[(String, String)]) -> io::Resul
     let mut body = Vec::new();
     if find(headers, "transfer-encoding").is_some_and(|coding| coding.contains("chunked")) {
         loop {
-            let mut line = String::new();
-            from.read_line(&mut line)?;
-            let size = u64::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+            let line = read_line(from)?;
+            let size = line.split(';').next().unwrap_or_default().trim();
+            let size = u64::from_str_radix(size, 16).map_err(io::Error::other)?;
             take_exactly(from, size, &mut body)?;
-            from.read_line(&mut line)?;
             if size == 0 {
+                // Headers may follow, which nobody here reads, then an empty line.
+                while !read_line(from)?.trim().is_empty() {}
                 return Ok(body);
             }
+            read_line(from)?;
         }
     }
     let length = find(headers, "content-length").unwrap_or("0");
@@ -177,7 +229,23 @@ fn read_body(from: &mut impl BufRead, headers: &[(String, String)]) -> io::Resul
     Ok(body)
 }
 
+/// A line with its end; an error if the connection ends first.
+fn read_line(from: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    from.by_ref()
+        .take(MAX_HEAD_BYTES as u64)
+        .read_line(&mut line)?;
+    match line.ends_with('\n') {
+        true => Ok(line),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
 fn take_exactly(from: &mut impl BufRead, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
+    if length > MAX_BODY_BYTES - (body.len() as u64).min(MAX_BODY_BYTES) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    body.reserve_exact(length as usize);
     let read = from.by_ref().take(length).read_to_end(body)?;
     if read as u64 == length {
         Ok(())
@@ -199,4 +267,57 @@ fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
         .iter()
         .find(|(header, _)| header.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_one_connection_are_read_one_after_the_other_however_their_bodies_are_framed() {
+        // Given a request without a body, one with a length, and one in chunks with an extension and a trailer
+        let mut sent = concat!(
+            "GET /a?b=c HTTP/1.1\r\nHost: x\r\n\r\n",
+            "POST / HTTP/1.1\r\nx-amz-target: Kinesis_20131202.PutRecord\r\ncontent-length: 2\r\n\r\n{}",
+            "POST /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4;why=not\r\nWiki\r\n5\r\npedia\r\n0\r\nExpires: never\r\n\r\n",
+        )
+        .as_bytes();
+        // When they are read
+        let mut next = || Request::read(&mut sent).unwrap();
+        let read = [next(), next(), next()].map(Option::unwrap);
+        // Then each has what was sent, and then there is none
+        let seen = read.each_ref().map(|read| (read.what(), read.text()));
+        let expected = [
+            ("GET /a", ""),
+            ("PutRecord", "{}"),
+            ("POST /c", "Wikipedia"),
+        ];
+        assert_eq!(
+            seen,
+            expected.map(|(what, body)| (what.to_owned(), body.to_owned()))
+        );
+        assert_eq!(read[0].header("HOST"), Some("x"));
+        assert!(next().is_none());
+    }
+
+    #[test]
+    fn what_is_cut_short_or_too_long_or_no_http_is_an_error() {
+        let long_head = format!(
+            "GET / HTTP/1.1\r\nx: {}\r\n\r\n",
+            "y".repeat(MAX_HEAD_BYTES)
+        );
+        for sent in [
+            "GET / HTTP/1.1\r\nHost",
+            "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n1234",
+            "POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n1234",
+            "POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n1234",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n1234",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n1234",
+            "\x16\x03\x01 hello\r\n\r\n",
+            &long_head,
+        ] {
+            let read = Request::read(&mut sent.as_bytes());
+            assert!(read.is_err(), "{:?}: {read:?}", sent.get(..70));
+        }
+    }
 }

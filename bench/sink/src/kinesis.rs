@@ -1,11 +1,11 @@
-//! As much of HTTP/1.1 and of Kinesis's answers as its clients need.
+//! As much of Kinesis's answers as its clients need.
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::time::SystemTime;
 
-use anyhow::{Context, ensure};
 use httpdate::HttpDate;
 use memchr::memmem;
+use testkit::http::Request;
 
 /// Which call a request is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,37 +14,15 @@ pub enum Call {
     PutRecords,
 }
 
-/// Reads a request, its body into `body`; `None` at the connection's end.
-pub fn read(stream: &mut impl BufRead, body: &mut Vec<u8>) -> anyhow::Result<Option<Call>> {
-    let mut call = None;
-    let mut length = None;
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if stream.read_line(&mut line)? == 0 {
-            return Ok(None);
-        }
-        let Some((name, value)) = line.trim_end().split_once(':') else {
-            if line.trim_end().is_empty() {
-                break;
-            }
-            continue; // the request line
-        };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = Some(value.trim().parse()?);
-        } else if name.eq_ignore_ascii_case("x-amz-target") {
-            call = match value.trim() {
-                "Kinesis_20131202.PutRecord" => Some(Call::PutRecord),
-                "Kinesis_20131202.PutRecords" => Some(Call::PutRecords),
-                _ => None,
-            };
+impl Call {
+    /// The call that a request is; `None` if it is another one.
+    pub fn of(request: &Request) -> Option<Self> {
+        match request.operation()? {
+            "PutRecord" => Some(Self::PutRecord),
+            "PutRecords" => Some(Self::PutRecords),
+            _ => None,
         }
     }
-    let length: usize = length.context("a request without a length")?;
-    ensure!(length <= 16 << 20, "a body of {length} bytes");
-    body.resize(length, 0);
-    stream.read_exact(body)?;
-    Ok(Some(call.context("neither PutRecord nor PutRecords")?))
 }
 
 /// How many records the request carries.

@@ -1,0 +1,266 @@
+//! A DynamoDB and an SQS on one socket of this machine, which fail as they are told to.
+//!
+//! The table is a map in memory. With another DynamoDB behind it (dynalite, say), it is a table there, and this server stands between: it
+//! makes the faults and passes on the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Request};
+use crate::server::Server;
+
+/// What goes wrong with a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// It does nothing, and answers with this status and code.
+    Error(u16, &'static str),
+    /// So many of its writes, the last ones, come back unprocessed.
+    Unprocessed(usize),
+    /// It does its work, but only half of the answer arrives.
+    HalfAnswer,
+    /// It does nothing, and the connection breaks.
+    Broken,
+}
+
+/// A call as it arrived.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// `BatchWriteItem` or `SendMessage`.
+    pub operation: String,
+    /// How many of the same operation there have been, this one included.
+    pub number: usize,
+    /// Its parameters.
+    pub body: Value,
+}
+
+impl Call {
+    /// The ids of a BatchWriteItem's items.
+    pub fn ids(&self) -> Vec<String> {
+        self.writes().iter().map(|write| key(write).1).collect()
+    }
+
+    fn writes(&self) -> Vec<Value> {
+        let tables = self.body["RequestItems"].as_object().expect("tables");
+        tables
+            .values()
+            .flat_map(|writes| writes.as_array().expect("writes"))
+            .cloned()
+            .collect()
+    }
+}
+
+/// An item's `Username` and `Id`.
+pub type Key = (String, String);
+
+type Script = Box<dyn FnMut(&Call) -> Fault + Send>;
+
+/// The two services. End, with every connection, when dropped.
+#[derive(Debug)]
+pub struct DynamoDb {
+    server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    script: Script,
+    /// The address of the DynamoDB that has the table, if it is not here.
+    backend: Option<String>,
+    calls: Vec<Call>,
+    items: BTreeMap<Key, Value>,
+    messages: Vec<Value>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("calls", &self.calls)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DynamoDb {
+    /// Starts both, with an empty table. `script` says what goes wrong with which call; `backend` is the URL of another DynamoDB that has the
+    /// table.
+    ///
+    /// # Errors
+    /// No port can be had.
+    pub fn start(
+        script: impl FnMut(&Call) -> Fault + Send + 'static,
+        backend: Option<String>,
+    ) -> io::Result<Self> {
+        let state = Arc::new(Mutex::new(State {
+            script: Box::new(script),
+            backend,
+            calls: Vec::new(),
+            items: BTreeMap::new(),
+            messages: Vec::new(),
+        }));
+        let ours = state.clone();
+        let server = Server::start(move |stream| {
+            // A client that goes away is no matter of the server's.
+            let _ = serve(&stream, &ours);
+        })?;
+        Ok(Self { server, state })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Its port, which no other one has.
+    pub fn port(&self) -> u16 {
+        self.server.address().port()
+    }
+
+    /// The calls of one operation so far.
+    pub fn calls(&self, operation: &str) -> Vec<Call> {
+        let mut calls = lock(&self.state).calls.clone();
+        calls.retain(|call| call.operation == operation);
+        calls
+    }
+
+    /// The bodies of the queue's messages.
+    pub fn messages(&self) -> Vec<Value> {
+        lock(&self.state).messages.clone()
+    }
+
+    /// The items of the table that is here, as they were written.
+    pub fn items(&self) -> BTreeMap<Key, Value> {
+        lock(&self.state).items.clone()
+    }
+}
+
+/// One connection: calls and their answers, until it ends.
+fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
+    let mut requests = BufReader::new(stream);
+    while let Some(request) = Request::read(&mut requests)? {
+        let (fault, call, backend) = lock(state).receive(&request);
+        let (status, answer) = match fault {
+            Fault::Broken => return Ok(()),
+            Fault::Error(status, code) => (status, json!({"__type": format!("prefix#{code}")})),
+            Fault::Unprocessed(n) => perform(call, n, &request, backend, state)?,
+            Fault::None | Fault::HalfAnswer => perform(call, 0, &request, backend, state)?,
+        };
+        let answer = Answer::json(status, &answer);
+        let bytes = answer.to_bytes();
+        if fault == Fault::HalfAnswer {
+            return stream.write_all(&bytes[..bytes.len() - answer.body.len() / 2]);
+        }
+        stream.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+impl State {
+    fn receive(&mut self, request: &Request) -> (Fault, Call, Option<String>) {
+        let operation = request.operation().expect("a target").to_owned();
+        let same = |call: &&Call| call.operation == operation;
+        let call = Call {
+            number: self.calls.iter().filter(same).count() + 1,
+            operation,
+            body: serde_json::from_slice(&request.body).expect("JSON"),
+        };
+        self.calls.push(call.clone());
+        ((self.script)(&call), call, self.backend.clone())
+    }
+
+    /// DynamoDB's own rules: 25 writes, and no two of one key.
+    fn write(&mut self, writes: &[Value]) -> Result<(), &'static str> {
+        let keys: BTreeSet<_> = writes.iter().map(key).collect();
+        if writes.is_empty() || writes.len() > 25 || keys.len() < writes.len() {
+            return Err("ValidationException");
+        }
+        for write in writes {
+            match write["PutRequest"].get("Item") {
+                Some(item) => self.items.insert(key(write), item.clone()),
+                None => self.items.remove(&key(write)),
+            };
+        }
+        Ok(())
+    }
+
+    /// SQS's own rule: 256 KiB.
+    fn send(&mut self, call: &Call) -> (u16, Value) {
+        let body = call.body["MessageBody"].as_str().expect("a message");
+        assert!(
+            body.len() <= 256 * 1024,
+            "longer than SQS takes: {}",
+            body.len()
+        );
+        let message = serde_json::from_str(body).expect("JSON");
+        self.messages.push(message);
+        (200, json!({"MessageId": "1"}))
+    }
+}
+
+/// Does a call's work, but for its last `unprocessed` writes.
+fn perform(
+    mut call: Call,
+    unprocessed: usize,
+    request: &Request,
+    backend: Option<String>,
+    state: &Mutex<State>,
+) -> io::Result<(u16, Value)> {
+    if call.operation == "SendMessage" {
+        return Ok(lock(state).send(&call));
+    }
+    let mut writes = call.writes();
+    let mut tables = call.body["RequestItems"]
+        .as_object()
+        .expect("tables")
+        .keys();
+    let table = tables.next().expect("a table").clone();
+    let left = writes.split_off(writes.len() - unprocessed.min(writes.len()));
+    call.body["RequestItems"][&table] = writes.clone().into();
+    let (status, mut answer) = match backend {
+        _ if writes.is_empty() => (200, json!({"UnprocessedItems": {}})),
+        Some(url) => forward(&url, request, &call.body)?,
+        None => match lock(state).write(&writes) {
+            Ok(()) => (200, json!({"UnprocessedItems": {}})),
+            Err(code) => (400, json!({"__type": code})),
+        },
+    };
+    if status == 200 && !left.is_empty() {
+        answer["UnprocessedItems"][&table] = left.into();
+    }
+    Ok((status, answer))
+}
+
+fn forward(url: &str, request: &Request, body: &Value) -> io::Result<(u16, Value)> {
+    let authority = url.strip_prefix("http://").expect("plain http");
+    let mut stream = TcpStream::connect(authority.trim_end_matches('/'))?;
+    let body = body.to_string();
+    let mut head = format!("POST / HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
+    for name in [
+        "host",
+        "x-amz-target",
+        "x-amz-date",
+        "authorization",
+        "content-type",
+    ] {
+        let value = request.header(name).expect("a signed request");
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
+    let answer = Answer::read(&mut BufReader::new(&stream))?;
+    Ok((answer.status, serde_json::from_slice(&answer.body)?))
+}
+
+fn key(write: &Value) -> Key {
+    let item = write["PutRequest"]
+        .get("Item")
+        .unwrap_or(&write["DeleteRequest"]["Key"]);
+    let text = |name: &str| item[name]["S"].as_str().expect("a string").to_owned();
+    (text("Username"), text("Id"))
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
