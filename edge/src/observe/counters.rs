@@ -76,8 +76,18 @@ pub struct Counters {
     pub impossible: Counter,
     /// Calls to Kinesis, whatever their outcome.
     pub calls: Counter,
-    /// Records sent again after a failure.
+    /// Records sent again after a failure, whatever it was.
     pub retried: Counter,
+    /// Records that a shard refused because it had no more room in that second.
+    pub throttled: Counter,
+    /// Records sent again because the network broke their call: they may have arrived.
+    pub sent_again: Counter,
+    /// Bytes sent to Kinesis on the wire.
+    pub bytes_sent: Counter,
+    /// The same since midnight, UTC, earlier processes included.
+    pub bytes_sent_today: Gauge,
+    /// Parts of the stream that are throttled now.
+    pub lanes: Gauge,
     /// How far the board's clock is behind the server's, in ms; 0 while it is right.
     pub clock_offset_ms: Gauge,
     /// When the credentials in use expire, in s since 1970; 0 if they do not.

@@ -1,7 +1,7 @@
 //! What the user reads when delivery is in trouble, in one line: what happened, what it means for the posts, what
 //! to do.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustls::CertificateError::{NotValidYet, NotValidYetContext};
 
@@ -49,6 +49,24 @@ pub fn of_clock(time: ServerClock) -> String {
             "this board's clock is {} s {} the server's; posts are signed with the server's time: check its NTP",
             seconds.abs(),
             if seconds > 0 { "behind" } else { "ahead of" }
+        ),
+    }
+}
+
+/// A call has lasted for so long, and is not answered.
+#[allow(
+    dead_code,
+    reason = "the delivery loop says it once it sees how long a call lasts"
+)]
+pub fn of_slow_call(lasts: Duration, left_bytes: Option<usize>, place: &Target) -> String {
+    let host = &place.host;
+    let seconds = lasts.as_secs();
+    match left_bytes {
+        Some(bytes @ 1..) => format!(
+            "a call to {host} has lasted {seconds} s, and {bytes} bytes of it have still to leave: the network is slow; every post is kept"
+        ),
+        _ => format!(
+            "{host} has not answered for {seconds} s; every post is kept, and the call is made again if no answer comes"
         ),
     }
 }

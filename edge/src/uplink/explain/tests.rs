@@ -127,3 +127,21 @@ fn a_clock_that_is_off_is_said_with_its_direction() {
     assert!(of_clock(ServerClock::with_offset_ms(-3_600_000)).contains("3600 s ahead of"));
     assert!(of_clock(ServerClock::default()).contains("right again"));
 }
+
+#[test]
+fn a_call_that_lasts_says_whether_the_network_or_the_server_keeps_it() {
+    let lasts = Duration::from_secs(31);
+    let network = of_slow_call(lasts, Some(70_000), &place());
+    assert!(
+        network.contains("lasted 31 s") && network.contains("70000 bytes"),
+        "{network}"
+    );
+    for left in [None, Some(0)] {
+        let server = of_slow_call(lasts, left, &place());
+        assert!(
+            server.contains("kinesis.example has not answered for 31 s"),
+            "{server}"
+        );
+    }
+    assert!(network.contains("every post is kept"));
+}
