@@ -17,7 +17,10 @@ use cells::{Interval, Results};
 use md5::{Digest, Md5};
 
 /// The least rate of a lane, in records a second.
-const LEAST_RATE: f64 = 0.1;
+const LEAST_RATE: f64 = 0.25;
+
+/// And the most: a lane that may grow beyond it limits nothing.
+const MOST_RATE: f64 = 1e6;
 
 /// A lane grows by so much a second, at high rates; see [`Lane::growth`].
 const GROWTH: f64 = 0.5;
@@ -30,6 +33,9 @@ const CALM: Duration = Duration::from_secs(5);
 
 /// What one refused record takes off a lane's rate is this, divided by the rate's square root.
 const BACKING_OFF: f64 = 0.5;
+
+/// But no more than this share: at the lowest rates one refusal says little.
+const MOST_EACH: f64 = 0.25;
 
 /// One call takes a lane's rate down to this share at most: its refusals come together, from one moment in which the shard had nothing left.
 const MOST_AT_ONCE: f64 = 0.5;
@@ -75,8 +81,8 @@ pub struct Lanes {
     accepted: Meter,
     /// The results in each cell that a lane has, since its lane was last looked at.
     evidence: [Results; CELLS as usize],
-    /// When the first record since the last answer was asked for: from then to the answer is a trip.
-    asked: Option<Duration>,
+    /// When the first token since the last answer was taken: from then to the answer is a trip.
+    taken: Option<Duration>,
     trip: Duration,
     random: Random,
 }
@@ -94,7 +100,7 @@ impl Lanes {
             lanes: Vec::new(),
             accepted: Meter::default(),
             evidence: [Results::default(); CELLS as usize],
-            asked: None,
+            taken: None,
             trip: Duration::ZERO,
             random: Random(seed),
         }
@@ -115,8 +121,11 @@ impl Lanes {
         let Some(index) = self.index_of(cell) else {
             return true;
         };
-        self.asked.get_or_insert(now);
-        self.lanes[index].take(now, self.trip, &mut self.random)
+        let may_go = self.lanes[index].take(now, self.trip, &mut self.random);
+        if may_go {
+            self.taken.get_or_insert(now);
+        }
+        may_go
     }
 
     /// A token that was taken for a record of this cell was not used.
@@ -146,8 +155,8 @@ impl Lanes {
         for (cell, accepted) in results {
             cells[usize::from(cell)].add(accepted);
         }
-        if let Some(asked) = self.asked.take() {
-            self.trip = now.saturating_sub(asked).min(LONGEST_TRIP);
+        if let Some(taken) = self.taken.take() {
+            self.trip = now.saturating_sub(taken).min(LONGEST_TRIP);
         }
         let before = self.accepted.rate(now, WINDOW);
         let all: Results = cells.iter().sum();
@@ -228,7 +237,7 @@ impl Lanes {
             }
             let share = results.total() / all.total();
             let accepted = before * share + results.accepted;
-            let rate = accepted.max(GUESS * results.refused).max(1.0);
+            let rate = accepted.max(GUESS * results.refused).clamp(1.0, MOST_RATE);
             let mut lane = Lane::new(part, rate, now, self.random.fraction());
             lane.accepted.add(now, WINDOW, accepted);
             self.lanes.push(lane);
@@ -313,13 +322,13 @@ impl Lane {
         self.accepted.add(now, window, results.accepted);
         if now.saturating_sub(self.bound_at) <= WINDOW {
             let seconds = passed.min(window).as_secs_f64();
-            self.rate *= (self.growth(now) * seconds).exp();
+            self.rate = (self.rate * (self.growth(now) * seconds).exp()).min(MOST_RATE);
         }
         if results.refused == 0.0 {
             return;
         }
         self.refused_at = now;
-        let each = (BACKING_OFF / self.rate.sqrt()).min(MOST_AT_ONCE);
+        let each = (BACKING_OFF / self.rate.sqrt()).min(MOST_EACH);
         let lower = (1.0 - each).powf(results.refused).max(MOST_AT_ONCE) * self.rate;
         let floor = FLOOR * self.accepted.rate(now, window);
         self.rate = lower.max(floor).min(self.rate).max(LEAST_RATE);

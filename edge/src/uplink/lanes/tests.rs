@@ -251,7 +251,11 @@ fn one_board_gets_the_pace_of_its_shard_and_repeats_little() {
 
 #[test]
 fn boards_share_a_shard_without_knowing_of_each_other() {
-    for (rate, seconds, most_repeats) in [(1000.0, 40, 1.3), (100.0, 60, 1.6), (20.0, 100, 2.5)] {
+    for (rate, seconds, most_repeats, part) in [
+        (1000.0, 40, 1.3, 0.5),
+        (100.0, 60, 1.6, 0.5),
+        (20.0, 100, 2.5, 0.4),
+    ] {
         for trip in TRIPS {
             for seed in 1..4 {
                 // Given four boards with more than a shard can take
@@ -266,7 +270,7 @@ fn boards_share_a_shard_without_knowing_of_each_other() {
                 assert!(pace > 0.9, "{case}: {pace} of the pace");
                 let least = sim.boards.iter().map(|board| board.accepted).min().unwrap();
                 assert!(
-                    share(least * 4, accepted) > 0.5,
+                    share(least * 4, accepted) > part,
                     "{case}: {least} of {accepted}"
                 );
                 // And one shard is one lane
