@@ -254,7 +254,7 @@ fn the_services_settings_are_tried_where_the_environment_has_none() {
     let file = board.card().join("headwater.env");
     std::fs::write(
         &file,
-        "AWS_STREAM_NAME=\"of the service\"\nHEADWATER_KEYWORD=pizza\n",
+        "AWS_STREAM_NAME=\"of-the-service\"\nHEADWATER_KEYWORD=pizza\n",
     )
     .unwrap();
     let file = file.display().to_string();
@@ -273,7 +273,7 @@ fn the_services_settings_are_tried_where_the_environment_has_none() {
     // An empty one sets nothing
     let (_, lines) = check(&board.with("AWS_STREAM_NAME", ""));
     assert!(
-        lines["stream"].contains("'of the service'"),
+        lines["stream"].contains("'of-the-service'"),
         "{}",
         lines["stream"]
     );

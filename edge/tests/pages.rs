@@ -410,6 +410,6 @@ fn metrics() -> String {
             metric.help
         );
     }
-    table.push_str("\nMade from `edge/src/status/metrics.rs` by `edge/tests/pages.rs`.\n");
+    table.push_str("\nMade from `edge/src/observe/metrics.rs` by `edge/tests/pages.rs`.\n");
     table
 }

@@ -48,6 +48,11 @@ impl Moment {
         self.0.store(ms + 1, Ordering::Relaxed);
     }
 
+    /// It is over.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// When it happened last; `None` if it never did.
     pub fn get(&self) -> Option<Duration> {
         let ms = self.0.load(Ordering::Relaxed).checked_sub(1)?;
@@ -76,18 +81,20 @@ pub struct Counters {
     pub impossible: Counter,
     /// Calls to Kinesis, whatever their outcome.
     pub calls: Counter,
-    /// Records sent again after a failure.
+    /// When the call under way began.
+    pub call: Moment,
+    /// Records sent again after a failure, whatever it was.
     pub retried: Counter,
-    /// Records that were sent, and had been before in a call that the network broke: they may have arrived twice.
-    pub sent_again: Counter,
-    /// Records that the stream refused because their shard took no more.
+    /// Records that a shard refused because it had no more room in that second.
     pub throttled: Counter,
+    /// Records sent again because the network broke their call: they may have arrived.
+    pub sent_again: Counter,
+    /// Bytes sent to Kinesis on the wire.
+    pub bytes_sent: Counter,
+    /// The same since midnight, UTC, earlier processes included.
+    pub bytes_sent_today: Gauge,
     /// Parts of the stream that are throttled now.
     pub lanes: Gauge,
-    /// Bytes on the wire, both ways, since the start.
-    pub bytes_sent: Counter,
-    /// The same since midnight UTC.
-    pub bytes_today: Gauge,
     /// How far the board's clock is behind the server's, in ms; 0 while it is right.
     pub clock_offset_ms: Gauge,
     /// When the credentials in use expire, in s since 1970; 0 if they do not.

@@ -45,7 +45,12 @@ metrics! {
     "headwater_last_delivered_timestamp_seconds" "When Kinesis acknowledged the last record, in seconds since 1970" |s| ago(s, s.last_delivered_age_s);
     "headwater_impossible_total" "Records Kinesis can never take, set aside in the dead-letter file" |s| count(s.impossible);
     "headwater_calls_total" "Calls to Kinesis, whatever their outcome" |s| count(s.calls);
-    "headwater_retried_total" "Records sent again after a failure" |s| count(s.retried);
+    "headwater_retried_total" "Records sent again after a failure, whatever it was" |s| count(s.retried);
+    "headwater_throttled_total" "Records a shard refused because it had no more room in that second" |s| count(s.throttled);
+    "headwater_sent_again_total" "Records sent again because the network broke their call: they may have arrived" |s| count(s.sent_again);
+    "headwater_sent_bytes_total" "Bytes sent to Kinesis on the wire" |s| count(s.bytes_sent);
+    "headwater_sent_today_bytes" "The same since midnight, UTC, over restarts" |s| count(s.bytes_sent_today);
+    "headwater_lanes" "Parts of the stream that are throttled now" |s| count(s.lanes);
     "headwater_spool_waiting_records" "Records that wait for their acknowledgement" |s| count(s.waiting_records);
     "headwater_spool_waiting_bytes" "The room they take" |s| count(s.waiting_bytes);
     "headwater_spool_capacity_bytes" "The room there is" |s| count(s.capacity_bytes);

@@ -21,6 +21,9 @@ use crate::platform::rewriter::Rewriter;
 use crate::platform::time::Clock;
 use crate::spool::Spool;
 
+/// A call that takes longer is trouble, though it may still be on its way.
+const LONG_CALL: Duration = Duration::from_secs(30);
+
 /// How often to look.
 pub const EVERY: Duration = Duration::from_secs(1);
 
@@ -89,6 +92,7 @@ impl Monitor {
     /// Looks and tells.
     pub fn tick(&mut self) {
         let card_answers = self.listen_to_card();
+        self.watch_call();
         let snapshot = self.snapshot();
         self.write(&snapshot);
         journal::sum_up(false);
@@ -104,6 +108,21 @@ impl Monitor {
                 "the thread '{thread}' has stopped moving: a fault, please report it; every post that was read is kept, \
                  and systemd will start the program again"
             ),
+        }
+    }
+
+    /// Tells of a call that lasts: its own thread waits for it.
+    fn watch_call(&self) {
+        let now = self.clock.elapsed();
+        let since = self.counters.call.get();
+        if let Some(since) = since.filter(|since| now.saturating_sub(*since) >= LONG_CALL) {
+            let (host, seconds) = (&self.about.host, (now - since).as_secs());
+            let text = format!(
+                "a call to {host} has lasted {seconds} s and is not answered: the network is slow or the server is; every post is kept"
+            );
+            self.counters
+                .uplink
+                .trouble(Level::Warn, true, &text, since);
         }
     }
 

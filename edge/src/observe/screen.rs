@@ -71,6 +71,7 @@ pub fn of(snapshot: &Snapshot, wall_s: u64, paint: Paint) -> String {
         snapshot.last_delivered_age_s,
     );
     line("acknowledged", &delivered);
+    line("sent", &sent(snapshot, paint));
     line("backlog", &backlog(snapshot, paint));
     line("lost", &lost(snapshot, paint));
     line("clock", &clock(snapshot, paint));
@@ -104,6 +105,36 @@ fn flow(total: u64, per_s: f64, last_age_s: Option<f64>) -> String {
         Some(age) => format!("last {} ago", duration(age as u64)),
     };
     format!("{} posts, {per_s:.1}/s, {last}", grouped(total))
+}
+
+fn sent(snapshot: &Snapshot, paint: Paint) -> String {
+    let Snapshot {
+        bytes_sent,
+        bytes_sent_today,
+        throttled,
+        sent_again,
+        lanes,
+        ..
+    } = *snapshot;
+    let mut text = format!("{}, {} today", bytes(bytes_sent), bytes(bytes_sent_today));
+    if let Some(each) = snapshot.bytes_a_post() {
+        let _ = write!(text, ", {} a post", bytes(each));
+    }
+    if sent_again > 0 {
+        let _ = write!(
+            text,
+            ", {} posts again after the network broke",
+            grouped(sent_again)
+        );
+    }
+    if throttled > 0 {
+        let _ = write!(text, ", {} throttled", grouped(throttled));
+    }
+    if lanes > 0 {
+        let share = paint.yellow("a part of the stream is throttled now, the rest goes on");
+        let _ = write!(text, "; {share}");
+    }
+    text
 }
 
 fn backlog(snapshot: &Snapshot, paint: Paint) -> String {

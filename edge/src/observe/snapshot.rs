@@ -55,6 +55,16 @@ pub struct Snapshot {
     pub calls: u64,
     /// [`Counters::retried`].
     pub retried: u64,
+    /// [`Counters::throttled`].
+    pub throttled: u64,
+    /// [`Counters::sent_again`].
+    pub sent_again: u64,
+    /// [`Counters::bytes_sent`].
+    pub bytes_sent: u64,
+    /// [`Counters::bytes_sent_today`].
+    pub bytes_sent_today: u64,
+    /// [`Counters::lanes`].
+    pub lanes: u64,
     /// [`Stats::waiting_records`].
     pub waiting_records: u64,
     /// [`Stats::waiting_bytes`].
@@ -158,6 +168,11 @@ impl Snapshot {
             impossible: counters.impossible.get(),
             calls: counters.calls.get(),
             retried: counters.retried.get(),
+            throttled: counters.throttled.get(),
+            sent_again: counters.sent_again.get(),
+            bytes_sent: counters.bytes_sent.get(),
+            bytes_sent_today: not_negative(counters.bytes_sent_today.get()),
+            lanes: not_negative(counters.lanes.get()),
             waiting_records: stats.waiting_records,
             waiting_bytes: stats.waiting_bytes,
             capacity_bytes: stats.capacity_bytes,
@@ -203,10 +218,19 @@ impl Snapshot {
         }
     }
 
+    /// What an acknowledged record cost in bytes sent, what was sent again included; `None` while none is.
+    pub fn bytes_a_post(&self) -> Option<u64> {
+        self.bytes_sent.checked_div(self.delivered)
+    }
+
     /// Records that were read and will never arrive.
     pub fn lost(&self) -> u64 {
         self.dropped + self.media_lost + self.unsynced_lost
     }
+}
+
+fn not_negative(gauge: i64) -> u64 {
+    u64::try_from(gauge).unwrap_or_default()
 }
 
 fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {

@@ -18,22 +18,19 @@ use crate::aws::kinesis::client::Client;
 use crate::aws::kinesis::outcome::{self, Outcome, Problem, SequenceNumber};
 use crate::aws::kinesis::request::Batch;
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
-use crate::net::meter::{Broken, Life, Phase};
+use crate::net::meter::{Broken, Phase};
 use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::time::Clock;
-use crate::post::record::Record;
 use crate::spool::{Seq, Spool};
 use crate::uplink::dead_letter::DeadLetters;
 use crate::uplink::explain::{self, Target};
-use crate::uplink::flow::{self, Flow};
-use crate::uplink::lanes::{Lanes, cell_of};
-use crate::uplink::order::Order;
+use crate::uplink::flight::{CALL_BYTES, Flight};
+use crate::uplink::flow;
 use crate::uplink::pace::Pace;
-use crate::uplink::pause::Backoff;
-use crate::uplink::suspects::{Suspects, Verdict};
-use crate::uplink::window::{READY, Reason, SUSPECT, Window};
+use crate::uplink::suspects::Verdict;
+use crate::uplink::window::{READY, SUSPECT};
 
 /// How far the board's clock is off, kept across restarts.
 const OFFSET: &str = "clock.offset_ms";
@@ -58,9 +55,6 @@ const ENDING_PAUSE: Duration = Duration::from_millis(250);
 
 /// How often something that was mended by itself, the clock or the credentials, is tried again without a pause.
 const MAX_MENDED: u32 = 2;
-
-/// Bytes of a call beside its records: the head with its signature, and TLS around it.
-const CALL_BYTES: usize = 1000;
 
 /// A parked record so far from the next one is looked up anew, not read up to.
 const FAR: Seq = 256;
@@ -94,28 +88,6 @@ pub struct Uplink {
     pub abort: Arc<Stop>,
 }
 
-/// What the loop remembers from call to call.
-struct Flight {
-    /// The next call's records; those of a call that broke stay in it.
-    batch: Batch,
-    /// How many of the batch's first records were sent before, and may have arrived.
-    maybe_arrived: usize,
-    window: Window,
-    /// Some record waits while others pass it: each is let go of by itself.
-    passing: bool,
-    lanes: Lanes,
-    suspects: Suspects,
-    flow: Flow,
-    pace: Pace,
-    /// Most records in a call: fewer where a call was refused as it is.
-    limit: usize,
-    order: Order,
-    backoff: Backoff,
-    time: ServerClock,
-    /// Attempts in a row that mended something.
-    mended: u32,
-}
-
 /// What the next step is.
 enum Step {
     /// The next attempt, at once.
@@ -137,21 +109,11 @@ impl Uplink {
     /// Delivers until the spool is closed and empty, or until the end was asked for and its time is over.
     pub fn run(mut self) {
         let today = self.facts.get(SENT_TODAY).unwrap_or_default();
-        let mut flight = Flight {
-            batch: Batch::new(&self.target.stream),
-            maybe_arrived: 0,
-            window: Window::default(),
-            passing: false,
-            lanes: Lanes::default(),
-            suspects: Suspects::default(),
-            flow: Flow::default(),
-            pace: Pace::new(self.flow.limits, today),
-            limit: MAX_RECORDS,
-            order: Order::default(),
-            backoff: Backoff::default(),
-            time: self.remembered_time(),
-            mended: 0,
-        };
+        let mut flight = Flight::new(
+            Batch::new(&self.target.stream),
+            Pace::new(self.flow.limits, today),
+            self.remembered_time(),
+        );
         while !self.abort.asked() {
             if flight.batch.entries().is_empty() {
                 self.fill(&mut flight);
@@ -329,10 +291,12 @@ impl Uplink {
         let bytes = body.len() + CALL_BYTES;
         self.alive(ATTEMPT + Duration::from_secs(bytes as u64 / SLOWEST));
         self.counters.calls.add(1);
+        self.counters.call.set(self.clock.elapsed());
         self.counters
             .sent_again
             .add(flight.maybe_arrived.min(count) as u64);
         let result = self.client.put(call, body, &credentials, now);
+        self.counters.call.clear();
         let (outcome, traffic, clock_changed) = match result {
             Ok(answer) => {
                 let sent = answer.sent;
@@ -576,7 +540,7 @@ impl Uplink {
         let bytes = usize::try_from(traffic).unwrap_or(usize::MAX);
         flight.pace.spent(self.clock.wall(), bytes);
         self.counters
-            .bytes_today
+            .bytes_sent_today
             .set(flight.pace.today().bytes() as i64);
         if self.flow.limits.per_day.is_some() {
             self.facts.set(SENT_TODAY, flight.pace.today());
@@ -610,134 +574,5 @@ impl Uplink {
     fn remember_time(&self, time: ServerClock) {
         self.facts.set(OFFSET, time.offset_ms());
         self.counters.clock_offset_ms.set(time.offset_ms());
-    }
-}
-
-impl Flight {
-    /// Offers a record that is read for the first time: it goes, is parked, or ends the reading.
-    fn take(
-        &mut self,
-        seq: Seq,
-        record: Record<'_>,
-        now: Duration,
-        ordered: bool,
-    ) -> ControlFlow<()> {
-        if self.is_full(record.len_bytes()) {
-            return ControlFlow::Break(());
-        }
-        if !self.lanes.is_empty() && !ordered {
-            let cell = cell_of(record.partition_key);
-            if !self.lanes.take(cell, now) {
-                self.window.read_to(seq + 1);
-                self.window.park(seq, cell);
-                self.passing = true;
-                return match self.lanes.blocks_all(now) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                };
-            }
-        }
-        if !self.batch.push(seq, record) {
-            return ControlFlow::Break(());
-        }
-        self.window.read_to(seq + 1);
-        if ordered {
-            self.order.follow(record.partition_key);
-        }
-        match ordered || self.suspects.compares() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    }
-
-    /// Whether a record of so many bytes more would make the batch larger than a call is to be now.
-    fn is_full(&self, record_bytes: usize) -> bool {
-        let entries = self.batch.entries().len();
-        let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;
-        entries > 0 && (entries >= self.limit || bytes > self.flow.aim())
-    }
-
-    /// A parked record that was to go has to wait for the next call.
-    fn put_back(&mut self, seq: Seq, reason: Reason) {
-        if reason < READY {
-            self.lanes.give_back(reason);
-        }
-        self.window.park(seq, reason);
-    }
-
-    /// How many of the batch's first records the next call carries.
-    fn count(&mut self, life: Life, wall: SystemTime) -> usize {
-        if self.suspects.compares() {
-            return 1;
-        }
-        let room = self
-            .flow
-            .call_bytes(life)
-            .min(self.pace.room(wall))
-            .saturating_sub(CALL_BYTES);
-        let mut bytes = 0;
-        let fits = |entry: &&crate::aws::kinesis::request::Entry| {
-            bytes += entry.text_bytes();
-            bytes <= room
-        };
-        let count = self.batch.entries().iter().take_while(fits).count();
-        count.clamp(1, self.limit.min(self.batch.entries().len()))
-    }
-
-    /// Tells the lanes what became of the batch's first records.
-    fn learn(&mut self, now: Duration, classes: &[Class]) {
-        let Self { batch, lanes, .. } = self;
-        if lanes.is_empty() && !classes.contains(&Class::Throttled) {
-            return;
-        }
-        let results = classes.iter().enumerate().filter_map(|(index, class)| {
-            let accepted = match class {
-                Class::Delivered => true,
-                Class::Throttled => false,
-                _ => return None,
-            };
-            Some((cell_of(&batch.partition_key(index)), accepted))
-        });
-        lanes.answered(now, results);
-    }
-
-    /// Parks those of the batch's first records that did not arrive.
-    fn park_undelivered(&mut self, classes: &[Class]) {
-        for (index, class) in classes.iter().enumerate() {
-            let reason = match class {
-                Class::Delivered => continue,
-                Class::Throttled => cell_of(&self.batch.partition_key(index)),
-                _ => READY,
-            };
-            self.window.park(self.batch.entries()[index].seq, reason);
-        }
-    }
-
-    /// Whether nothing else waits than records that were refused, and the others to compare them with are through.
-    fn suspects_wait_alone(&self) -> bool {
-        self.suspects.any() && self.window.parked().all(|(_, reason)| reason == SUSPECT)
-    }
-
-    /// Another record was accepted, or none is: the suspects may be tried again.
-    fn release_suspects(&mut self) {
-        let suspects: heapless::Vec<Seq, 8> = self
-            .window
-            .parked()
-            .filter(|(_, reason)| *reason == SUSPECT)
-            .map(|(seq, _)| seq)
-            .take(8)
-            .collect();
-        for seq in suspects {
-            self.window.park(seq, READY);
-        }
-    }
-
-    /// Whether the call named the sequence number of the record before, which the next one then leaves out.
-    fn drops_order(&mut self) -> bool {
-        let named = !self.order.after().is_empty();
-        if named {
-            self.order.forget();
-        }
-        named
     }
 }

@@ -38,8 +38,8 @@ const AIM: Duration = Duration::from_secs(2);
 /// A longer delay is not the way's: something stood in the queue before us.
 const LONGEST_DELAY: Duration = Duration::from_millis(1500);
 
-/// While the way is asked only when the last byte has left, a call is so many times longer than the delay that the way is used well.
-const DELAYS: u32 = 5;
+/// Nothing leaves while an answer is on its way: a call is longer by so many delays, so that most of the time is used.
+const DELAYS: u32 = 4;
 
 /// How fast the aim grows once a call was broken: by one part in so many.
 const SLOWLY: usize = 16;
@@ -51,7 +51,7 @@ pub struct Flow {
     aim: usize,
     /// Half of the size that broke last: the aim doubles up to it, and grows slowly from there.
     broke_at: Option<usize>,
-    /// Bytes a second.
+    /// Bytes a second, the time for the answer included.
     rate: Option<f64>,
     /// The call that took least: its bytes and its time tell the way's delay.
     least: Option<(usize, Duration)>,
@@ -115,9 +115,8 @@ impl Flow {
         if bytes < self.aim / 2 {
             return;
         }
-        let delay = self.delay();
-        let leaving = took.saturating_sub(delay).max(took / 16).as_secs_f64();
-        let rate = to_f64(bytes) / leaving;
+        // The delay is left in: too low a rate makes for calls that are a little small, one too high for calls without end.
+        let rate = to_f64(bytes) / took.as_secs_f64();
         self.rate = Some(self.rate.map_or(rate, |known| known + 0.3 * (rate - known)));
         let wanted = to_usize(to_f64(bytes) * self.aim_time().div_duration_f64(took));
         let grown = match self.broke_at {
@@ -142,7 +141,7 @@ impl Flow {
         self.time.broke(life.time.as_secs_f64());
     }
 
-    /// The way's bytes a second, where that is known.
+    /// Bytes a second of late, the time for answers included; `None` while nothing is known.
     pub fn rate(&self) -> Option<f64> {
         self.rate
     }
@@ -156,7 +155,7 @@ impl Flow {
     }
 
     fn aim_time(&self) -> Duration {
-        AIM.max(self.delay() * DELAYS)
+        AIM + self.delay() * DELAYS
     }
 }
 

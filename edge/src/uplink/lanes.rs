@@ -7,19 +7,23 @@
 //! A lane's rate follows `dr/dt = r (g - k p sqrt(r))`, where `p` is the share of its records that are refused. Boards that put into one shard
 //! all see the same `p`, and it fits one rate alone: so they come to share the shard evenly, without knowing of each other.
 
+mod cells;
+
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+pub use cells::CELLS;
+use cells::{Interval, Results};
 use md5::{Digest, Md5};
 
-/// Into how many equal parts the space of hashes is cut.
-pub const CELLS: u8 = 64;
-
 /// The least rate of a lane, in records a second.
-const LEAST_RATE: f64 = 0.1;
+const LEAST_RATE: f64 = 0.25;
+
+/// And the most: a lane that may grow beyond it limits nothing.
+const MOST_RATE: f64 = 1e6;
 
 /// A lane grows by so much a second, at high rates; see [`Lane::growth`].
-const GROWTH: f64 = 0.3;
+const GROWTH: f64 = 0.5;
 
 /// At low rates one record more is much: the square root of the rate at which a lane grows half as fast.
 const CAUTION: f64 = 4.0;
@@ -28,13 +32,19 @@ const CAUTION: f64 = 4.0;
 const CALM: Duration = Duration::from_secs(5);
 
 /// What one refused record takes off a lane's rate is this, divided by the rate's square root.
-const BACKING_OFF: f64 = 0.3;
+const BACKING_OFF: f64 = 0.5;
+
+/// But no more than this share: at the lowest rates one refusal says little.
+const MOST_EACH: f64 = 0.25;
+
+/// One call takes a lane's rate down to this share at most: its refusals come together, from one moment in which the shard had nothing left.
+const MOST_AT_ONCE: f64 = 0.5;
 
 /// A lane does not fall below this share of what is really accepted in it.
-const FLOOR: f64 = 0.7;
+const FLOOR: f64 = 0.3;
 
-/// Above this share of refusals the rate is plainly wrong, and falls to what is accepted at once.
-const HEAVY: f64 = 0.3;
+/// A lane begins with the rate at which its records were accepted, or with this share of what was refused: other boards may have been first.
+const GUESS: f64 = 0.25;
 
 /// A lane's records go in groups of so much time's worth: five to ten calls a second.
 const GROUP: Duration = Duration::from_millis(120);
@@ -50,12 +60,6 @@ const EVIDENCE: f64 = 400.0;
 
 /// So many refusals suffice, too.
 const REFUSALS: f64 = 20.0;
-
-/// The halves of an interval fare differently if their shares of refusals are apart by so many standard deviations.
-const SIGNIFICANT: f64 = 4.5;
-
-/// A half with fewer results says nothing.
-const HANDFUL: f64 = 4.0;
 
 /// A lane is forgotten when it refused nothing for so long and held nothing back for [`UNBOUND`].
 const UNREFUSED: Duration = Duration::from_secs(10);
@@ -77,8 +81,8 @@ pub struct Lanes {
     accepted: Meter,
     /// The results in each cell that a lane has, since its lane was last looked at.
     evidence: [Results; CELLS as usize],
-    /// When the first record since the last answer was asked for: from then to the answer is a trip.
-    asked: Option<Duration>,
+    /// When the first token since the last answer was taken: from then to the answer is a trip.
+    taken: Option<Duration>,
     trip: Duration,
     random: Random,
 }
@@ -96,7 +100,7 @@ impl Lanes {
             lanes: Vec::new(),
             accepted: Meter::default(),
             evidence: [Results::default(); CELLS as usize],
-            asked: None,
+            taken: None,
             trip: Duration::ZERO,
             random: Random(seed),
         }
@@ -117,8 +121,11 @@ impl Lanes {
         let Some(index) = self.index_of(cell) else {
             return true;
         };
-        self.asked.get_or_insert(now);
-        self.lanes[index].take(now, self.trip, &mut self.random)
+        let may_go = self.lanes[index].take(now, self.trip, &mut self.random);
+        if may_go {
+            self.taken.get_or_insert(now);
+        }
+        may_go
     }
 
     /// Whether no record of any cell may go now.
@@ -154,8 +161,8 @@ impl Lanes {
         for (cell, accepted) in results {
             cells[usize::from(cell)].add(accepted);
         }
-        if let Some(asked) = self.asked.take() {
-            self.trip = now.saturating_sub(asked).min(LONGEST_TRIP);
+        if let Some(taken) = self.taken.take() {
+            self.trip = now.saturating_sub(taken).min(LONGEST_TRIP);
         }
         let before = self.accepted.rate(now, WINDOW);
         let all: Results = cells.iter().sum();
@@ -204,7 +211,7 @@ impl Lanes {
                         let share = results.accepted.max(1.0) / all.accepted.max(1.0);
                         let random = self.random.fraction();
                         let mut lane = Lane::new(part, whole.rate * share, now, random);
-                        lane.meter = whole.meter.times(share);
+                        lane.accepted = whole.accepted.times(share);
                         self.lanes.push(lane);
                     }
                 }
@@ -235,14 +242,10 @@ impl Lanes {
                 continue;
             }
             let share = results.total() / all.total();
-            let mut lane = Lane::new(
-                part,
-                (before * share + results.accepted).max(1.0),
-                now,
-                self.random.fraction(),
-            );
-            lane.meter
-                .add(now, WINDOW, before * share + results.accepted);
+            let accepted = before * share + results.accepted;
+            let rate = accepted.max(GUESS * results.refused).clamp(1.0, MOST_RATE);
+            let mut lane = Lane::new(part, rate, now, self.random.fraction());
+            lane.accepted.add(now, WINDOW, accepted);
             self.lanes.push(lane);
             self.evidence[part.range()].fill(Results::default());
         }
@@ -269,9 +272,8 @@ struct Lane {
     /// When a record of it was last refused.
     refused_at: Duration,
     answered_at: Duration,
-    /// What is accepted in it, and what is refused.
-    meter: Meter,
-    refusals: Meter,
+    /// What is accepted in it.
+    accepted: Meter,
 }
 
 impl Lane {
@@ -289,15 +291,14 @@ impl Lane {
             bound_at: now,
             refused_at: now,
             answered_at: now,
-            meter: Meter::default(),
-            refusals: Meter::default(),
+            accepted: Meter::default(),
         }
     }
 
     fn take(&mut self, now: Duration, trip: Duration, random: &mut Random) -> bool {
         let passed = now.saturating_sub(self.counted_at).as_secs_f64();
         self.counted_at = self.counted_at.max(now);
-        let at_most = self.rate * (GROUP + trip + trip / 4).as_secs_f64();
+        let at_most = self.rate * 1.5 * (GROUP + trip).as_secs_f64();
         self.tokens = (self.tokens + passed * self.rate).min(at_most.max(self.group));
         self.open |= self.tokens >= self.group;
         if self.open && self.tokens >= 1.0 {
@@ -305,8 +306,8 @@ impl Lane {
             return true;
         }
         if self.open {
-            let time = GROUP.as_secs_f64() * (0.75 + 0.5 * random.fraction());
-            self.group = (self.rate * time).max(1.0);
+            let time = (GROUP + trip / 2).mul_f64(0.5 + random.fraction());
+            self.group = (self.rate * time.as_secs_f64()).max(1.0);
             self.open = false;
         }
         self.holds = true;
@@ -324,25 +325,18 @@ impl Lane {
         let passed = now.saturating_sub(self.answered_at);
         let window = WINDOW.max(trip * 2);
         self.answered_at = now;
-        self.meter.add(now, window, results.accepted);
-        self.refusals.add(now, window, results.refused);
+        self.accepted.add(now, window, results.accepted);
         if now.saturating_sub(self.bound_at) <= WINDOW {
             let seconds = passed.min(window).as_secs_f64();
-            self.rate *= (self.growth(now) * seconds).exp();
+            self.rate = (self.rate * (self.growth(now) * seconds).exp()).min(MOST_RATE);
         }
         if results.refused == 0.0 {
             return;
         }
         self.refused_at = now;
-        let accepted = self.meter.rate(now, window);
-        let refused = self.refusals.rate(now, window);
-        let each = (BACKING_OFF / self.rate.sqrt()).min(0.5);
-        let lower = self.rate * (1.0 - each).powf(results.refused);
-        let floor = if refused > HEAVY * (refused + accepted) {
-            accepted.min(lower)
-        } else {
-            FLOOR * accepted
-        };
+        let each = (BACKING_OFF / self.rate.sqrt()).min(MOST_EACH);
+        let lower = (1.0 - each).powf(results.refused).max(MOST_AT_ONCE) * self.rate;
+        let floor = FLOOR * self.accepted.rate(now, window);
         self.rate = lower.max(floor).min(self.rate).max(LEAST_RATE);
     }
 
@@ -351,91 +345,6 @@ impl Lane {
         let root = self.rate.sqrt();
         let calm = now.saturating_sub(self.refused_at).div_duration_f64(CALM);
         GROWTH * root / (root + CAUTION) * (1.0 + calm).min(4.0)
-    }
-}
-
-/// `len` cells from `first` on: `len` is a power of two, `first` a multiple of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Interval {
-    first: u8,
-    len: u8,
-}
-
-impl Interval {
-    const ALL: Self = Self {
-        first: 0,
-        len: CELLS,
-    };
-
-    fn range(self) -> std::ops::Range<usize> {
-        usize::from(self.first)..usize::from(self.first + self.len)
-    }
-
-    fn overlaps(self, other: Self) -> bool {
-        self.first < other.first + other.len && other.first < self.first + self.len
-    }
-
-    fn sum(self, cells: &[Results]) -> Results {
-        cells[self.range()].iter().sum()
-    }
-
-    fn halves(self) -> Option<[Self; 2]> {
-        let len = self.len / 2;
-        let half = |first| Self { first, len };
-        (len > 0).then(|| [half(self.first), half(self.first + len)])
-    }
-
-    /// The parts in which the results are of one kind: halves that fare differently are looked at one by one.
-    fn unlike_parts(self, cells: &[Results]) -> Vec<Self> {
-        match self.halves() {
-            Some([left, right]) if left.sum(cells).differs_from(right.sum(cells)) => {
-                let mut parts = left.unlike_parts(cells);
-                parts.extend(right.unlike_parts(cells));
-                parts
-            }
-            _ => vec![self],
-        }
-    }
-}
-
-/// How many records were accepted, and how many throttled.
-#[derive(Clone, Copy, Debug, Default)]
-struct Results {
-    accepted: f64,
-    refused: f64,
-}
-
-impl Results {
-    fn add(&mut self, accepted: bool) {
-        if accepted {
-            self.accepted += 1.0;
-        } else {
-            self.refused += 1.0;
-        }
-    }
-
-    fn total(self) -> f64 {
-        self.accepted + self.refused
-    }
-
-    /// Whether the shares of refusals differ by more than chance explains (a test of two proportions).
-    fn differs_from(self, other: Self) -> bool {
-        let (here, there) = (self.total(), other.total());
-        if here < HANDFUL || there < HANDFUL {
-            return false;
-        }
-        let share = (self.refused + other.refused) / (here + there);
-        let deviation = (share * (1.0 - share) * (1.0 / here + 1.0 / there)).sqrt();
-        (self.refused / here - other.refused / there).abs() > SIGNIFICANT * deviation
-    }
-}
-
-impl<'a> std::iter::Sum<&'a Results> for Results {
-    fn sum<I: Iterator<Item = &'a Self>>(results: I) -> Self {
-        results.fold(Self::default(), |sum, next| Self {
-            accepted: sum.accepted + next.accepted,
-            refused: sum.refused + next.refused,
-        })
     }
 }
 

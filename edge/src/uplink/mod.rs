@@ -6,6 +6,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `deliver` | the loop: take what may go, send it, act on the answer |
+//! | `flight` | what it remembers from call to call |
 //! | `flow` | how much one call carries |
 //! | `pace` | what a metered link may carry |
 //! | `lanes` | which records may go while a part of the stream is throttled |
@@ -19,6 +20,7 @@
 mod dead_letter;
 mod deliver;
 mod explain;
+mod flight;
 pub mod flow;
 pub mod lanes;
 mod order;

@@ -5,6 +5,11 @@ use crate::observe::snapshot::Trouble;
 fn every_figure_has_its_help_its_type_and_its_value() {
     let snapshot = Snapshot {
         read: 12_345_678_901,
+        bytes_sent: 5_000_000_000,
+        bytes_sent_today: 70,
+        throttled: 3,
+        sent_again: 4,
+        lanes: 2,
         taken_s: 1_800_000_000,
         last_read_age_s: Some(0.5),
         troubles: vec![Trouble {
@@ -19,6 +24,13 @@ fn every_figure_has_its_help_its_type_and_its_value() {
         "headwater_read_total 12345678901",
         "# TYPE headwater_last_read_timestamp_seconds gauge",
         "headwater_last_read_timestamp_seconds 1799999999.5",
+        "# TYPE headwater_sent_bytes_total counter",
+        "headwater_sent_bytes_total 5000000000",
+        "# TYPE headwater_sent_today_bytes gauge",
+        "headwater_sent_today_bytes 70",
+        "headwater_throttled_total 3",
+        "headwater_sent_again_total 4",
+        "headwater_lanes 2",
         "headwater_source_trouble 0",
         "headwater_uplink_trouble 1",
     ] {

@@ -21,6 +21,8 @@ fn busy() -> Snapshot {
         delivered_per_s: 12.4,
         draining_per_s: 10.0,
         last_delivered_age_s: Some(75.0),
+        bytes_sent: 1_234_000 * 950,
+        bytes_sent_today: 9 << 20,
         waiting_records: 567,
         waiting_bytes: 48 << 20,
         capacity_bytes: 64 << 20,
@@ -40,6 +42,7 @@ headwater 0.1.0, running for 1 d 1 h (process 812)
   to           stream posts in eu-west-1, kinesis.eu-west-1.amazonaws.com
   read         1,234,567 posts, 2.4/s, last 3 s ago
   acknowledged 1,234,000 posts, 12.4/s, last 1 min 15 s ago
+  sent         1 GiB, 9 MiB today, 950 B a post
   backlog      [###############.....] 567 posts, 48 MiB of 64 MiB, the oldest 4 min 0 s old, drained in 57 s
   lost         none
   clock        right
@@ -75,6 +78,24 @@ fn what_is_wrong_is_said_in_words_and_in_red() {
     ] {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }
+}
+
+#[test]
+fn what_is_sent_again_is_said_with_its_cause() {
+    let snapshot = Snapshot {
+        sent_again: 1200,
+        throttled: 34,
+        lanes: 2,
+        ..busy()
+    };
+    let text = of(&snapshot, 1_000_000, Paint::new(true));
+    for part in [
+        "950 B a post, 1,200 posts again after the network broke, 34 throttled",
+        "\x1b[33ma part of the stream is throttled now",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+    assert_eq!(Snapshot::default().bytes_a_post(), None);
 }
 
 #[test]
