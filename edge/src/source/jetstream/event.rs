@@ -68,13 +68,14 @@ impl<'a> Object<'a> for Post<'a> {
     }
 }
 
-/// A time, which may come as a text or with a fraction; 0 for what is none.
+/// A time, which may come as a text, with a fraction or with an exponent; 0 for what is none.
 fn microseconds(json: &RawValue) -> u64 {
-    let digits = json.get().trim_matches('"');
-    // Beyond its range, a float becomes the nearest number there is, and nothing becomes 0.
-    digits
-        .parse()
-        .unwrap_or_else(|_| digits.parse::<f64>().unwrap_or_default() as u64)
+    let number = json.get().trim_matches('"');
+    if number.contains(['e', 'E']) {
+        return serde_json::from_str::<f64>(number).unwrap_or_default() as u64;
+    }
+    let whole = number.split('.').next().unwrap_or_default();
+    whole.parse().unwrap_or_default()
 }
 
 impl<'a> Event<'a> {
