@@ -128,11 +128,28 @@ impl Term {
 
     /// Whether this term stands at that place of the text, as a word of its own.
     fn is_at(&self, text: &str, at: usize) -> bool {
+        if self.differs_in_ascii(&text.as_bytes()[at..]) {
+            return false;
+        }
         let (before, rest) = text.split_at(at);
         let Some(after) = self.end_of_match(rest) else {
             return false;
         };
         !letters::joins_before(before, self.folded[0]) && !letters::joins_after(&self.folded, after)
+    }
+
+    /// Whether it can be seen before the first character beyond ASCII, or space, that `text` does not
+    /// begin with this term: nearly all places are told by their second letter.
+    fn differs_in_ascii(&self, text: &[u8]) -> bool {
+        for (&wanted, found) in self.folded.iter().zip(text) {
+            if wanted == ' ' || !wanted.is_ascii() || !found.is_ascii() {
+                return false;
+            }
+            if char::from(found.to_ascii_lowercase()) != wanted {
+                return true;
+            }
+        }
+        false
     }
 
     /// When `text` begins with this term: what follows it.
