@@ -128,8 +128,8 @@ impl Term {
 
     /// Whether this term stands at that place of the text, as a word of its own.
     fn is_at(&self, text: &str, at: usize) -> bool {
-        if self.differs_in_ascii(&text.as_bytes()[at..]) {
-            return false;
+        if let Some(is_at) = self.is_at_in_ascii(text.as_bytes(), at) {
+            return is_at;
         }
         let (before, rest) = text.split_at(at);
         let Some(after) = self.end_of_match(rest) else {
@@ -138,18 +138,29 @@ impl Term {
         !letters::joins_before(before, self.folded[0]) && !letters::joins_after(&self.folded, after)
     }
 
-    /// Whether it can be seen before the first character beyond ASCII, or space, that `text` does not
-    /// begin with this term: nearly all places are told by their second letter.
-    fn differs_in_ascii(&self, text: &[u8]) -> bool {
-        for (&wanted, found) in self.folded.iter().zip(text) {
+    /// The same, where ASCII alone tells: nearly all places differ from the term in their second
+    /// letter. `None` where a character beyond it, or a space of the term, comes first.
+    fn is_at_in_ascii(&self, text: &[u8], at: usize) -> Option<bool> {
+        let (before, rest) = text.split_at(at);
+        for (&wanted, found) in self.folded.iter().zip(rest) {
             if wanted == ' ' || !wanted.is_ascii() || !found.is_ascii() {
-                return false;
+                return None;
             }
             if char::from(found.to_ascii_lowercase()) != wanted {
-                return true;
+                return Some(false);
             }
         }
-        false
+        let (first, last) = (self.folded[0], *self.folded.last()?);
+        let after = rest.get(self.folded.len());
+        let before = before.last();
+        if rest.len() < self.folded.len() || [before, after].iter().flatten().any(|b| !b.is_ascii())
+        {
+            return None;
+        }
+        let joined = |letter, neighbour: Option<&u8>| {
+            letters::is_word(letter) && neighbour.is_some_and(|&b| letters::is_word(char::from(b)))
+        };
+        Some(!joined(first, before) && !joined(last, after))
     }
 
     /// When `text` begins with this term: what follows it.
