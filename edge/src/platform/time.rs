@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ::time::UtcDateTime;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::platform::stop::Stop;
@@ -130,40 +131,26 @@ fn since(clock: ClockId) -> Duration {
     Duration::new(secs, u32::try_from(tv_nsec).unwrap_or_default())
 }
 
-/// A time in milliseconds since 1970, written as `2026-01-15T10:35:00.123Z`.
+/// A time in milliseconds since 1970, written as `2026-01-15T10:35:00.123Z`. The end of the year 9999
+/// stands for what comes after it.
 #[derive(Clone, Copy, Debug)]
 pub struct Rfc3339(pub u64);
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (secs, ms) = (self.0 / 1000, self.0 % 1000);
-        let (days, secs) = (secs / 86_400, secs % 86_400);
-        let (year, month, day) = date(days);
-        let (hour, minute, second) = (secs / 3600, secs / 60 % 60, secs % 60);
+        let time = i64::try_from(secs)
+            .ok()
+            .and_then(|secs| UtcDateTime::from_unix_timestamp(secs).ok())
+            .unwrap_or(UtcDateTime::MAX);
+        let (year, month, day) = time.to_calendar_date();
+        let (hour, minute, second) = time.as_hms();
         write!(
             f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z",
+            month = u8::from(month)
         )
     }
-}
-
-/// Year, month and day of a number of days since 1970, by the Gregorian calendar. Years are taken
-/// to begin in March, so that the leap day ends one, and are counted in eras of 400, which all have
-/// the same length.
-fn date(days_since_1970: u64) -> (u64, u64, u64) {
-    const DAYS_FROM_0000_03_01_TO_1970: u64 = 719_468;
-    const ERA_DAYS: u64 = 146_097;
-    let days = days_since_1970 + DAYS_FROM_0000_03_01_TO_1970;
-    let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Five months from March on have 153 days, and so have the next five.
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]
@@ -182,6 +169,7 @@ mod tests {
             (1_735_689_599_000, "2024-12-31T23:59:59.000Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
             (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (u64::MAX / 1000 * 1000, "9999-12-31T23:59:59.000Z"),
         ];
         for (ms, text) in table {
             assert_eq!(Rfc3339(ms).to_string(), text);

@@ -2,16 +2,23 @@
 //!
 //! A keyword is one or more terms, and a text must hold all of them. A term is a word, or several
 //! between double quotes: a phrase, whose words follow one another with any white space between.
-//! Terms match whole words and ignore case, in every script; accents count.
+//! Terms match whole words and ignore case, in every script; accents count, however they are
+//! encoded (é is e and an accent). Apostrophes of any shape are the same, and what does not show,
+//! such as a soft hyphen or an emoji's variation selector, counts for nothing.
 //!
 //! Chinese, Japanese, Thai and their like put no spaces between words, and Korean glues its
 //! particles on. Next to a letter of such a script every place counts as the edge of a word: `ピザ`
 //! is found in `ピザ屋`, and `pizza` in `今日はpizzaを食べた`, but not in `pizzas`. The edge of a term that
-//! is no letter or digit, as in `#pizza`, `C++` or an emoji, may touch anything.
+//! is no letter or digit, as in `#pizza`, `C++` or an emoji, may touch anything. No letter is taken
+//! without its marks, and no emoji without its skin tone or what a joiner ties to it.
+
+mod letters;
 
 use std::fmt;
 
 use memchr::memchr2_iter;
+
+use self::letters::Folded;
 
 /// The longest rule X takes, in characters.
 const MAX_RULE_CHARS: usize = 1024;
@@ -31,7 +38,7 @@ pub struct Filter {
 struct Term {
     /// As the user wrote it, its white space collapsed.
     written: String,
-    /// What the text is compared with.
+    /// What the text is compared with, as [`letters::folded`] makes it. Never empty.
     folded: Vec<char>,
 }
 
@@ -98,55 +105,84 @@ impl Filter {
 impl Term {
     fn new(written: &str) -> Option<Self> {
         let written = written.split_whitespace().collect::<Vec<_>>().join(" ");
-        let folded = written.chars().map(fold).collect();
-        (!written.is_empty()).then_some(Self { written, folded })
+        let folded = letters::folded(&written);
+        (!folded.is_empty()).then_some(Self { written, folded })
     }
 
     fn is_in(&self, text: &str) -> bool {
-        let Some(&first) = self.folded.first() else {
-            return true;
-        };
-        match first {
-            // These have further forms beyond ASCII: ı, ſ and the Kelvin sign.
-            'i' | 's' | 'k' | '\u{80}'.. => text
-                .char_indices()
-                .any(|(at, char)| fold(char) == first && self.is_at(text, at)),
-            _ => {
-                let (small, capital) = (first as u8, first.to_ascii_uppercase() as u8);
-                memchr2_iter(small, capital, text.as_bytes()).any(|at| self.is_at(text, at))
-            }
+        let first = self.folded[0];
+        if self.begins_in_ascii() {
+            let (small, capital) = (first as u8, first.to_ascii_uppercase() as u8);
+            return memchr2_iter(small, capital, text.as_bytes()).any(|at| self.is_at(text, at));
         }
+        text.char_indices()
+            .any(|(at, _)| Folded::new(&text[at..]).next() == Some(first) && self.is_at(text, at))
+    }
+
+    /// Whether wherever this term stands in a text, it begins with a byte of ASCII.
+    fn begins_in_ascii(&self) -> bool {
+        let has_mark = letters::leading_marks(&self.folded[1..]) > 0;
+        // The last ones have further forms beyond ASCII, such as ı, ſ and the Kelvin sign.
+        self.folded[0].is_ascii() && !has_mark && !"isk'`;".contains(self.folded[0])
     }
 
     /// Whether this term stands at that place of the text, as a word of its own.
     fn is_at(&self, text: &str, at: usize) -> bool {
-        let (Some(&first), Some(&last)) = (self.folded.first(), self.folded.last()) else {
-            return true;
-        };
+        if let Some(is_at) = self.is_at_in_ascii(text.as_bytes(), at) {
+            return is_at;
+        }
         let (before, rest) = text.split_at(at);
-        let before = before.chars().next_back();
-        !before.is_some_and(|char| joined(char, first))
-            && self
-                .end_of_match(rest.chars())
-                .is_some_and(|after| !after.is_some_and(|char| joined(last, char)))
+        let Some(after) = self.end_of_match(rest) else {
+            return false;
+        };
+        !letters::joins_before(before, self.folded[0]) && !letters::joins_after(&self.folded, after)
     }
 
-    /// When `text` begins with this term: the character after it, or `None` inside at the end of
-    /// the text.
-    fn end_of_match(&self, text: std::str::Chars<'_>) -> Option<Option<char>> {
-        let mut text = text.peekable();
-        for &wanted in &self.folded {
+    /// The same, where ASCII alone tells: nearly all places differ from the term in their second
+    /// letter. `None` where a character beyond it, or a space of the term, comes first.
+    fn is_at_in_ascii(&self, text: &[u8], at: usize) -> Option<bool> {
+        let (before, rest) = text.split_at(at);
+        for (&wanted, found) in self.folded.iter().zip(rest) {
+            if wanted == ' ' || !wanted.is_ascii() || !found.is_ascii() {
+                return None;
+            }
+            if char::from(found.to_ascii_lowercase()) != wanted {
+                return Some(false);
+            }
+        }
+        let (first, last) = (self.folded[0], *self.folded.last()?);
+        let after = rest.get(self.folded.len());
+        let before = before.last();
+        if rest.len() < self.folded.len() || [before, after].iter().flatten().any(|b| !b.is_ascii())
+        {
+            return None;
+        }
+        let joined = |letter, neighbour: Option<&u8>| {
+            letters::is_word(letter) && neighbour.is_some_and(|&b| letters::is_word(char::from(b)))
+        };
+        Some(!joined(first, before) && !joined(last, after))
+    }
+
+    /// When `text` begins with this term: what follows it.
+    fn end_of_match<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let mut text = Folded::new(text);
+        let mut wanted = &self.folded[..];
+        while let Some(&first) = wanted.first() {
+            let (marks, others) = wanted.split_at(letters::leading_marks(wanted));
+            if !marks.is_empty() {
+                wanted = others;
+                text.has_marks(marks).then_some(())?;
+                continue;
+            }
+            wanted = &wanted[1..];
             let found = text.next()?;
-            if wanted == ' ' {
-                if !found.is_whitespace() {
-                    return None;
-                }
-                while text.next_if(|char| char.is_whitespace()).is_some() {}
-            } else if fold(found) != wanted {
+            if first == ' ' && found.is_whitespace() {
+                text.skip_white_space();
+            } else if found != first {
                 return None;
             }
         }
-        Some(text.next())
+        text.rest()
     }
 
     fn rule(&self) -> String {
@@ -155,70 +191,13 @@ impl Term {
             .strip_prefix(['#', '@', '$'])
             .unwrap_or(&self.written);
         let is_operator = ["OR", "AND", "NOT"].contains(&bare.to_uppercase().as_str());
-        if bare.chars().all(is_word) && !bare.is_empty() && !is_operator {
+        let is_letter = |char| letters::is_word(char) || letters::extends(char);
+        if bare.chars().all(is_letter) && !bare.is_empty() && !is_operator {
             self.written.clone()
         } else {
             format!("\"{}\"", self.written)
         }
     }
-}
-
-/// One character without its case: capital, then small, which brings together letters with several
-/// small forms, such as σ and ς. What Unicode writes with several characters in the other case
-/// keeps its own: ß is not ss.
-fn fold(char: char) -> char {
-    if char.is_ascii() {
-        return char.to_ascii_lowercase();
-    }
-    let mut upper = char.to_uppercase();
-    match (upper.next(), upper.next()) {
-        (Some(upper), None) => upper.to_lowercase().next().unwrap_or(upper),
-        _ => char,
-    }
-}
-
-/// Whether two neighbours belong to one word.
-fn joined(left: char, right: char) -> bool {
-    is_word(left) && is_word(right) && !is_unspaced(left) && !is_unspaced(right)
-}
-
-fn is_word(char: char) -> bool {
-    if char.is_ascii() {
-        return char.is_ascii_alphanumeric() || char == '_';
-    }
-    // Accents and the signs that join Indic letters are parts of the letter before them, though no
-    // letters themselves.
-    let is_mark = matches!(
-        char,
-        '\u{300}'
-            ..='\u{36f}'
-                | '\u{94d}'
-                | '\u{9cd}'
-                | '\u{a4d}'
-                | '\u{acd}'
-                | '\u{b4d}'
-                | '\u{bcd}'
-                | '\u{c4d}'
-                | '\u{ccd}'
-                | '\u{d4d}'
-    );
-    char.is_alphanumeric() || is_mark
-}
-
-/// Letters of the scripts that are written without spaces, or glue particles to their words.
-fn is_unspaced(char: char) -> bool {
-    matches!(char,
-        '\u{0e00}'..='\u{0fff}'     // Thai, Lao, Tibetan
-        | '\u{1000}'..='\u{109f}'   // Burmese
-        | '\u{1100}'..='\u{11ff}'   // Hangul letters
-        | '\u{1780}'..='\u{17ff}'   // Khmer
-        | '\u{2e80}'..='\u{a4cf}'   // Han, kana, Bopomofo, Yi
-        | '\u{a960}'..='\u{a97f}' | '\u{ac00}'..='\u{d7ff}' // Hangul
-        | '\u{f900}'..='\u{faff}'   // Han
-        | '\u{ff66}'..='\u{ffdc}'   // narrow kana and Hangul
-        | '\u{1aff0}'..='\u{1b16f}' // kana
-        | '\u{20000}'..='\u{3ffff}' // Han
-    )
 }
 
 impl fmt::Display for Invalid {

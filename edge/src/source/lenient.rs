@@ -1,5 +1,5 @@
 //! JSON of a server that may change its mind: what has an unexpected type reads as if it were not
-//! there.
+//! there, of members with the same name the last one counts, and half of a character is U+FFFD.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +14,19 @@ use serde_json::value::RawValue;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
+impl<'a> Text<'a> {
+    /// Reads a value.
+    pub fn of(json: &'a RawValue) -> Self {
+        let inner = inner(json.get());
+        if !inner.contains('\\') {
+            return Self(Cow::Borrowed(inner));
+        }
+        let mut text = String::new();
+        unescape(inner, &mut text);
+        Self(Cow::Owned(text))
+    }
+}
+
 impl Deref for Text<'_> {
     type Target = str;
 
@@ -24,59 +37,79 @@ impl Deref for Text<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("anything")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Text::default())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Text::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Text::default())
-            }
-        }
-
-        deserializer.deserialize_any(TextVisitor)
+        <&RawValue>::deserialize(deserializer).map(Self::of)
     }
 }
 
-/// The first `N` elements of an array; the others are read over.
+/// The name or number of something: a [`Text`], or a number by all its digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Id<'a>(Text<'a>);
+
+impl Deref for Id<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(match json.get().as_bytes() {
+            [b'-' | b'0'..=b'9', ..] => Text(Cow::Borrowed(json.get())),
+            _ => Text::of(json),
+        }))
+    }
+}
+
+/// What is made of an object, member by member.
+pub trait Object<'de>: Default {
+    /// Takes the value of the member `name` from `members`; [`skip`] reads over what is not needed.
+    fn member<A: MapAccess<'de>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error>;
+}
+
+/// Reads over the value of a member.
+pub fn skip<'de, A: MapAccess<'de>>(members: &mut A) -> Result<(), A::Error> {
+    members.next_value::<IgnoredAny>().map(drop)
+}
+
+/// The object that `json` is. An error is one that is none.
+pub fn object<'de, T: Object<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let object = deserializer.deserialize_map(Any::<Maybe<T>>(PhantomData))?;
+    deserializer.end()?;
+    Ok(object.0.unwrap_or_default())
+}
+
+/// An object, or `None` where the input has something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maybe<T>(pub Option<T>);
+
+impl<T> Default for Maybe<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Object<'de>> Kind<'de> for Maybe<T> {
+    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+        let mut object = T::default();
+        while let Some(name) = members.next_key::<Text<'de>>()? {
+            object.member(&name, &mut members)?;
+        }
+        Ok(Self(Some(object)))
+    }
+}
+
+impl<'de, T: Object<'de>> Deserialize<'de> for Maybe<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}
+
+/// The first `N` elements of an array; the others are read over. Empty where the input has something
+/// else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct First<T, const N: usize>(pub heapless::Vec<T, N>);
 
@@ -86,32 +119,80 @@ impl<T, const N: usize> Default for First<T, N> {
     }
 }
 
+impl<'de, T: Deserialize<'de>, const N: usize> Kind<'de> for First<T, N> {
+    fn of_array<A: SeqAccess<'de>>(mut elements: A) -> Result<Self, A::Error> {
+        let mut first = Self::default();
+        while !first.0.is_full() {
+            let Some(element) = elements.next_element()? else {
+                return Ok(first);
+            };
+            // It was just seen to have room.
+            let _ = first.0.push(element);
+        }
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first)
+    }
+}
+
 impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FirstVisitor<T, const N: usize>(PhantomData<T>);
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}
 
-        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for FirstVisitor<T, N> {
-            type Value = First<T, N>;
+/// A value of one kind; what is of another reads as the default.
+trait Kind<'de>: Default {
+    fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<&RawValue, IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
+    fn of_array<A: SeqAccess<'de>>(mut elements: A) -> Result<Self, A::Error> {
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
+}
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut first = First::default();
-                while !first.0.is_full() {
-                    let Some(element) = seq.next_element()? else {
-                        return Ok(first);
-                    };
-                    // It was just seen to have room.
-                    let _ = first.0.push(element);
-                }
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(first)
-            }
-        }
+/// Reads a value of any kind.
+struct Any<K>(PhantomData<K>);
 
-        deserializer.deserialize_seq(FirstVisitor(PhantomData))
+impl<'de, K: Kind<'de>> Visitor<'de> for Any<K> {
+    type Value = K;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<K, A::Error> {
+        K::of_object(members)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<K, A::Error> {
+        K::of_array(elements)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<K, E> {
+        Ok(K::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<K, E> {
+        Ok(K::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<K, E> {
+        Ok(K::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<K, E> {
+        Ok(K::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<K, E> {
+        Ok(K::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<K, E> {
+        Ok(K::default())
     }
 }
 
@@ -131,27 +212,35 @@ pub fn json(line: &str) -> Option<&RawValue> {
 /// The text of a string in JSON, its quotes included in `raw`: `raw` itself where it holds no
 /// escape, else written to `buffer`.
 pub fn unescaped<'a>(raw: &'a str, buffer: &'a mut String) -> &'a str {
-    let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
-    let mut rest = inner.unwrap_or_default();
-    let Some(first) = memchr::memchr(b'\\', rest.as_bytes()) else {
-        return rest;
-    };
-    buffer.clear();
-    let mut next = Some(first);
-    while let Some(at) = next {
-        buffer.push_str(&rest[..at]);
-        let (char, after) = escaped(&rest[at + 1..]);
-        buffer.push(char);
-        rest = after;
-        next = memchr::memchr(b'\\', rest.as_bytes());
+    let inner = inner(raw);
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return inner;
     }
-    buffer.push_str(rest);
+    buffer.clear();
+    unescape(inner, buffer);
     buffer
+}
+
+/// What a string in JSON holds between its quotes; empty if `raw` is no string.
+fn inner(raw: &str) -> &str {
+    let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+    inner.unwrap_or_default()
+}
+
+/// Appends `escaped`, which stands between quotes in JSON, without its escapes.
+fn unescape(mut escaped: &str, text: &mut String) {
+    while let Some(at) = memchr::memchr(b'\\', escaped.as_bytes()) {
+        text.push_str(&escaped[..at]);
+        let (char, rest) = first_escape(&escaped[at + 1..]);
+        text.push(char);
+        escaped = rest;
+    }
+    text.push_str(escaped);
 }
 
 /// The character of the escape at the start of `text`, its backslash taken off, and what follows.
 /// What is no escape, or half of a character, becomes U+FFFD.
-fn escaped(text: &str) -> (char, &str) {
+fn first_escape(text: &str) -> (char, &str) {
     let mut chars = text.chars();
     let char = match chars.next() {
         Some('b') => '\u{8}',

@@ -1,45 +1,81 @@
 //! One event of Jetstream, read as far as this program needs it.
 
-use serde::Deserialize;
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
-use crate::source::lenient::{Text, unescaped};
+use crate::source::lenient::{self, Maybe, Object, Text, skip, unescaped};
 
 /// The kind of record that is a post.
 const POST: &str = "app.bsky.feed.post";
 
 /// An event, borrowed from its message.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Event<'a> {
     /// Who did it.
-    #[serde(borrow, default)]
     pub did: Text<'a>,
-    /// When the server saw it, in microseconds since 1970.
+    /// When the server saw it, in microseconds since 1970; 0 where it does not say.
     pub time_us: u64,
-    #[serde(borrow, default)]
-    commit: Option<Commit<'a>>,
+    commit: Maybe<Commit<'a>>,
 }
 
 /// A change to someone's records.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Commit<'a> {
-    #[serde(borrow)]
     collection: Text<'a>,
-    #[serde(borrow)]
-    record: Option<Post<'a>>,
+    record: Maybe<Post<'a>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Post<'a> {
-    #[serde(borrow)]
     text: Option<&'a RawValue>,
 }
 
 /// Reads a message. An error is one that holds no event.
 pub fn parse(message: &str) -> serde_json::Result<Event<'_>> {
-    serde_json::from_str(message)
+    lenient::object(message.as_bytes())
+}
+
+impl<'a> Object<'a> for Event<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "did" => self.did = members.next_value()?,
+            "time_us" => self.time_us = microseconds(members.next_value()?),
+            "commit" => self.commit = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Commit<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "collection" => self.collection = members.next_value()?,
+            "record" => self.record = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Post<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "text" => self.text = Some(members.next_value()?),
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+/// A time, which may come as a text, with a fraction or with an exponent; 0 for what is none.
+fn microseconds(json: &RawValue) -> u64 {
+    let number = json.get().trim_matches('"');
+    if number.contains(['e', 'E']) {
+        return serde_json::from_str::<f64>(number).unwrap_or_default() as u64;
+    }
+    let whole = number.split('.').next().unwrap_or_default();
+    whole.parse().unwrap_or_default()
 }
 
 impl<'a> Event<'a> {
@@ -49,11 +85,9 @@ impl<'a> Event<'a> {
     where
         'a: 'b,
     {
-        let commit = self.commit.as_ref()?;
-        let record = commit
-            .record
-            .as_ref()
-            .filter(|_| *commit.collection == *POST)?;
+        let commit = self.commit.0.as_ref()?;
+        let record = commit.record.0.as_ref();
+        let record = record.filter(|_| *commit.collection == *POST)?;
         Some(unescaped(record.text?.get(), buffer))
     }
 }

@@ -2,25 +2,56 @@ use proptest::prelude::*;
 
 use super::*;
 
-#[derive(Debug, Default, PartialEq, serde::Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Example<'a> {
-    #[serde(borrow)]
     text: Text<'a>,
-    #[serde(borrow)]
+    id: Id<'a>,
     list: First<Text<'a>, 2>,
+    inner: Maybe<Inner<'a>>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Inner<'a>(Text<'a>);
+
+impl<'a> Object<'a> for Example<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "text" => self.text = members.next_value()?,
+            "id" => self.id = members.next_value()?,
+            "list" => self.list = members.next_value()?,
+            "inner" => self.inner = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Inner<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, _: &str, members: &mut A) -> Result<(), A::Error> {
+        self.0 = members.next_value()?;
+        Ok(())
+    }
+}
+
+fn example(json: &str) -> Example<'_> {
+    object(json.as_bytes()).unwrap()
 }
 
 #[test]
 fn a_text_is_borrowed_unless_it_holds_an_escape() {
-    let example: Example<'_> = serde_json::from_str(r#"{"text":"plain"}"#).unwrap();
-    assert!(matches!(example.text.0, Cow::Borrowed("plain")));
-    let example: Example<'_> = serde_json::from_str(r#"{"text":"a\nb"}"#).unwrap();
-    assert_eq!(&*example.text, "a\nb");
+    assert!(matches!(
+        example(r#"{"text":"plain"}"#).text.0,
+        Cow::Borrowed("plain")
+    ));
+    assert!(matches!(
+        example(r#"{"id":7.50}"#).id.0.0,
+        Cow::Borrowed("7.50")
+    ));
+    assert_eq!(&*example(r#"{"text":"a\nb"}"#).text, "a\nb");
 }
 
 #[test]
-fn what_is_no_text_reads_as_an_empty_one() {
+fn what_is_of_another_kind_reads_as_if_it_were_not_there() {
     for other in [
         "null",
         "true",
@@ -30,10 +61,22 @@ fn what_is_no_text_reads_as_an_empty_one() {
         "[1,[2]]",
         r#"{"a":{"b":1}}"#,
     ] {
-        let json = format!(r#"{{"list":["a",{other},"c"],"text":{other}}}"#);
-        let example: Example<'_> = serde_json::from_str(&json).unwrap();
+        let json = format!(
+            r#"{{"list":["a",{other},"c"],"text":{other},"list2":{other},"inner":{other}}}"#
+        );
+        let example = example(&json);
         assert_eq!(&*example.text, "", "{other}");
         assert_eq!(example.list.0.len(), 2, "the third is read over");
+        assert_eq!(example.inner.0.is_some(), other.starts_with('{'), "{other}");
+    }
+    for other in ["null", "true", "7", "\"a\"", r#"{"a":["b"]}"#] {
+        assert!(
+            example(&format!(r#"{{"list":{other}}}"#)).list.0.is_empty(),
+            "{other}"
+        );
+    }
+    for other in ["null", "true", "[1]", "{}"] {
+        assert_eq!(&*example(&format!(r#"{{"id":{other}}}"#)).id, "", "{other}");
     }
 }
 

@@ -50,7 +50,7 @@ impl Pointer {
             value = Step(step).deserialize(value).ok()??;
         }
         let text = match value.get().as_bytes().first()? {
-            b'"' => serde_json::from_str::<Text<'a>>(value.get()).ok()?.0,
+            b'"' => Text::of(value).0,
             b'{' | b'[' | b'n' => return None,
             _ => Cow::Borrowed(value.get()),
         };

@@ -2,15 +2,19 @@
 //! for the terminal.
 //!
 //! Field names are changing (`note_post` for `note_tweet`), fields are missing, and new kinds of
-//! messages appear: what is not understood is no error as long as the line is a JSON object.
+//! messages appear: what is not understood is no error as long as the line is a JSON object. Each post
+//! is billed, so nothing that is not needed may cost one.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
-use crate::source::lenient::{First, Text};
+use crate::source::lenient::{self, First, Id, Maybe, Object, Text, skip};
 use crate::source::x::outcome::{self, ApiError};
+
+/// The partition key of a post without an author and a number.
+const NO_KEY: &str = "x";
 
 /// What a line says.
 #[derive(Debug)]
@@ -31,115 +35,173 @@ pub enum Message<'a> {
 #[derive(Debug)]
 pub struct Post<'a> {
     data: Data<'a>,
-    users: First<User<'a>, 4>,
-    rules: First<Rule<'a>, 8>,
+    users: Users<'a>,
+    rules: Rules<'a>,
 }
 
-#[derive(Deserialize)]
+type Users<'a> = First<Maybe<User<'a>>, 4>;
+type Rules<'a> = First<Maybe<Rule<'a>>, 8>;
+
+#[derive(Default)]
 struct Line<'a> {
-    #[serde(borrow, default)]
-    data: Option<Data<'a>>,
-    #[serde(borrow, default)]
-    includes: Option<Includes<'a>>,
-    #[serde(borrow, default)]
-    matching_rules: Option<First<Rule<'a>, 8>>,
-    #[serde(borrow, default)]
+    data: Maybe<Data<'a>>,
+    includes: Maybe<Includes<'a>>,
+    matching_rules: Rules<'a>,
     errors: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Data<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    author_id: Text<'a>,
-    #[serde(borrow)]
+    id: Id<'a>,
+    author_id: Id<'a>,
     text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    note_tweet: Option<Note<'a>>,
-    #[serde(borrow)]
-    note_post: Option<Note<'a>>,
+    note_tweet: Maybe<Note<'a>>,
+    note_post: Maybe<Note<'a>>,
 }
 
 /// The whole text of a long post.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Note<'a> {
-    #[serde(borrow)]
     text: Option<&'a RawValue>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 struct Includes<'a> {
-    #[serde(borrow)]
-    users: First<User<'a>, 4>,
+    users: Users<'a>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct User<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
+    id: Id<'a>,
     username: Text<'a>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Rule<'a> {
-    #[serde(borrow)]
     tag: Text<'a>,
 }
 
 /// Reads a line. An error is one that holds no JSON object.
 pub fn parse(line: &[u8]) -> serde_json::Result<Message<'_>> {
-    let line: Line<'_> = serde_json::from_slice(line)?;
-    Ok(match (line.data, line.errors) {
+    let line: Line<'_> = lenient::object(line)?;
+    Ok(match (line.data.0, line.errors) {
         // A post may come with errors of its own: an author who cannot be shown, say.
         (Some(data), _) => Message::Post(Post {
             data,
-            users: line.includes.unwrap_or_default().users,
-            rules: line.matching_rules.unwrap_or_default(),
+            users: line.includes.0.unwrap_or_default().users,
+            rules: line.matching_rules,
         }),
         (None, Some(errors)) => Message::ApiError(outcome::of_stream(errors.get())),
         (None, None) => Message::Other,
     })
 }
 
+impl<'a> Object<'a> for Line<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "data" => self.data = members.next_value()?,
+            "includes" => self.includes = members.next_value()?,
+            "matching_rules" => self.matching_rules = members.next_value()?,
+            "errors" => self.errors = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Data<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "id" => self.id = members.next_value()?,
+            "author_id" => self.author_id = members.next_value()?,
+            "text" => self.text = Some(members.next_value()?),
+            "note_tweet" => self.note_tweet = members.next_value()?,
+            "note_post" => self.note_post = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Note<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "text" => self.text = Some(members.next_value()?),
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Includes<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "users" => self.users = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for User<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "id" => self.id = members.next_value()?,
+            "username" => self.username = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Object<'a> for Rule<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "tag" => self.tag = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
 impl Post<'_> {
-    /// The author's name, else the author's number, else the post's own.
+    /// The author's name, else the author's number, else the post's own. Never empty.
     pub fn partition_key(&self) -> &str {
         let author = &self.data.author_id;
-        let named = self.users.0.iter().find(|user| user.id == *author);
+        let mut users = self.users.0.iter().filter_map(|user| user.0.as_ref());
+        let named = users.find(|user| user.id == *author);
         let keys = [
             named.map_or("", |user| &user.username),
             author,
             &self.data.id,
         ];
-        keys.into_iter().find(|key| !key.is_empty()).unwrap_or("")
+        keys.into_iter()
+            .find(|key| !key.is_empty())
+            .unwrap_or(NO_KEY)
     }
 
     /// Whether a rule with this tag, or one X does not name, brought the post: rules of others
     /// bring posts, too.
     pub fn is_tagged(&self, tag: &str) -> bool {
-        let mut tags = self.rules.0.iter().map(|rule| &*rule.tag);
-        self.rules.0.is_empty() || tags.any(|has| has == tag || has.is_empty())
+        let mut rules = self.rules.0.iter();
+        self.rules.0.is_empty()
+            || rules.any(|rule| match &rule.0 {
+                Some(rule) => rule.tag.is_empty() || *rule.tag == *tag,
+                None => true,
+            })
     }
 
     /// The whole text, as a person reads it.
     pub fn text(&self) -> Cow<'_, str> {
-        let note = self
-            .data
-            .note_tweet
-            .as_ref()
-            .or(self.data.note_post.as_ref());
-        note.and_then(|note| note.text)
-            .or(self.data.text)
-            .and_then(|raw| serde_json::from_str::<Text<'_>>(raw.get()).ok())
-            .unwrap_or_default()
-            .0
+        let Data {
+            note_tweet,
+            note_post,
+            ..
+        } = &self.data;
+        let notes = [note_tweet, note_post].map(|note| note.0.as_ref()?.text);
+        let texts = notes.into_iter().chain([self.data.text]).flatten();
+        let mut texts = texts.filter(|json| json.get().starts_with('"'));
+        texts.next().map(Text::of).unwrap_or_default().0
     }
 }
 
