@@ -19,7 +19,12 @@ fn well(request: &Request) -> Answer {
         "POST /" => {
             "<GetCallerIdentityResult><Arn>arn:aws:iam::1:user/board</Arn></GetCallerIdentityResult>"
         }
-        "PutRecord" | "PutRecords" => return refuse("InvalidArgumentException"),
+        "PutRecord" | "PutRecords" => {
+            return Answer::new(
+                400,
+                r#"{"__type":"InvalidArgumentException","message":"Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]."}"#,
+            );
+        }
         "POST /oauth2/token" => r#"{"token_type":"bearer","access_token":"a-token-of-the-tests"}"#,
         "GET /2/tweets/search/stream/rules" => r#"{"data":[]}"#,
         other => panic!("nobody asks for {other}"),
@@ -92,7 +97,7 @@ fn what_is_wrong_is_bad_with_what_to_do_and_the_exit_code_tells() {
         &'static str,
         &'static str,
     );
-    let rows: [Row; 7] = [
+    let rows: [Row; 9] = [
         (
             "PutRecord",
             |_| refuse("ResourceNotFoundException"),
@@ -110,6 +115,18 @@ fn what_is_wrong_is_bad_with_what_to_do_and_the_exit_code_tells() {
             |_| refuse("AccessDeniedException"),
             "stream",
             "allow kinesis:PutRecords on it",
+        ),
+        (
+            "PutRecord",
+            |_| refuse("ValidationException"),
+            "stream",
+            "refuses every record (ValidationException: as the test says): check AWS_STREAM_NAME",
+        ),
+        (
+            "PutRecords",
+            |_| Answer::new(413, "<html>Request Entity Too Large</html>"),
+            "stream",
+            "refuses every record (HTTP status 413): check AWS_STREAM_NAME",
         ),
         (
             "PutRecord",

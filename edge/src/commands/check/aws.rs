@@ -164,15 +164,21 @@ impl Asker {
             Outcome::Failed(class, problem) => (class, problem),
             _ => return Untested(format!("{host} gave no answer that can be read")),
         };
-        match (problem.code.as_str(), class) {
-            ("InvalidArgumentException", _) => Good(there),
-            _ => refusal(class, &problem, call, stream, region, host, &self.advice),
+        // The record's own fault was looked at, and so all else is right: the signature, the permission, the stream.
+        match names_the_hash_key(&problem) {
+            true => Good(there),
+            false => refusal(class, &problem, call, stream, region, host, &self.advice),
         }
     }
 
     fn now(&self) -> SystemTime {
         self.time.at(SystemTime::now())
     }
+}
+
+fn names_the_hash_key(problem: &Problem) -> bool {
+    let message = problem.message.to_ascii_lowercase().replace(' ', "");
+    message.contains("explicithashkey")
 }
 
 fn refusal(
@@ -202,11 +208,11 @@ fn refusal(
         (_, Class::Renew(Renew::Clock)) => Bad(format!(
             "the signature is not accepted, so the secret key is wrong: {advice}"
         )),
-        (_, Class::Retry) => Doubtful(format!(
+        (_, Class::Retry | Class::Throttled) => Doubtful(format!(
             "{host} is in trouble ({problem}): the program will try again, and so may you"
         )),
-        (_, Class::Impossible) => Untested(format!(
-            "{host} did not say whether '{stream}' may be written to ({problem})"
+        (_, Class::Refused | Class::Impossible) => Bad(format!(
+            "{host} refuses every record ({problem}): check AWS_STREAM_NAME, AWS_REGION and the endpoint, or a proxy's limits"
         )),
         _ => Bad(format!("{host} refuses ({problem})")),
     }
