@@ -3,6 +3,8 @@
 //! The table is a map in memory. With DYNAMODB_URL set, it is a table there (dynalite, say), and
 //! this server stands between: it makes the faults and passes on the rest.
 
+#![allow(dead_code, reason = "no test needs all of it")]
+
 pub mod corpus;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,12 +13,12 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cloud::Function;
 use cloud::config::Config;
+use cloud::lambda::{Event, Record};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -30,6 +32,8 @@ pub enum Fault {
     None,
     /// It does nothing, and answers with this status and code.
     Error(u16, &'static str),
+    /// The same, with these words.
+    ErrorWith(u16, &'static str, String),
     /// So many of its writes, the last ones, come back unprocessed.
     Unprocessed(usize),
     /// It does its work, but only half of the answer arrives.
@@ -41,7 +45,7 @@ pub enum Fault {
 /// A call as it arrived.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// `BatchWriteItem` or `SendMessage`.
+    /// `BatchWriteItem`, `PutItem` or `SendMessage`.
     pub operation: String,
     /// How many of the same operation there have been, this one included.
     pub number: usize,
@@ -227,7 +231,7 @@ impl Aws {
 }
 
 /// Records with these data, as Lambda's event has them.
-pub fn records(data: &[Vec<u8>]) -> Vec<KinesisEventRecord> {
+pub fn records(data: &[Vec<u8>]) -> Vec<Record> {
     let record = |(n, data): (usize, &Vec<u8>)| {
         json!({
             "eventID": format!("shardId-000000000000:{n}"),
@@ -241,7 +245,7 @@ pub fn records(data: &[Vec<u8>]) -> Vec<KinesisEventRecord> {
         })
     };
     let records: Vec<Value> = data.iter().enumerate().map(record).collect();
-    let event: KinesisEvent = serde_json::from_value(json!({"Records": records})).unwrap();
+    let event: Event = serde_json::from_value(json!({"Records": records})).unwrap();
     event.records
 }
 
@@ -253,6 +257,17 @@ pub fn post(id: impl std::fmt::Display, text: &str) -> Vec<u8> {
         "includes": {"users": [{"id": "98", "username": "catperson"}]},
     });
     event.to_string().into_bytes()
+}
+
+/// A pack of these posts.
+pub fn pack(lines: &[Vec<u8>]) -> Vec<u8> {
+    let text: Vec<u8> = lines
+        .iter()
+        .flat_map(|line| [line, &b"\n"[..]].concat())
+        .collect();
+    let mut pack = Vec::with_capacity(zstd_safe::compress_bound(text.len()));
+    zstd_safe::compress(&mut pack, &text, 1).expect("room for it");
+    pack
 }
 
 /// A deadline that leaves the table and the queue all the time a test can need.
@@ -275,6 +290,9 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
         let (status, answer) = match fault {
             Fault::Broken => return,
             Fault::Error(status, code) => (status, json!({"__type": format!("prefix#{code}")})),
+            Fault::ErrorWith(status, code, ref message) => {
+                (status, json!({"__type": code, "message": message}))
+            }
             Fault::None | Fault::HalfAnswer | Fault::Unprocessed(_) => {
                 let unprocessed = if let Fault::Unprocessed(n) = fault {
                     n
@@ -326,11 +344,29 @@ impl State {
             return Err("ValidationException");
         }
         for write in writes {
-            match write["PutRequest"].get("Item") {
-                Some(item) => self.items.insert(key(write), item.clone()),
-                None => self.items.remove(&key(write)),
-            };
+            self.items
+                .insert(key(write), write["PutRequest"]["Item"].clone());
         }
+        Ok(())
+    }
+
+    /// A put on the one condition that the function makes.
+    fn put(&mut self, call: &Value) -> Result<(), &'static str> {
+        assert_eq!(
+            call["ConditionExpression"],
+            "attribute_not_exists(Rev) OR Rev <= :rev"
+        );
+        let rev = |value: &Value| value["S"].as_str().map(str::to_owned);
+        let limit = rev(&call["ExpressionAttributeValues"][":rev"]).expect("a rev");
+        let item = &call["Item"];
+        let there = self.items.get(&item_key(item));
+        if there
+            .and_then(|there| rev(&there["Rev"]))
+            .is_some_and(|rev| rev > limit)
+        {
+            return Err("ConditionalCheckFailedException");
+        }
+        self.items.insert(item_key(item), item.clone());
         Ok(())
     }
 }
@@ -359,6 +395,15 @@ fn perform(
             .messages
             .push(serde_json::from_str(&body).expect("JSON"));
         return (200, json!({"MessageId": "1"}));
+    }
+    if call.operation == "PutItem" {
+        return match backend {
+            Some(url) => forward(&url, head, &call.body),
+            None => match state.lock().unwrap().put(&call.body) {
+                Ok(()) => (200, json!({})),
+                Err(code) => (400, json!({"__type": code})),
+            },
+        };
     }
     let mut writes = call.writes();
     let table = call.body["RequestItems"]
@@ -436,9 +481,10 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn key(write: &Value) -> Key {
-    let item = write["PutRequest"]
-        .get("Item")
-        .unwrap_or(&write["DeleteRequest"]["Key"]);
+    item_key(&write["PutRequest"]["Item"])
+}
+
+fn item_key(item: &Value) -> Key {
     let text = |name: &str| item[name]["S"].as_str().expect("a string").to_owned();
     (text("Username"), text("Id"))
 }
