@@ -9,8 +9,26 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use tokio::time::{Instant, timeout_at};
 
+use crate::report::brief;
+
 /// A call may take this long; an answer that comes later counts as lost.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What DynamoDB and SQS say of a request they dislike for its shape: too long, too many, a wrong
+/// character. SQS has the older names of its query protocol, too.
+const REFUSALS: [&str; 11] = [
+    "BatchRequestTooLong",
+    "InvalidMessageContents",
+    "InvalidParameterCombination",
+    "InvalidParameterValue",
+    "InvalidParameterValueException",
+    "MalformedInput",
+    "MessageTooLong",
+    "RequestEntityTooLarge",
+    "SerializationException",
+    "ValidationError",
+    "ValidationException",
+];
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -23,8 +41,15 @@ pub enum Trouble {
     Unreachable(String),
     /// Too much at once: back off, then the same call again.
     Throttled(String),
+    /// The table has this post in a newer version: there is nothing to do.
+    Outdated,
     /// This request can never be accepted. Another one may be.
-    Refused(String),
+    Refused {
+        /// The service's name for the fault.
+        code: String,
+        /// Its words, which may quote the request.
+        message: String,
+    },
     /// A permission or a resource is missing: no call will succeed until a person repairs it.
     Held(String),
 }
@@ -34,7 +59,8 @@ impl fmt::Display for Trouble {
         match self {
             Trouble::Throttled(why) => write!(f, "throttled, tried again, nothing lost: {why}"),
             Trouble::Unreachable(why) => write!(f, "no answer, tried again, nothing lost: {why}"),
-            Trouble::Refused(why) => write!(f, "refused: {why}"),
+            Trouble::Outdated => f.write_str("a newer version is there"),
+            Trouble::Refused { code, .. } => write!(f, "refused: {code}"),
             Trouble::Held(why) => write!(
                 f,
                 "not allowed or not there: {why}. The records wait in the stream until this is \
@@ -76,22 +102,23 @@ impl Trouble {
             };
         };
         let code = answer.err().code().unwrap_or_default();
-        let why = match answer.err().message() {
-            Some(message) => format!("{code}: {message}"),
-            None => code.to_owned(),
-        };
+        let message = answer.err().message().unwrap_or_default();
+        let why = brief(format!("{code}: {message}").trim_end_matches(": "));
+        let status = answer.raw().status();
         match code {
             "ProvisionedThroughputExceededException"
             | "RequestLimitExceeded"
             | "RequestThrottled"
             | "Throttling"
-            | "ThrottlingException" => Trouble::Throttled(why),
-            "ValidationException" | "InvalidMessageContents" | "SerializationException" => {
-                Trouble::Refused(why)
-            }
-            _ if answer.raw().status().is_server_error() => {
-                Trouble::Unreachable(format!("{} {why}", answer.raw().status()))
-            }
+            | "ThrottlingException"
+            | "KmsThrottled"
+            | "KMS.ThrottlingException" => Trouble::Throttled(why),
+            "ConditionalCheckFailedException" => Trouble::Outdated,
+            _ if REFUSALS.contains(&code) || status.as_u16() == 413 => Trouble::Refused {
+                code: brief(code),
+                message: brief(message),
+            },
+            _ if status.is_server_error() => Trouble::Unreachable(format!("{status} {why}")),
             _ => Trouble::Held(why),
         }
     }
@@ -99,7 +126,7 @@ impl Trouble {
 
 /// The chain of causes, in one line.
 fn explain<E: Error>(error: &E) -> String {
-    DisplayErrorContext(error).to_string()
+    brief(&DisplayErrorContext(error).to_string())
 }
 
 /// Pauses that double up to a ceiling, each drawn anew between nothing and all of it, so that

@@ -1,6 +1,9 @@
-//! The failure queue: records that can't be stored, with their reason and position.
+//! The failure queue: what can't be stored, with its reason and position.
+//!
+//! A message holds a post's bytes, so the queue may dislike it: as too long, or for a character. It is then
+//! shortened and sent again, at last without any of the post. If the queue refuses even that, the post is
+//! abandoned: it is in the stream alone, and the log says where. It must not hold up its shard for hours.
 
-use aws_lambda_events::kinesis::KinesisEventRecord;
 use aws_sdk_sqs::Client;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,21 +12,50 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use crate::answer::{Backoff, Trouble, call};
+use crate::batch::Entry;
 use crate::item::iso;
+use crate::report::brief;
 
-/// A message holds at most this many bytes of the record. In base64, with the rest of the message,
-/// that stays under the 256 KiB every SQS queue takes.
-const MAX_DATA_BYTES: usize = 150 * 1024;
+/// How many bytes of the post a message holds, at each attempt to make it shorter. The first one, in
+/// base64 and with the rest of the message, stays under the 256 KiB every queue takes; the last message
+/// is under the 1 KiB that is the lowest limit a queue can have.
+const DATA_BYTES: [usize; 3] = [150 * 1024, 10 * 1024, 0];
 
 const CALLS_AT_ONCE: usize = 8;
 
-/// A record that can't be stored.
+/// What can't be stored: a post, a line of a pack, or a whole pack.
 #[derive(Clone, Debug)]
-pub struct Failure {
-    /// The record's index in the invocation's batch.
-    pub position: usize,
-    /// Why.
+pub struct Failure<'a> {
+    /// What it is.
+    pub entry: Entry<'a>,
+    /// How many posts of the report it stands for.
+    pub posts: usize,
+    /// Why. Nothing of what the board sent is in it, so that it may be logged.
     pub reason: String,
+    /// What the service said that refused it. It may quote the post: for the queue only.
+    pub detail: Option<String>,
+}
+
+impl<'a> Failure<'a> {
+    /// A failure with a reason of our own.
+    pub fn new(entry: Entry<'a>, posts: usize, reason: &str) -> Self {
+        Self {
+            entry,
+            posts,
+            reason: brief(reason),
+            detail: None,
+        }
+    }
+
+    /// Where to find it in the stream.
+    fn place(&self) -> String {
+        let Entry { record, line, .. } = self.entry;
+        let number = &record.sequence_number;
+        match line {
+            None => format!("record {number}"),
+            Some(line) => format!("record {number}, line {line} of its pack"),
+        }
+    }
 }
 
 /// The message a person reads in the queue.
@@ -31,14 +63,20 @@ pub struct Failure {
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
     reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
     /// Stream, shard and sequence number are where the whole record can be read again while the
     /// stream keeps it.
-    stream_arn: Option<&'a str>,
-    shard_id: Option<&'a str>,
+    stream_arn: &'a str,
+    shard_id: &'a str,
     sequence_number: &'a str,
-    partition_key: &'a str,
-    arrived_at: String,
-    /// How many bytes the record has; `data` may hold only the first of them.
+    /// The line's number in the pack, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition_key: Option<&'a str>,
+    arrived_at: Option<String>,
+    /// How many bytes it has; `data` may hold only the first of them.
     bytes: usize,
     /// Base64.
     data: String,
@@ -47,12 +85,16 @@ struct Message<'a> {
 /// What became of the failures.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// How many are in the queue.
-    pub count: usize,
-    /// The lowest position of those that are not.
+    /// How many posts are in the queue.
+    pub set_aside: usize,
+    /// How many posts the queue refuses in any form.
+    pub abandoned: usize,
+    /// The lowest position of those that must come again.
     pub first_unsent: Option<usize>,
     /// What stood in the way, if anything did: the worst of several.
     pub trouble: Option<Trouble>,
+    /// Of those that are abandoned, one: where it is, and why the queue refuses it.
+    pub first_abandoned: Option<String>,
 }
 
 /// The failure queue.
@@ -71,28 +113,24 @@ impl FailureQueue {
         }
     }
 
-    /// Sends each failure's record, several at once, and tries again until `until`.
-    pub async fn send(
-        &self,
-        failures: &[Failure],
-        records: &[KinesisEventRecord],
-        until: Instant,
-    ) -> Sent {
+    /// Sends each failure, several at once, and tries again until `until`.
+    pub async fn send(&self, failures: &[Failure<'_>], until: Instant) -> Sent {
         let mut calls = stream::iter(failures)
-            .map(|failure| async move {
-                let message = message(&failure.reason, &records[failure.position]);
-                (failure.position, self.send_one(&message, until).await)
-            })
+            .map(|failure| async move { (failure, self.send_one(failure, until).await) })
             .buffer_unordered(CALLS_AT_ONCE);
         let mut sent = Sent::default();
-        while let Some((position, result)) = calls.next().await {
+        while let Some((failure, result)) = calls.next().await {
             match result {
-                Ok(()) => sent.count += 1,
+                Ok(()) => sent.set_aside += failure.posts,
+                Err(Trouble::Refused { code, .. }) => {
+                    sent.abandoned += failure.posts;
+                    let place = failure.place();
+                    sent.first_abandoned
+                        .get_or_insert_with(|| format!("{place}: {code}"));
+                }
                 Err(trouble) => {
-                    sent.first_unsent = Some(
-                        sent.first_unsent
-                            .map_or(position, |first| first.min(position)),
-                    );
+                    let position = failure.entry.position;
+                    sent.first_unsent = sent.first_unsent.into_iter().chain([position]).min();
                     sent.trouble = sent.trouble.take().max(Some(trouble));
                 }
             }
@@ -100,7 +138,22 @@ impl FailureQueue {
         sent
     }
 
-    async fn send_one(&self, message: &str, until: Instant) -> Result<(), Trouble> {
+    /// One failure, in the longest form that the queue takes.
+    async fn send_one(&self, failure: &Failure<'_>, until: Instant) -> Result<(), Trouble> {
+        let mut refused = None;
+        for data_bytes in DATA_BYTES {
+            match self
+                .send_message(&message(failure, data_bytes), until)
+                .await
+            {
+                Err(trouble @ Trouble::Refused { .. }) => refused = Some(trouble),
+                other => return other,
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    async fn send_message(&self, message: &str, until: Instant) -> Result<(), Trouble> {
         let mut backoff = Backoff::default();
         loop {
             let request = self
@@ -110,7 +163,7 @@ impl FailureQueue {
                 .message_body(message);
             let trouble = match call(request.send(), until).await {
                 Ok(_) => return Ok(()),
-                Err(trouble @ (Trouble::Refused(_) | Trouble::Held(_))) => return Err(trouble),
+                Err(trouble @ (Trouble::Refused { .. } | Trouble::Held(_))) => return Err(trouble),
                 Err(trouble) => trouble,
             };
             let again_at = Instant::now() + backoff.next_pause();
@@ -122,17 +175,23 @@ impl FailureQueue {
     }
 }
 
-fn message(reason: &str, record: &KinesisEventRecord) -> String {
-    let data = &record.kinesis.data.0;
+/// The message with so many bytes of the post. With none, it has nothing else either that a board
+/// or a service chose.
+fn message(failure: &Failure<'_>, data_bytes: usize) -> String {
+    let Entry {
+        record, line, data, ..
+    } = failure.entry;
     let message = Message {
-        reason,
-        stream_arn: record.event_source_arn.as_deref(),
-        shard_id: crate::shard_id(record),
-        sequence_number: &record.kinesis.sequence_number,
-        partition_key: &record.kinesis.partition_key,
-        arrived_at: iso(record.kinesis.approximate_arrival_timestamp.0),
+        reason: &failure.reason,
+        detail: failure.detail.as_deref().filter(|_| data_bytes > 0),
+        stream_arn: &record.stream_arn,
+        shard_id: &record.shard_id,
+        sequence_number: &record.sequence_number,
+        line,
+        partition_key: (data_bytes > 0).then_some(&record.partition_key),
+        arrived_at: record.arrived_at.map(iso),
         bytes: data.len(),
-        data: BASE64_STANDARD.encode(&data[..data.len().min(MAX_DATA_BYTES)]),
+        data: BASE64_STANDARD.encode(&data[..data.len().min(data_bytes)]),
     };
     let json = serde_json::to_string(&message).unwrap_or_default();
     // SQS refuses these two; a partition key may hold them.

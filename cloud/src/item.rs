@@ -21,8 +21,8 @@ const EXPIRES_AT_BYTES: usize = "ExpiresAt".len() + 21;
 pub enum Write {
     /// Store the post, over an older version of itself where there is one.
     Put(Item),
-    /// The author deleted the post: take it out of the table.
-    Delete(Key),
+    /// The author deleted the post: a tombstone takes its place.
+    Delete(Tombstone),
 }
 
 impl Write {
@@ -30,12 +30,86 @@ impl Write {
     pub fn key(&self) -> &Key {
         match self {
             Write::Put(item) => &item.key,
-            Write::Delete(key) => key,
+            Write::Delete(tombstone) => &tombstone.key,
+        }
+    }
+
+    /// What is stored under the key.
+    pub fn attributes(&self) -> HashMap<String, AttributeValue> {
+        match self {
+            Write::Put(item) => item.attributes(),
+            Write::Delete(tombstone) => tombstone.attributes(),
+        }
+    }
+
+    /// The order of the versions of one post, where the source tells it: a version must not take the
+    /// place of a later one. A version of unknown order is the earliest. `None` if a post has one
+    /// version only.
+    pub fn version(&self) -> Option<&str> {
+        let rev = match self {
+            Write::Put(item) if item.source != Source::Jetstream => return None,
+            Write::Put(item) => &item.rev,
+            Write::Delete(tombstone) => &tombstone.rev,
+        };
+        Some(rev.as_deref().unwrap_or_default())
+    }
+
+    /// Sets when DynamoDB may drop the item; never if `None`.
+    pub fn expire(&mut self, at: Option<DateTime<Utc>>) {
+        match self {
+            Write::Put(item) => item.expires_at = at,
+            Write::Delete(tombstone) => tombstone.expires_at = at,
         }
     }
 }
 
+/// What stays of a deleted post: not a word of it, but enough for a late repeat not to bring it back. It
+/// lives as long as a post that arrived with it. Without `Source` and `Timestamp` it is in no index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tombstone {
+    /// `Username` and `Id`.
+    pub key: Key,
+    /// `Rev`: as of the post.
+    pub rev: Option<String>,
+    /// `DeletedAt`: when the board, or else Kinesis, heard of it.
+    pub deleted_at: DateTime<Utc>,
+    /// `ExpiresAt`.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Tombstone {
+    fn attributes(&self) -> HashMap<String, AttributeValue> {
+        let mut attributes = self.key.attributes();
+        let mut string = |name: &str, value: &str| {
+            attributes.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+        };
+        string("DeletedAt", &iso(self.deleted_at));
+        if let Some(rev) = &self.rev {
+            string("Rev", rev);
+        }
+        expiry(self.expires_at, &mut attributes);
+        attributes
+    }
+}
+
+/// `ExpiresAt`, if there is one.
+fn expiry(at: Option<DateTime<Utc>>, attributes: &mut HashMap<String, AttributeValue>) {
+    if let Some(at) = at {
+        let seconds = at.timestamp().to_string();
+        attributes.insert("ExpiresAt".to_owned(), AttributeValue::N(seconds));
+    }
+}
+
 /// The primary key. It is made of the post alone, so that a repeated delivery is the same item.
+///
+/// The keys of each source live apart, so that no event of one source changes or deletes a post of
+/// another:
+///
+/// | source | `Username` | `Id` |
+/// |---|---|---|
+/// | Jetstream | begins with `did:` | any |
+/// | X | does not | 1 to 20 digits |
+/// | lines | does not | anything else |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     username: String,
@@ -43,23 +117,50 @@ pub struct Key {
 }
 
 impl Key {
-    /// Errors when DynamoDB would not take one of the two: empty or too long.
-    pub fn new(username: impl Into<String>, id: impl Into<String>) -> Result<Self> {
-        let key = Self {
-            username: username.into(),
-            id: id.into(),
-        };
-        ensure!(!key.username.is_empty(), "the author's name is empty");
-        ensure!(!key.id.is_empty(), "the id is empty");
+    /// The key of a Jetstream post.
+    ///
+    /// # Errors
+    /// As all three: if it would be another source's, or DynamoDB would not take it.
+    pub fn jetstream(did: &str, rkey: &str) -> Result<Self> {
+        ensure!(is_did(did), "the author is no DID");
+        Self::new(did, rkey)
+    }
+
+    /// The key of a post of X.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn x(username: &str, id: &str) -> Result<Self> {
+        ensure!(!is_did(username), "the author's name begins as a DID does");
+        ensure!(is_number(id), "the id is no number");
+        Self::new(username, id)
+    }
+
+    /// The key of a line.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn line(from: &str, id: &str) -> Result<Self> {
+        ensure!(!is_did(from), "the host's name begins as a DID does");
+        ensure!(!is_number(id), "the id is a number, as ids of X are");
+        Self::new(from, id)
+    }
+
+    fn new(username: &str, id: &str) -> Result<Self> {
+        ensure!(!username.is_empty(), "the author's name is empty");
+        ensure!(!id.is_empty(), "the id is empty");
         ensure!(
-            key.username.len() <= MAX_USERNAME_BYTES,
+            username.len() <= MAX_USERNAME_BYTES,
             "the author's name has more than {MAX_USERNAME_BYTES} bytes"
         );
         ensure!(
-            key.id.len() <= MAX_ID_BYTES,
+            id.len() <= MAX_ID_BYTES,
             "the id has more than {MAX_ID_BYTES} bytes"
         );
-        Ok(key)
+        Ok(Self {
+            username: username.to_owned(),
+            id: id.to_owned(),
+        })
     }
 
     /// The key as DynamoDB's attributes.
@@ -79,6 +180,16 @@ impl Key {
     }
 }
 
+/// Whether an author's name is one of Bluesky's.
+pub fn is_did(name: &str) -> bool {
+    name.starts_with("did:")
+}
+
+/// Whether an id is one of X's, which count up: of 64 bits, so that a ULID of digits only is none.
+pub fn is_number(id: &str) -> bool {
+    (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// One post. The fields are the attributes of the stored item, by the same names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
@@ -96,6 +207,8 @@ pub struct Item {
     pub keyword: Option<String>,
     /// `EditOf`: the id of the post's first version, where this is a later one.
     pub edit_of: Option<String>,
+    /// `Rev`: the revision of the author's repository that has this version of the post. Jetstream only.
+    pub rev: Option<String>,
     /// `ReceivedAt`: when it reached the board where the record says so, else Kinesis.
     pub received_at: DateTime<Utc>,
     /// `ExpiresAt`: when DynamoDB may drop the item; never if `None`.
@@ -131,10 +244,7 @@ impl Item {
             .strings()
             .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.into_owned())))
             .collect();
-        if let Some(at) = self.expires_at {
-            let seconds = at.timestamp().to_string();
-            attributes.insert("ExpiresAt".to_owned(), AttributeValue::N(seconds));
-        }
+        expiry(self.expires_at, &mut attributes);
         attributes
     }
 
@@ -178,6 +288,7 @@ impl Item {
             ("Lang", detail(&self.lang)),
             ("Keyword", detail(&self.keyword)),
             ("EditOf", detail(&self.edit_of)),
+            ("Rev", detail(&self.rev)),
             ("ReceivedAt", Some(Cow::Owned(iso(self.received_at)))),
         ]
         .into_iter()

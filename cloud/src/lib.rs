@@ -1,34 +1,40 @@
 //! The Lambda function behind the stream: each post becomes one item of the table.
 //!
 //! ```text
-//! batch of records -> decode -> store   -> the table
-//!                        |        |
-//!                        +--------+-> failures -> the failure queue
+//! batch of records -> unpack -> decode -> store   -> the table
+//!                       |         |         |
+//!                       +---------+---------+-> failures -> the failure queue
 //! answer: the first record that is not done; from there Lambda sends the batch again
 //! ```
 //!
-//! A record leaves the batch in one of three ways: it is in the table, it is in the failure queue
-//! with the reason why it can't be stored, or it is an event that is no post. Whatever the table or
-//! the queue would not take comes again. A record that can't be decoded never holds up the others.
+//! A post leaves the batch in one of three ways: it is in the table, it is in the failure queue with the
+//! reason why it can't be stored, or it is an event that is no post. Whatever the table or the queue would
+//! not take comes again. A post that can't be decoded never holds up the others, whether it is a record of
+//! its own or a line of a pack.
 
 pub mod answer;
+pub mod batch;
 pub mod config;
 pub mod decode;
 pub mod failures;
 pub mod item;
+pub mod lambda;
+pub mod pack;
 pub mod report;
 pub mod store;
 
+use std::ops::Range;
 use std::time::Duration;
 
-use aws_lambda_events::kinesis::KinesisEventRecord;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use failures::{Failure, FailureQueue};
-use item::Write;
-use report::Report;
-use store::{Pending, Store};
+use answer::Trouble;
+use batch::Portion;
+use failures::FailureQueue;
+use lambda::Record;
+use report::{Report, brief};
+use store::Store;
 
 /// The last part of an invocation's time: for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
@@ -59,94 +65,124 @@ pub struct Outcome {
 
 impl Function {
     /// Stores a batch, within the time Lambda gives it.
-    pub async fn process(&self, records: &[KinesisEventRecord], deadline: Instant) -> Outcome {
+    pub async fn process(&self, records: &[Record], deadline: Instant) -> Outcome {
         let began = Instant::now();
-        let batch = self.decode(records);
+        let mut total = Total::default();
+        let mut done = 0;
+        while done < records.len() {
+            let contents = batch::portion(records, done);
+            let end = done + contents.len();
+            let portion = Portion::decode(&contents, self.time_to_live);
+            done = self.store(portion, done..end, deadline, &mut total).await;
+            if done < end {
+                break;
+            }
+        }
+        let delay = total
+            .oldest_read_at
+            .map_or(TimeDelta::zero(), |at| Utc::now() - at);
+        let report = Report {
+            records: records.len(),
+            milliseconds: began.elapsed().as_millis(),
+            delay_milliseconds: delay.num_milliseconds().max(0),
+            ..total.report
+        };
+        Outcome {
+            troubles: total.troubles(),
+            report,
+            again_from: (done < records.len()).then_some(done),
+        }
+    }
+
+    /// Stores a portion, which is this range of the batch's records. The record up to which all is done.
+    async fn store(
+        &self,
+        portion: Portion<'_>,
+        range: Range<usize>,
+        deadline: Instant,
+        total: &mut Total,
+    ) -> usize {
         let until = deadline - TIME_TO_ANSWER - TIME_FOR_FAILURES;
-        let stored = self.store.write(batch.changes, until).await;
+        let stored = self.store.write(portion.changes, until).await;
 
         // All from the first change that is not made comes again, and the failures there with it:
         // sent now, they would be in the queue twice. If the table took nothing, nothing is done.
-        let done_until = match stored.first_unfinished {
-            None => records.len(),
-            Some(_) if stored.written == 0 => 0,
+        let done = match stored.first_unfinished {
+            None => range.end,
+            Some(_) if stored.written == 0 => range.start,
             Some(position) => position,
         };
-        let mut failures = batch.failures;
+        let mut failures = portion.failures;
         failures.extend(stored.refused);
-        failures.retain(|failure| failure.position < done_until);
+        failures.retain(|failure| failure.entry.position < done);
         let sent = self
             .failures
-            .send(&failures, records, deadline - TIME_TO_ANSWER)
+            .send(&failures, deadline - TIME_TO_ANSWER)
             .await;
 
-        let done = stored.written + stored.repeated + batch.ignored + sent.count;
-        let delay = batch
-            .oldest_read_at
-            .map_or(TimeDelta::zero(), |at| Utc::now() - at);
-        let mut troubles = Vec::new();
-        troubles.extend(stored.trouble.map(|why| format!("DynamoDB: {why}")));
-        troubles.extend(sent.trouble.map(|why| format!("the failure queue: {why}")));
-        if let Some(first) = failures.first().filter(|_| sent.count > 0) {
-            troubles.push(format!(
-                "{} set aside, one since: {}",
-                sent.count, first.reason
-            ));
+        let repeated = stored.repeated;
+        let finished =
+            stored.written + repeated + portion.ignored + sent.set_aside + sent.abandoned;
+        let report = &mut total.report;
+        report.packs += portion.packs;
+        report.read += portion.read;
+        report.stored += stored.written;
+        report.repeated += repeated;
+        report.ignored += portion.ignored;
+        report.undecodable += sent.set_aside;
+        report.abandoned += sent.abandoned;
+        report.unprocessed += portion.read - finished;
+        let read_at = total.oldest_read_at.into_iter();
+        total.oldest_read_at = read_at.chain(portion.oldest_read_at).min();
+        total.table = total.table.take().max(stored.trouble);
+        total.queue = total.queue.take().max(sent.trouble);
+        if total.first_failure.is_none() && sent.set_aside > 0 {
+            total.first_failure = failures.first().map(|failure| failure.reason.clone());
         }
-        let again_from = sent.first_unsent.unwrap_or(done_until);
-        Outcome {
-            report: Report {
-                read: records.len(),
-                stored: stored.written,
-                repeated: stored.repeated,
-                ignored: batch.ignored,
-                undecodable: sent.count,
-                unprocessed: records.len() - done,
-                milliseconds: began.elapsed().as_millis(),
-                delay_milliseconds: delay.num_milliseconds().max(0),
-            },
-            troubles,
-            again_from: (again_from < records.len()).then_some(again_from),
+        if total.first_abandoned.is_none() {
+            total.first_abandoned = sent.first_abandoned;
         }
-    }
-
-    fn decode(&self, records: &[KinesisEventRecord]) -> Batch {
-        let mut batch = Batch::default();
-        for (position, record) in records.iter().enumerate() {
-            let arrived_at = record.kinesis.approximate_arrival_timestamp.0;
-            match decode::decode(&record.kinesis.data, arrived_at) {
-                Ok(Some(mut write)) => {
-                    if let Write::Put(item) = &mut write {
-                        // The board's clock may be years behind: it must not expire its posts.
-                        item.expires_at = self.time_to_live.map(|time| arrived_at + time);
-                        let oldest = batch.oldest_read_at.get_or_insert(item.read_at());
-                        *oldest = item.read_at().min(*oldest);
-                    }
-                    batch.changes.push(Pending { position, write });
-                }
-                Ok(None) => batch.ignored += 1,
-                Err(reason) => {
-                    batch.failures.push(Failure {
-                        position,
-                        reason: format!("{reason:#}"),
-                    });
-                }
-            }
-        }
-        batch
+        sent.first_unsent.unwrap_or(done)
     }
 }
 
-/// A batch, sorted by what is to be done with its records.
+/// What became of the portions so far.
 #[derive(Default)]
-struct Batch {
-    changes: Vec<Pending>,
-    failures: Vec<Failure>,
-    ignored: usize,
+struct Total {
+    report: Report,
     oldest_read_at: Option<DateTime<Utc>>,
+    table: Option<Trouble>,
+    queue: Option<Trouble>,
+    first_failure: Option<String>,
+    first_abandoned: Option<String>,
 }
 
-/// The shard, from the event's id: "shardId-000000000006:49590338271490256608559692538361571095".
-pub fn shard_id(record: &KinesisEventRecord) -> Option<&str> {
-    Some(record.event_id.as_deref()?.split_once(':')?.0)
+impl Total {
+    /// What a person should know of, a sentence each. Nothing of what the boards sent is in them.
+    fn troubles(self) -> Vec<String> {
+        let Report {
+            undecodable,
+            abandoned,
+            ..
+        } = self.report;
+        let abandoned = self.first_abandoned.map(|first| {
+            format!(
+                "{abandoned} refused by the failure queue, too: read them from the stream while it keeps them; \
+                 one is {first}"
+            )
+        });
+        let set_aside = self
+            .first_failure
+            .map(|reason| format!("{undecodable} set aside, one since: {reason}"));
+        [
+            self.table.map(|why| format!("DynamoDB: {why}")),
+            self.queue.map(|why| format!("the failure queue: {why}")),
+            abandoned,
+            set_aside,
+        ]
+        .into_iter()
+        .flatten()
+        .map(|trouble| brief(&trouble))
+        .collect()
+    }
 }

@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use aws_lambda_events::kinesis::KinesisEvent;
-use aws_lambda_events::streams::KinesisEventResponse;
 use chrono::Utc;
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use tokio::time::Instant;
 
 use cloud::Function;
 use cloud::config::Config;
+use cloud::lambda::{Answer, Event};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -34,38 +33,27 @@ async fn run() -> anyhow::Result<()> {
 
 /// One batch. The answer names the first record that must come again. If that is the batch's
 /// first, the invocation fails instead: the same to Lambda, and its alarm on errors rings.
-async fn handle(
-    function: &Function,
-    event: LambdaEvent<KinesisEvent>,
-) -> Result<KinesisEventResponse, Error> {
+async fn handle(function: &Function, event: LambdaEvent<Event>) -> Result<Answer, Error> {
     let LambdaEvent {
-        payload: KinesisEvent { records, .. },
+        payload: Event { records },
         context,
         ..
     } = event;
     let outcome = function.process(&records, deadline(&context)).await;
-    let shard = records
-        .first()
-        .and_then(cloud::shard_id)
-        .unwrap_or_default();
-    let name = &context.env_config.function_name;
-    println!(
-        "{}",
-        outcome.report.line(
-            name,
-            &context.request_id,
-            shard,
-            Utc::now(),
-            &outcome.troubles
-        )
+    let shard = records.first().map(|record| record.shard_id.as_str());
+    let line = outcome.report.line(
+        &context.env_config.function_name,
+        &context.request_id,
+        shard.unwrap_or_default(),
+        Utc::now(),
+        &outcome.troubles,
     );
-    let mut answer = KinesisEventResponse::default();
+    println!("{line}");
     match outcome.again_from {
-        None => {}
-        Some(0) => return Err(outcome.troubles.join("; ").into()),
-        Some(n) => answer.add_failure(&records[n].kinesis.sequence_number),
+        None => Ok(Answer::default()),
+        Some(0) => Err(outcome.troubles.join("; ").into()),
+        Some(n) => Ok(Answer::again_from(&records[n])),
     }
-    Ok(answer)
 }
 
 fn deadline(context: &Context) -> Instant {

@@ -7,22 +7,42 @@ use serde_json::{Value, json};
 /// The namespace of the metrics; the template's dashboard names it too.
 const NAMESPACE: &str = "headwater";
 
-/// What became of the records of one invocation. Each counts once:
-/// read = stored + repeated + ignored + undecodable + unprocessed.
+/// The most characters of one thing that is said: a log line must stay a line, and a message a message.
+const MAX_CHARACTERS: usize = 300;
+
+/// `text`, cut to 300 characters.
+pub fn brief(text: &str) -> String {
+    if text.chars().nth(MAX_CHARACTERS).is_none() {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(MAX_CHARACTERS - 1);
+    kept.chain(['…']).collect()
+}
+
+/// What became of one invocation's batch. Each post counts once:
+/// read = stored + repeated + ignored + undecodable + abandoned + unprocessed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Report {
     /// Records in the batch.
+    pub records: usize,
+    /// Those that are packs, as far as the batch was read.
+    pub packs: usize,
+    /// Posts and events read: one for a plain record, one for each line of a pack. A record that
+    /// can't be unpacked counts as one.
     pub read: usize,
     /// Posts written to the table, or taken out of it.
     pub stored: usize,
-    /// Posts left out, since a later record of the same batch has the same key.
+    /// Posts left out, since the batch or the table has the same post in a later version.
     pub repeated: usize,
     /// Events that are no posts, such as an account's change of name.
     pub ignored: usize,
-    /// Records that are in the failure queue now.
+    /// Posts that are in the failure queue now.
     pub undecodable: usize,
-    /// Records that come again, since the table or the failure queue would not take them.
+    /// Posts that neither the table nor the failure queue accepts: the stream alone has them.
+    pub abandoned: usize,
+    /// Posts read that come again, since the table or the failure queue would not take them, and
+    /// with them every record behind the first of them.
     pub unprocessed: usize,
     /// How long the invocation took.
     pub milliseconds: u128,
@@ -31,12 +51,15 @@ pub struct Report {
 }
 
 /// The metrics' units. Their names are the report's fields.
-const METRICS: [(&str, &str); 8] = [
+const METRICS: [(&str, &str); 11] = [
+    ("Records", "Count"),
+    ("Packs", "Count"),
     ("Read", "Count"),
     ("Stored", "Count"),
     ("Repeated", "Count"),
     ("Ignored", "Count"),
     ("Undecodable", "Count"),
+    ("Abandoned", "Count"),
     ("Unprocessed", "Count"),
     ("Milliseconds", "Milliseconds"),
     ("DelayMilliseconds", "Milliseconds"),
@@ -68,7 +91,7 @@ impl Report {
         now: DateTime<Utc>,
         troubles: &[String],
     ) -> String {
-        let level = match (self.unprocessed, troubles) {
+        let level = match (self.unprocessed + self.abandoned, troubles) {
             (1.., _) => "error",
             (0, [_, ..]) => "warn",
             (0, []) => "info",

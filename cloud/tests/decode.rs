@@ -1,6 +1,7 @@
 //! What each record becomes: a corpus of events with their items, and properties of all bytes.
 
 #[path = "support/corpus.rs"]
+#[allow(dead_code, reason = "packs have tests of their own")]
 mod corpus;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ fn arrived_at() -> DateTime<Utc> {
 fn outcome(data: &[u8]) -> Value {
     match decode(data, arrived_at()) {
         Ok(Some(Write::Put(item))) => json!({"put": strings(item.attributes())}),
-        Ok(Some(Write::Delete(key))) => json!({"delete": strings(key.attributes())}),
+        Ok(Some(write @ Write::Delete(_))) => json!({"delete": strings(write.attributes())}),
         Ok(None) => json!({"ignored": true}),
         Err(reason) => json!({"reason": format!("{reason:#}")}),
     }
@@ -97,8 +98,8 @@ fn a_text_of_1_mib_is_shortened_with_a_mark_between_two_characters() {
         let events = [
             json!({"data": {"id": "1", "text": text}}),
             json!({"id_str": "1", "user": {}, "text": text}),
-            json!({"headwater": 1, "id": "1", "from": "pi", "line": text}),
-            json!({"did": "d", "kind": "commit", "commit": {"collection": "app.bsky.feed.post",
+            json!({"headwater": 1, "id": "01K", "from": "pi", "line": text}),
+            json!({"did": "did:plc:d", "kind": "commit", "commit": {"collection": "app.bsky.feed.post",
                 "operation": "create", "rkey": "r", "record": {"text": text}}}),
         ];
         for event in events {
@@ -214,7 +215,7 @@ proptest! {
     fn every_text_arrives_as_it_was_written(text: String) {
         let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         prop_assert_eq!(&put(json!({"data": {"id": "1", "text": escaped}})).message, &text);
-        let line = json!({"headwater": 1, "id": "1", "from": "pi", "line": text});
+        let line = json!({"headwater": 1, "id": "01K", "from": "pi", "line": text});
         prop_assert_eq!(&put(line).message, &text);
     }
 
@@ -231,7 +232,7 @@ proptest! {
         )
     ) {
         let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
-        let event = format!(r#"{{"headwater":1,"id":"1","from":"pi","line":"{escaped}"}}"#);
+        let event = format!(r#"{{"headwater":1,"id":"01K","from":"pi","line":"{escaped}"}}"#);
         let Ok(Some(Write::Put(item))) = decode(event.as_bytes(), arrived_at()) else {
             panic!("{event}");
         };

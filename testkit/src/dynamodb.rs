@@ -20,6 +20,8 @@ pub enum Fault {
     None,
     /// It does nothing, and answers with this status and code.
     Error(u16, &'static str),
+    /// The same, with these words.
+    ErrorWith(u16, &'static str, String),
     /// So many of its writes, the last ones, come back unprocessed.
     Unprocessed(usize),
     /// It does its work, but only half of the answer arrives.
@@ -31,7 +33,7 @@ pub enum Fault {
 /// A call as it arrived.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// `BatchWriteItem` or `SendMessage`.
+    /// `BatchWriteItem`, `PutItem` or `SendMessage`.
     pub operation: String,
     /// How many of the same operation there have been, this one included.
     pub number: usize,
@@ -145,6 +147,9 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
         let (status, answer) = match fault {
             Fault::Broken => return Ok(()),
             Fault::Error(status, code) => (status, json!({"__type": format!("prefix#{code}")})),
+            Fault::ErrorWith(status, code, ref message) => {
+                (status, json!({"__type": code, "message": message}))
+            }
             Fault::Unprocessed(n) => perform(call, n, &request, backend, state)?,
             Fault::None | Fault::HalfAnswer => perform(call, 0, &request, backend, state)?,
         };
@@ -178,11 +183,25 @@ impl State {
             return Err("ValidationException");
         }
         for write in writes {
-            match write["PutRequest"].get("Item") {
-                Some(item) => self.items.insert(key(write), item.clone()),
-                None => self.items.remove(&key(write)),
-            };
+            self.items
+                .insert(key(write), write["PutRequest"]["Item"].clone());
         }
+        Ok(())
+    }
+
+    /// A put on the one condition that the function makes.
+    fn put(&mut self, call: &Value) -> Result<(), &'static str> {
+        let condition = "attribute_not_exists(Rev) OR Rev <= :rev";
+        assert_eq!(call["ConditionExpression"], condition);
+        let rev = |value: &Value| value["S"].as_str().map(str::to_owned);
+        let limit = rev(&call["ExpressionAttributeValues"][":rev"]).expect("a rev");
+        let item = &call["Item"];
+        let there = self.items.get(&item_key(item));
+        let there = there.and_then(|there| rev(&there["Rev"]));
+        if there.is_some_and(|rev| rev > limit) {
+            return Err("ConditionalCheckFailedException");
+        }
+        self.items.insert(item_key(item), item.clone());
         Ok(())
     }
 
@@ -210,6 +229,15 @@ fn perform(
 ) -> io::Result<(u16, Value)> {
     if call.operation == "SendMessage" {
         return Ok(lock(state).send(&call));
+    }
+    if call.operation == "PutItem" {
+        return match backend {
+            Some(url) => forward(&url, request, &call.body),
+            None => Ok(match lock(state).put(&call.body) {
+                Ok(()) => (200, json!({})),
+                Err(code) => (400, json!({"__type": code})),
+            }),
+        };
     }
     let mut writes = call.writes();
     let mut tables = call.body["RequestItems"]
@@ -254,9 +282,10 @@ fn forward(url: &str, request: &Request, body: &Value) -> io::Result<(u16, Value
 }
 
 fn key(write: &Value) -> Key {
-    let item = write["PutRequest"]
-        .get("Item")
-        .unwrap_or(&write["DeleteRequest"]["Key"]);
+    item_key(&write["PutRequest"]["Item"])
+}
+
+fn item_key(item: &Value) -> Key {
     let text = |name: &str| item[name]["S"].as_str().expect("a string").to_owned();
     (text("Username"), text("Id"))
 }

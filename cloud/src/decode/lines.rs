@@ -13,13 +13,18 @@ use crate::item::{Item, Key, Source, Write};
 const VERSION: u64 = 1;
 
 /// `{"headwater":1,"id":ULID,"at":RFC 3339,"from":HOST,"line":VALUE}`
+///
+/// The fields are of any type here, so that it is this module that says what is wrong with them: serde
+/// would quote them.
 #[derive(Deserialize)]
 pub struct Envelope<'a> {
-    headwater: u64,
-    id: String,
+    headwater: Value,
+    #[serde(default)]
+    id: Value,
     #[serde(default)]
     at: Value,
-    from: String,
+    #[serde(default)]
+    from: Value,
     /// As it was written: a number keeps all its digits.
     #[serde(borrow)]
     line: &'a RawValue,
@@ -51,21 +56,34 @@ impl<'a> Envelope<'a> {
 
 /// Stores the line under the host it comes from.
 pub fn decode(envelope: Envelope, arrived_at: DateTime<Utc>) -> Result<Write> {
+    let version = envelope
+        .headwater
+        .as_u64()
+        .context("a headwater line whose version is no whole number")?;
     ensure!(
-        envelope.headwater == VERSION,
-        "a headwater line of version {}, where this function knows {VERSION}: deploy a newer one",
-        envelope.headwater
+        version == VERSION,
+        "a headwater line of version {version}, where this function knows {VERSION}: deploy a newer one"
     );
-    let read_at = rfc3339(&envelope.at).unwrap_or(arrived_at);
+    let id = envelope
+        .id
+        .as_str()
+        .context("a headwater line without an id")?;
+    let from = envelope
+        .from
+        .as_str()
+        .context("a headwater line without the host it is from")?;
     let json = envelope.line.get();
+    // A board's clock may be ahead, and a line from the future would head every list for ever.
+    let read_at = rfc3339(&envelope.at).map_or(arrived_at, |at| at.min(arrived_at));
     let item = Item {
-        key: Key::new(envelope.from, envelope.id)?,
+        key: Key::line(from, id)?,
         timestamp: read_at,
         message: serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()),
         source: Source::Lines,
         lang: None,
         keyword: None,
         edit_of: None,
+        rev: None,
         received_at: read_at,
         expires_at: None,
     };

@@ -1,16 +1,18 @@
 //! The function under test before a DynamoDB and an SQS that fail as they are told to. With DYNAMODB_URL set, the table is there (dynalite, say).
 
+#![allow(dead_code, reason = "no test needs all of it")]
+
 pub mod corpus;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cloud::Function;
 use cloud::config::Config;
+use cloud::lambda::{Event, Record};
 use serde_json::{Value, json};
 use testkit::dynamodb::DynamoDb;
 pub use testkit::dynamodb::{Call, Fault, Key};
@@ -154,7 +156,7 @@ impl Aws {
 }
 
 /// Records with these data, as Lambda's event has them.
-pub fn records(data: &[Vec<u8>]) -> Vec<KinesisEventRecord> {
+pub fn records(data: &[Vec<u8>]) -> Vec<Record> {
     let record = |(n, data): (usize, &Vec<u8>)| {
         json!({
             "eventID": format!("shardId-000000000000:{n}"),
@@ -168,7 +170,7 @@ pub fn records(data: &[Vec<u8>]) -> Vec<KinesisEventRecord> {
         })
     };
     let records: Vec<Value> = data.iter().enumerate().map(record).collect();
-    let event: KinesisEvent = serde_json::from_value(json!({"Records": records})).unwrap();
+    let event: Event = serde_json::from_value(json!({"Records": records})).unwrap();
     event.records
 }
 
@@ -180,6 +182,17 @@ pub fn post(id: impl std::fmt::Display, text: &str) -> Vec<u8> {
         "includes": {"users": [{"id": "98", "username": "catperson"}]},
     });
     event.to_string().into_bytes()
+}
+
+/// A pack of these posts.
+pub fn pack(lines: &[Vec<u8>]) -> Vec<u8> {
+    let text: Vec<u8> = lines
+        .iter()
+        .flat_map(|line| [line, &b"\n"[..]].concat())
+        .collect();
+    let mut pack = Vec::with_capacity(zstd_safe::compress_bound(text.len()));
+    zstd_safe::compress(&mut pack, &text, 1).expect("room for it");
+    pack
 }
 
 /// A deadline that leaves the table and the queue all the time a test can need.

@@ -36,6 +36,8 @@ with moto.mock_aws():
     role = next(role for role in iam.list_roles()["Roles"] if role["Arn"] == alias["roleArn"])
     trust = role["AssumeRolePolicyDocument"]["Statement"]
     assert [statement["Principal"] for statement in trust] == [{"Service": "credentials.iot.amazonaws.com"}], trust
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    assert trust[0]["Condition"] == {"StringEquals": {"aws:SourceAccount": account}}, trust
     granted = document(iam.get_role_policy(RoleName=role["RoleName"], PolicyName="put-into-the-stream")["PolicyDocument"])
     actions = [action for statement in granted["Statement"] for action in statement["Action"]]
     assert sorted(actions) == ["kinesis:PutRecord", "kinesis:PutRecords"], granted
