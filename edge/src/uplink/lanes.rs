@@ -58,6 +58,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Results that suffice to look whether a lane's halves fare differently.
 const EVIDENCE: f64 = 400.0;
 
+/// So many records accepted between two lanes say that they are of two shards.
+const FREE: f64 = 8.0;
+
 /// So many refusals suffice, too.
 const REFUSALS: f64 = 20.0;
 
@@ -231,23 +234,33 @@ impl Lanes {
         if free.iter().all(|results| results.refused == 0.0) {
             return;
         }
-        let mut wanted = Interval::ALL.unlike_parts(&free);
-        while let Some(part) = wanted.pop() {
-            let results = part.sum(&free);
-            if results.refused == 0.0 {
+        for part in Interval::ALL.unlike_parts(cells) {
+            let refused = part.range().filter(|cell| free[*cell].refused > 0.0);
+            // A call of a few records tells where its shard begins and ends only by those that were refused.
+            let Some(new) = refused.map(Interval::of).reduce(Interval::cover) else {
                 continue;
-            }
-            if self.lanes.iter().any(|lane| part.overlaps(lane.cells)) {
-                wanted.extend(part.halves().into_iter().flatten());
-                continue;
-            }
+            };
+            let results = new.sum(&free);
             let share = results.total() / all.total();
             let accepted = before * share + results.accepted;
             let rate = accepted.max(GUESS * results.refused).clamp(1.0, MOST_RATE);
-            let mut lane = Lane::new(part, rate, now, self.random.fraction());
+            let mut lane = Lane::new(new, rate, now, self.random.fraction());
             lane.accepted.add(now, WINDOW, accepted);
+            // Lanes within it, and lanes beside it with nothing accepted in between, are of the same shard as far as anyone can tell.
+            let mut index = 0;
+            while let Some(other) = self.lanes.get(index) {
+                let span = lane.cells.cover(other.cells);
+                let between = span.sum(&free).accepted - lane.cells.sum(&free).accepted;
+                if part.covers(span) && between < FREE {
+                    let other = self.lanes.remove(index);
+                    lane.join(span, &other);
+                    index = 0;
+                } else {
+                    index += 1;
+                }
+            }
+            self.evidence[lane.cells.range()].fill(Results::default());
             self.lanes.push(lane);
-            self.evidence[part.range()].fill(Results::default());
         }
     }
 }
@@ -277,6 +290,16 @@ struct Lane {
 }
 
 impl Lane {
+    /// Takes in `other`, which is of the same shard.
+    fn join(&mut self, cells: Interval, other: &Self) {
+        self.cells = cells;
+        self.rate = (self.rate + other.rate).min(MOST_RATE);
+        self.tokens += other.tokens;
+        self.accepted.weight += other.accepted.weight;
+        self.bound_at = self.bound_at.max(other.bound_at);
+        self.refused_at = self.refused_at.max(other.refused_at);
+    }
+
     /// `random` lets boards that begin together not march in step.
     fn new(cells: Interval, rate: f64, now: Duration, random: f64) -> Self {
         let group = (rate * GROUP.as_secs_f64()).max(1.0);

@@ -26,8 +26,25 @@ impl Interval {
         usize::from(self.first)..usize::from(self.first + self.len)
     }
 
-    pub(super) fn overlaps(self, other: Self) -> bool {
-        self.first < other.first + other.len && other.first < self.first + self.len
+    /// A cell alone.
+    pub(super) fn of(cell: usize) -> Self {
+        Self {
+            first: cell as u8,
+            len: 1,
+        }
+    }
+
+    /// The smallest interval that has both.
+    pub(super) fn cover(mut self, other: Self) -> Self {
+        while !self.covers(other) {
+            self.len *= 2;
+            self.first -= self.first % self.len;
+        }
+        self
+    }
+
+    pub(super) fn covers(self, other: Self) -> bool {
+        self.first <= other.first && other.first + other.len <= self.first + self.len
     }
 
     pub(super) fn sum(self, cells: &[Results]) -> Results {
