@@ -306,6 +306,9 @@ impl Uplink {
                     answer.body,
                     count,
                 );
+                if !flight.lanes.is_empty() || !matches!(outcome, Outcome::Delivered(_)) {
+                    flight.shards = outcome::shards(answer.body);
+                }
                 let date = answer.date;
                 let clock_changed = self.learn_time(flight, sent_at, date);
                 flight.flow.succeeded(bytes, sent.took, self.client.life());

@@ -10,7 +10,7 @@ use crate::net::meter::Life;
 use crate::post::record::Record;
 use crate::spool::Seq;
 use crate::uplink::flow::Flow;
-use crate::uplink::lanes::{Lanes, cell_of};
+use crate::uplink::lanes::{Lanes, Shard, cell_of};
 use crate::uplink::order::Order;
 use crate::uplink::pace::Pace;
 use crate::uplink::pause::Backoff;
@@ -32,6 +32,8 @@ pub struct Flight {
     pub passing: bool,
     /// The throttled parts of the stream.
     pub lanes: Lanes,
+    /// Which shards took the records of the last call, where that was looked at.
+    pub shards: heapless::Vec<Shard, MAX_RECORDS>,
     /// Records that were refused for a reason that may not be theirs.
     pub suspects: Suspects,
     /// How much a call carries.
@@ -59,6 +61,7 @@ impl Flight {
             window: Window::default(),
             passing: false,
             lanes: Lanes::default(),
+            shards: heapless::Vec::new(),
             suspects: Suspects::default(),
             flow: Flow::default(),
             pace,
@@ -142,7 +145,12 @@ impl Flight {
 
     /// Tells the lanes what became of the batch's first records.
     pub fn learn(&mut self, now: Duration, classes: &[Class]) {
-        let Self { batch, lanes, .. } = self;
+        let Self {
+            batch,
+            lanes,
+            shards,
+            ..
+        } = self;
         if lanes.is_empty() && !classes.contains(&Class::Throttled) {
             return;
         }
@@ -154,6 +162,8 @@ impl Flight {
             };
             Some((cell_of(&batch.partition_key(index)), accepted))
         });
+        let shards = shards.iter().zip(0..).filter(|(shard, _)| **shard != 0);
+        lanes.learn(shards.map(|(shard, index)| (cell_of(&batch.partition_key(index)), *shard)));
         lanes.answered(now, results);
     }
 

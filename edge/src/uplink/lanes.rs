@@ -4,10 +4,13 @@
 //! that space is cut into 64 equal *cells*. A *lane* is half of it, a quarter, and so on down to one cell: an interval of cells in which
 //! records were throttled, with a rate of its own. Everything outside the lanes goes unimpeded, and while nothing is throttled there is no lane.
 //!
+//! Where it begins and ends is told by the shards' names in the answers; a server that names none, by how the records of its halves fare.
+//!
 //! A lane's rate follows `dr/dt = r (g - k p sqrt(r))`, where `p` is the share of its records that are refused. Boards that put into one shard
 //! all see the same `p`, and it fits one rate alone: so they come to share the shard evenly, without knowing of each other.
 
 mod cells;
+mod shards;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -15,6 +18,8 @@ use std::time::Duration;
 pub use cells::CELLS;
 use cells::{Interval, Results};
 use md5::{Digest, Md5};
+pub use shards::Shard;
+use shards::Shards;
 
 /// The least rate of a lane, in records a second.
 const LEAST_RATE: f64 = 0.25;
@@ -58,6 +63,9 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// Results that suffice to look whether a lane's halves fare differently.
 const EVIDENCE: f64 = 400.0;
 
+/// Lanes of one shard are within this factor of each other, whatever was measured so far.
+const ALIKE: f64 = 4.0;
+
 /// So many records accepted between two lanes say that they are of two shards.
 const FREE: f64 = 8.0;
 
@@ -82,6 +90,7 @@ pub struct Lanes {
     lanes: Vec<Lane>,
     /// What was accepted in the whole stream.
     accepted: Meter,
+    shards: Shards,
     /// The results in each cell that a lane has, since its lane was last looked at.
     evidence: [Results; CELLS as usize],
     /// When the first token since the last answer was taken: from then to the answer is a trip.
@@ -101,6 +110,7 @@ impl Lanes {
     fn with_seed(seed: u64) -> Self {
         Self {
             lanes: Vec::new(),
+            shards: Shards::default(),
             accepted: Meter::default(),
             evidence: [Results::default(); CELLS as usize],
             taken: None,
@@ -157,6 +167,29 @@ impl Lanes {
         self.accepted.add(now, WINDOW, to_f64(count));
     }
 
+    /// Records of these cells were accepted by these shards. Where a server does not name them, the lanes go by how records fare.
+    pub fn learn(&mut self, shards: impl Iterator<Item = (u8, Shard)>) {
+        for (cell, shard) in shards {
+            self.shards.learn(cell, shard);
+        }
+        let stretches = self.shards.stretches();
+        let mut lanes = std::mem::take(&mut self.lanes);
+        for mut lane in lanes.drain(..) {
+            let stretch = stretches
+                .iter()
+                .find(|stretch| stretch.overlaps(Interval::of(usize::from(lane.cells.first))));
+            lane.cells = *stretch.unwrap_or(&lane.cells);
+            match self
+                .lanes
+                .iter_mut()
+                .find(|other| other.cells.overlaps(lane.cells))
+            {
+                Some(other) => other.join(other.cells, &lane),
+                None => self.lanes.push(lane),
+            }
+        }
+    }
+
     /// Learns from one call's results: each record's cell, and whether it was accepted (true) or throttled (false). Records with another outcome
     /// are left out. While there are lanes every call is told here, with refusals or without.
     pub fn answered(&mut self, now: Duration, results: impl Iterator<Item = (u8, bool)>) {
@@ -176,9 +209,12 @@ impl Lanes {
                 self.evidence[cell] = [self.evidence[cell], cells[cell]].iter().sum();
             }
         }
-        self.split(now);
+        let stretches = self.shards.stretches();
+        if stretches.is_empty() {
+            self.split(now);
+        }
         if all.refused > 0.0 {
-            self.throttle(now, &cells, before, all);
+            self.throttle(now, &cells, before, all, stretches);
         }
         self.forget_idle(now);
     }
@@ -225,7 +261,14 @@ impl Lanes {
     }
 
     /// Makes lanes where records were refused outside of those there are. `before` is what the stream accepted a second before this call.
-    fn throttle(&mut self, now: Duration, cells: &[Results], before: f64, all: Results) {
+    fn throttle(
+        &mut self,
+        now: Duration,
+        cells: &[Results],
+        before: f64,
+        all: Results,
+        stretches: Vec<Interval>,
+    ) {
         let mut free = [Results::default(); CELLS as usize];
         free.copy_from_slice(cells);
         for lane in &self.lanes {
@@ -234,24 +277,32 @@ impl Lanes {
         if free.iter().all(|results| results.refused == 0.0) {
             return;
         }
-        for part in Interval::ALL.unlike_parts(cells) {
+        let known = !stretches.is_empty();
+        let parts = match known {
+            true => stretches,
+            false => Interval::ALL.unlike_parts(cells),
+        };
+        for part in parts {
             let refused = part.range().filter(|cell| free[*cell].refused > 0.0);
             // A call of a few records tells where its shard begins and ends only by those that were refused.
-            let Some(new) = refused.map(Interval::of).reduce(Interval::cover) else {
+            let Some(refused) = refused.map(Interval::of).reduce(Interval::cover) else {
                 continue;
             };
+            let new = if known { part } else { refused };
             let results = new.sum(&free);
             let share = results.total() / all.total();
             let accepted = before * share + results.accepted;
             let rate = accepted.max(GUESS * results.refused).clamp(1.0, MOST_RATE);
             let mut lane = Lane::new(new, rate, now, self.random.fraction());
             lane.accepted.add(now, WINDOW, accepted);
-            // Lanes within it, and lanes beside it with nothing accepted in between, are of the same shard as far as anyone can tell.
+            // Lanes within it, and lanes beside it as fast as it with nothing accepted in between, are of the same shard as far as anyone
+            // can tell.
             let mut index = 0;
-            while let Some(other) = self.lanes.get(index) {
+            while let Some(other) = self.lanes.get(index).filter(|_| !known) {
                 let span = lane.cells.cover(other.cells);
                 let between = span.sum(&free).accepted - lane.cells.sum(&free).accepted;
-                if part.covers(span) && between < FREE {
+                let beside = part.covers(span) && between < FREE && lane.is_like(other);
+                if beside || lane.cells.overlaps(other.cells) {
                     let other = self.lanes.remove(index);
                     lane.join(span, &other);
                     index = 0;
@@ -290,6 +341,13 @@ struct Lane {
 }
 
 impl Lane {
+    /// Whether `other` takes about as many records a cell.
+    fn is_like(&self, other: &Self) -> bool {
+        let here = self.rate / f64::from(self.cells.len);
+        let there = other.rate / f64::from(other.cells.len);
+        here < ALIKE * there && there < ALIKE * here
+    }
+
     /// Takes in `other`, which is of the same shard.
     fn join(&mut self, cells: Interval, other: &Self) {
         self.cells = cells;

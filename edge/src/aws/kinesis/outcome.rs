@@ -53,6 +53,27 @@ pub fn read(status: u16, error_type: Option<&str>, body: &[u8], sent: usize) -> 
     }
 }
 
+/// The shards that took the records of a call, in their order, each by a hash of its name; 0 where the answer names none.
+pub fn shards(body: &[u8]) -> heapless::Vec<u32, MAX_RECORDS> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Named<'a> {
+        #[serde(borrow, default)]
+        shard_id: Option<Cow<'a, str>>,
+        #[serde(borrow, default)]
+        records: Vec<Named<'a>>,
+    }
+    let hash = |named: &Named<'_>| {
+        let name = named.shard_id.as_deref();
+        name.map_or(0, |name| crc32c::crc32c(name.as_bytes()).max(1))
+    };
+    match parse::<Named<'_>>(body) {
+        Some(named) if named.records.is_empty() => std::iter::once(hash(&named)).collect(),
+        Some(named) => named.records.iter().take(MAX_RECORDS).map(hash).collect(),
+        None => heapless::Vec::new(),
+    }
+}
+
 /// The class of an error code, alone or for one record of PutRecords; `None` for a code not in the reference.
 pub fn classify(code: &str) -> Option<Class> {
     Some(match code {

@@ -9,7 +9,7 @@ const SIGNIFICANT: f64 = 4.5;
 /// A half with fewer results says nothing.
 const HANDFUL: f64 = 4.0;
 
-/// `len` cells from `first` on: `len` is a power of two, `first` a multiple of it.
+/// `len` cells from `first` on. Where it is halved or covered, `len` is a power of two and `first` a multiple of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Interval {
     pub(super) first: u8,
@@ -41,6 +41,10 @@ impl Interval {
             self.first -= self.first % self.len;
         }
         self
+    }
+
+    pub(super) fn overlaps(self, other: Self) -> bool {
+        self.first < other.first + other.len && other.first < self.first + self.len
     }
 
     pub(super) fn covers(self, other: Self) -> bool {
