@@ -75,7 +75,7 @@ impl Profile {
             ));
         }
         match settings.get("credential_process") {
-            Some(command) => process::fetch(command),
+            Some(command) => process::fetch(command, process::Limits::default()),
             None => bail!(
                 "the profile '{}' has neither keys nor a credential_process in {} or {}: add one of them",
                 self.name,
