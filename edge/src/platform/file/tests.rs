@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{CWD, Mode};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::*;
 
@@ -35,7 +35,7 @@ type Plant = fn(&Path);
 /// What lies under a name, and may be neither followed nor waited for nor changed.
 const PLANTS: [(&str, Plant); 5] = [
     ("a pipe", |path| {
-        mkfifoat(CWD, path, Mode::from_bits_truncate(0o666)).unwrap();
+        mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
     }),
     ("a link", |path| {
         let target = path.with_extension("target");

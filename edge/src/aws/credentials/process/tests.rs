@@ -1,6 +1,8 @@
 use std::sync::mpsc::channel;
 use std::{fs, thread};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
 use super::*;
 
 /// Little, so that a test need not wait: nothing here asserts how long anything took.
@@ -19,7 +21,7 @@ fn error(command: &str, limits: Limits) -> String {
 fn ends_with_all_it_started(command: &str, limits: Limits) -> String {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("alive");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
     let (tell, told) = channel();
     let reader = thread::spawn({
         let fifo = fifo.clone();
