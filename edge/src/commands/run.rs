@@ -167,6 +167,7 @@ fn save(spool: &Arc<Spool>, feed: &Feed) -> anyhow::Result<()> {
         let (spool, state) = (spool.clone(), feed.state.clone());
         move || {
             spool.commit();
+            spool.retire();
             state.save();
             // Whoever waited too long is gone.
             let _ = tell.send(());

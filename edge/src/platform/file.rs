@@ -5,9 +5,11 @@ use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use signal_hook::consts::SIGXFSZ;
 
 /// What only the user of this process may read and write.
 const PRIVATE: u32 = 0o600;
@@ -19,6 +21,13 @@ const GUARDED: OFlags = OFlags::NOFOLLOW
 
 /// File systems that say the same owner of every file, whoever made it: FAT, exFAT, NTFS, and those of FUSE.
 const OWNERLESS: [u64; 4] = [0x4d44, 0x2011_bab0, 0x7366_746e, 0x6573_5546];
+
+/// Where a file may grow no further (`ulimit -f`, `LimitFSIZE=`), has a write fail as on a full disk: the system's own way is to end the
+/// program without a word.
+pub fn outlive_size_limit() {
+    // That it came is nothing to remember: the write says so.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+}
 
 /// Opens the file at `path` as `options` say, and has the system not note when it is read: that note is a write to the card. Where only the
 /// file's owner may ask for that, others cause the note.

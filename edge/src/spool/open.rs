@@ -388,7 +388,13 @@ fn make_stage(
         seen.get_or_insert(seq);
     });
     match claim {
-        Claim::Numbered(_) => ledger.lose_staged(ledger.next - seen.unwrap_or(ledger.next) - kept),
+        Claim::Numbered(_) => {
+            let lost = ledger.next - seen.unwrap_or(ledger.next) - kept;
+            if lost > 0 {
+                warn!("{lost} records were lost with a damaged stage; the others are intact");
+            }
+            ledger.lose_staged(lost);
+        }
         Claim::New(_) => ledger.next += kept,
     }
     let mut stage = Stage::create(storage.clone(), spec, stamp, ledger.next - kept);

@@ -194,6 +194,13 @@ impl Stage {
         count
     }
 
+    /// Moves to memory if the file was removed, or cut short: who starts next would not find what is written to it.
+    pub fn look_after_file(&mut self) {
+        if let Some(why) = self.ring.gone() {
+            self.move_to_memory(&io::Error::other(why));
+        }
+    }
+
     /// The ring, to tell its blocks by.
     pub fn ring(&self) -> &Ring {
         &self.ring
