@@ -195,7 +195,7 @@ fn complaint(errors: &[u8]) -> String {
 
 /// `line` without the words that may be keys nobody told us of: a program that traces what it does prints them too.
 fn without_keys(line: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/=_-".contains(c);
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+/_-".contains(c);
     let may_be_key = |word: &str| {
         let has = |kind: fn(&u8) -> bool| word.as_bytes().iter().any(kind);
         let letters = has(u8::is_ascii_alphabetic) && has(u8::is_ascii_digit);
