@@ -45,7 +45,11 @@ impl Spool {
         let Disk::Ready(card) = &committer.card else {
             return;
         };
-        let Some(why) = card.ring.gone() else { return };
+        // A card that hangs may not even answer this.
+        self.lock().writing_since = Some(self.clock.elapsed());
+        let gone = card.ring.gone();
+        self.lock().writing_since = None;
+        let Some(why) = gone else { return };
         let path = self.options.card.display();
         warn!(
             "{path}: {why} while the program runs; records are kept in memory, where a power cut loses them, until what the old file has is delivered and a new one is made"
