@@ -81,7 +81,7 @@ fn a_complaint_is_repeated_without_what_may_be_a_key() {
             "+ curl -H 'X-Token: dG9rZW4tb2YtdGhlLXRlc3Rz1'",
             "+ curl -H 'X-Token: [secret]'",
         ),
-        ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYsecret", "[secret]"),
+        ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYsecret!", "[secret]!"),
         ("token 0cc175b9c0f1b6a831c399e269772661!", "token [secret]!"),
         (
             "/usr/lib/python3/dist-packages/thing.py: not found",
