@@ -133,13 +133,7 @@ impl<'a> Settings<'a> {
         let profile = self.profile();
         let variant = self.variant(profile.as_ref());
         let stream = self.stream();
-        let region = match profile
-            .as_ref()
-            .and_then(|profile| profile.setting("region"))
-        {
-            Some(region) => self.get(options::REGION).or(Some(region)),
-            None => self.required(options::REGION, "the stream's region, such as eu-west-1"),
-        };
+        let region = self.region(profile.as_ref());
         let provider = self.provider(profile, roots.clone());
         let endpoint = self.endpoint(region.as_deref(), variant);
         let sts = self.sts(region.as_deref(), variant);

@@ -43,6 +43,14 @@ impl Settings<'_> {
         self.valid(profile).flatten()
     }
 
+    /// The stream's region, which a profile may name too.
+    pub(super) fn region(&mut self, profile: Option<&Profile>) -> Option<String> {
+        match profile.and_then(|profile| profile.setting("region")) {
+            Some(region) => self.get(options::REGION).or(Some(region)),
+            None => self.required(options::REGION, "the stream's region, such as eu-west-1"),
+        }
+    }
+
     /// Which of AWS's servers, by the environment, else by the profile.
     pub(super) fn variant(&mut self, profile: Option<&Profile>) -> Variant {
         let mut is_set = |variable: &str, setting: &str| {

@@ -44,6 +44,9 @@ const BESIDE: [(&str, &str); 10] = [
 /// The kinds of files in RAM; each has a `.new` beside it while it is written.
 const IN_RAM: [&str; 3] = ["stage", "state", "status"];
 
+/// What root is told of a folder of its name that is not its own.
+const REFUSED: &str = "/dev/shm/headwater-0 is not a folder of this user alone: remove it";
+
 /// What a run of an attacker's left: its spool and stage with a line that waits, and texts that steer a terminal.
 struct Forgeries {
     folder: TempDir,
@@ -106,6 +109,8 @@ struct Attack<'a> {
     begin: &'a str,
     names: Vec<PathBuf>,
     kind: (&'a str, &'a str),
+    /// What root must be told.
+    told: &'a str,
 }
 
 impl Attack<'_> {
@@ -148,6 +153,10 @@ impl Attack<'_> {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{}: {told}{said}", output.status));
         }
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !said.contains(self.told) {
+            return Err(format!("{:?} was not said: {said}", self.told));
+        }
         let taken = self.server.lines().split_off(before);
         if taken != [line] {
             return Err(format!("{taken:?} was delivered"));
@@ -187,24 +196,25 @@ fn nothing_planted_under_a_name_it_uses_stops_it_is_sent_or_changed() {
         }
     };
     for kind in KINDS {
-        let attack = |prepare, begin, names| Attack {
+        let attack = |prepare, begin, names, told| Attack {
             server: &server,
             forgeries: &forgeries,
             prepare,
             begin,
             names,
             kind,
+            told,
         };
         for (name, prepare) in BESIDE {
             let board = Board::new(&server.kinesis.url());
             let names = vec![board.card.path().join(name)];
-            play(name, &attack(prepare, "", names), &board);
+            play(name, &attack(prepare, "", names, ""), &board);
         }
         let board = Board::new(&server.kinesis.url());
         let own = PathBuf::from("/dev/shm/headwater-0");
         play(
             "the folder in RAM",
-            &attack("", "", vec![own.clone()]),
+            &attack("", "", vec![own], REFUSED),
             &board,
         );
 
@@ -213,9 +223,13 @@ fn nothing_planted_under_a_name_it_uses_stops_it_is_sent_or_changed() {
             crc32c::crc32c(path.as_os_str().as_encoded_bytes())
         };
         // Where earlier versions had them, and in a folder of another user's that has the name of root's.
-        for (place, begin) in [
-            ("/dev/shm", ""),
-            ("/dev/shm/headwater-0", "mkdir -m 700 /dev/shm/headwater-0"),
+        for (place, begin, told) in [
+            ("/dev/shm", "", ""),
+            (
+                "/dev/shm/headwater-0",
+                "mkdir -m 700 /dev/shm/headwater-0",
+                REFUSED,
+            ),
         ] {
             let board = Board::new(&server.kinesis.url());
             let crc = crc(&board);
@@ -224,7 +238,7 @@ fn nothing_planted_under_a_name_it_uses_stops_it_is_sent_or_changed() {
                     .map(|end| PathBuf::from(format!("{place}/headwater-{crc:08x}.{of}{end}")))
             });
             let what = format!("the files in {place}");
-            play(&what, &attack("", begin, names.collect()), &board);
+            play(&what, &attack("", begin, names.collect(), told), &board);
         }
     }
     println!("{count} attacks, {} not as they should be", wrong.len());
