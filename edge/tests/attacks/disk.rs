@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::stage::{POISON, Server, cannot_be_root, in_namespace};
-use crate::support::program::{Board, heard, until};
+use crate::support::program::{Board, heard, status, until};
 
 #[test]
 fn a_limit_on_file_sizes_is_a_full_disk_and_not_the_end() {
@@ -103,4 +104,68 @@ fn a_spool_that_is_cut_short_is_noticed_and_loses_only_what_was_cut_off() {
         lines.ends_with(&["second".to_owned(), "third".to_owned()]),
         "{lines:?}"
     );
+}
+
+#[test]
+fn what_damaged_blocks_lose_has_one_name_in_log_and_status() {
+    // Given lines on the card alone
+    let server = Server::new(true);
+    let board = Board::new(&server.kinesis.url());
+    let mut running = board.start(&[]);
+    let long = |n: u32| format!("{n} {}", "x".repeat(6000));
+    let lines: Vec<String> = (0..8).map(long).collect();
+    for line in &lines {
+        running.write(&[line]);
+    }
+    running.wait_for("is in use");
+    until("they are on the card", || {
+        let text = fs::read(board.spool()).ok()?;
+        text.windows(4).any(|part| part == b"7 xx").then_some(())
+    });
+    running.signal(Signal::TERM);
+    running.end();
+    for file in fs::read_dir(board.ram.path()).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    // When two blocks of them are damaged
+    let mut bytes = fs::read(board.spool()).unwrap();
+    for block in [3, 6] {
+        bytes[block * 4096 + 2000..block * 4096 + 2100].fill(0xff);
+    }
+    fs::write(board.spool(), bytes).unwrap();
+    server.heal();
+    let running = board.start(&[]);
+    running.wait_for(" records were lost by ");
+    until("the last arrives", || {
+        server
+            .lines()
+            .last()
+            .filter(|line| **line == lines[7])
+            .map(|_| ())
+    });
+    let stats: Value = until("all is delivered", || {
+        status(&board).filter(|status| status["waiting_records"] == 0)
+    });
+    let (_, said) = running.end();
+    // Then the log counts them as the status does
+    let told = |by: &str| -> u64 {
+        let counts = said.lines().filter_map(|line| {
+            let (before, _) = line.split_once(&format!(" records were lost by {by}"))?;
+            before.rsplit(' ').next()?.parse::<u64>().ok()
+        });
+        counts.sum()
+    };
+    assert_eq!(
+        Value::from(told("a damaged card")),
+        stats["media_lost"],
+        "{said}"
+    );
+    assert_eq!(
+        Value::from(told("a power cut")),
+        stats["unsynced_lost"],
+        "{said}"
+    );
+    let lost = lines.len() - server.lines().len();
+    assert_eq!(told("a damaged card") + told("a power cut"), lost as u64);
+    assert!(lost > 0);
 }
