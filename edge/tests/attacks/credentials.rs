@@ -11,7 +11,7 @@ use crate::support::program::Board;
 /// Nobody told the program of these: they are what its credential process knows.
 const SECRETS: [&str; 2] = [
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYsecret",
-    "0cc175b9c0f1b6a831c399e269772661",
+    "profile-secret-0cc175b9c0f1b6a8",
 ];
 
 /// A board whose keys come from `process`.
