@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use headwater::commands::{check, run, spool, status};
 use headwater::observe::journal;
+use headwater::platform::file;
 use headwater::settings::{self, Command};
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let command = settings::parse(&args, &|name| std::env::var(name).ok());
     journal::start();
+    file::outlive_size_limit();
     let command = match command {
         Ok(command) => command,
         Err(usage) => {

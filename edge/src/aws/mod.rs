@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod credentials;
 pub mod kinesis;
+pub mod partition;
 pub mod sign;

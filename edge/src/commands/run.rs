@@ -169,6 +169,7 @@ fn save(spool: &Arc<Spool>, feed: &Feed, patience: Duration) -> anyhow::Result<(
         let (spool, state) = (spool.clone(), feed.state.clone());
         move || {
             spool.commit();
+            spool.retire();
             state.save();
             // Whoever waited too long is gone.
             let _ = tell.send(());

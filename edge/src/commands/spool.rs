@@ -15,6 +15,7 @@ use lexopt::prelude::*;
 use serde_json::{Value, json};
 
 use crate::observe::screen::{bytes, duration};
+use crate::platform::text::neutral;
 use crate::platform::time::{Clock, Rfc3339, SystemClock};
 use crate::platform::tmpfs;
 use crate::spool::format::block::{BLOCK, Block, Vblk};
@@ -240,9 +241,8 @@ impl Look {
             left -= 1;
             let data = String::from_utf8_lossy(found.record.data);
             let when = time(found.when.into());
-            let key = found.record.partition_key;
-            // control characters of a post are none of the terminal's
-            let data = data.replace(char::is_control, " ");
+            // anyone can write a post, and what it would do to the terminal
+            let (key, data) = (neutral(found.record.partition_key), neutral(&data));
             writeln!(out, "{} {when} {key} {data}", found.seq)?;
             Ok(ControlFlow::Continue(()))
         })

@@ -16,9 +16,10 @@ use crate::observe::counters::Counters;
 use crate::observe::snapshot::{About, Past, Snapshot};
 use crate::observe::systemd::Systemd;
 use crate::observe::{journal, metrics};
-use crate::platform::file::{self, Readers};
+use crate::platform::file;
 use crate::platform::rewriter::Rewriter;
 use crate::platform::time::Clock;
+use crate::platform::tmpfs;
 use crate::spool::Spool;
 
 /// A call that takes longer is trouble, though it may still be on its way.
@@ -191,7 +192,7 @@ impl Monitor {
             && let Ok(json) = serde_json::to_vec(snapshot)
         {
             // Without it `headwater status` knows nothing; all else goes on.
-            let _ = file::replace(path, &json, Readers::Everyone);
+            let _ = file::replace(path, &json, tmpfs::status_readers(path));
         }
         if let Some(file) = &self.metrics {
             file.replace(metrics::text(snapshot).into_bytes());

@@ -144,7 +144,8 @@ fn backlog(snapshot: &Snapshot, paint: Paint) -> String {
         capacity_bytes,
         ..
     } = *snapshot;
-    let filled = (waiting_bytes * BAR_CELLS)
+    let filled = waiting_bytes
+        .saturating_mul(BAR_CELLS)
         .checked_div(capacity_bytes)
         .unwrap_or_default()
         .min(BAR_CELLS);

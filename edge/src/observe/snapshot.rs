@@ -8,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::observe::counters::Counters;
+use crate::platform::text::neutral;
 use crate::platform::time::Clock;
 use crate::spool::{Destination, Stats};
 
@@ -192,6 +193,29 @@ impl Snapshot {
         }
     }
 
+    /// The same with nothing in its texts that steers what shows them.
+    pub fn neutral(mut self) -> Self {
+        let About {
+            version,
+            pid: _,
+            source,
+            stream,
+            region,
+            host,
+            credentials,
+            spool,
+        } = &mut self.about;
+        for text in [version, source, stream, region, host, credentials] {
+            *text = neutral(text);
+        }
+        *spool = neutral(&spool.to_string_lossy()).into();
+        for Trouble { of, for_s: _, text } in &mut self.troubles {
+            *of = neutral(of);
+            *text = neutral(text);
+        }
+        self
+    }
+
     /// Whether the program that wrote this still runs and moves.
     pub fn is_running(&self) -> bool {
         !self.ended && self.age() < FRESH
@@ -225,7 +249,8 @@ impl Snapshot {
 
     /// Records that were read and will never arrive.
     pub fn lost(&self) -> u64 {
-        self.dropped + self.media_lost + self.unsynced_lost
+        let lost = self.dropped.saturating_add(self.media_lost);
+        lost.saturating_add(self.unsynced_lost)
     }
 }
 

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::{fs, io};
 
 use log::debug;
 
-use crate::platform::file::{Readers, open_unnoted, replace};
+use crate::platform::file::{Readers, read_own, replace};
+
+/// A few facts take a few hundred bytes.
+const MAX_BYTES: u64 = 64 << 10;
 
 /// The facts, in a JSON object kept twice: in RAM that outlives the process, rewritten at every change, and beside the spool on the card,
 /// rewritten by [`Facts::save`] alone, so that a healthy hour writes nothing to flash.
@@ -20,12 +22,9 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads the copy in `ram`, else that on the `card`. A file that is missing or unreadable is a state without facts.
+    /// Reads the copy in `ram`, else that on the `card`. A file that is missing, unreadable or not this user's is a state without facts.
     pub fn open(ram: Option<PathBuf>, card: Option<PathBuf>) -> Self {
-        let read = |path: &PathBuf| {
-            let file = open_unnoted(path, fs::OpenOptions::new().read(true)).ok()?;
-            serde_json::from_str(&io::read_to_string(file).ok()?).ok()
-        };
+        let read = |path: &PathBuf| serde_json::from_slice(&read_own(path, MAX_BYTES).ok()?).ok();
         let facts = ram.iter().chain(&card).find_map(read).unwrap_or_default();
         Self {
             facts: Mutex::new(facts),

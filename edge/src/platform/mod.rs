@@ -1,8 +1,9 @@
-//! What the program needs of the machine: time, files, tmpfs, the request to end.
+//! What the program needs of the machine: time, files, tmpfs, text to show, the request to end.
 
 pub mod facts;
 pub mod file;
 pub mod rewriter;
 pub mod stop;
+pub mod text;
 pub mod time;
 pub mod tmpfs;

@@ -1,10 +1,18 @@
 //! Files in RAM that outlive the process: the spool's stage, the state, the status.
 //!
-//! They stand in a tmpfs folder and carry the name of the card's spool file, so that two producers never share one.
+//! They stand in a tmpfs folder that no other user may write to, and carry the name of the card's spool file, so that two producers never
+//! share one.
 
 use std::collections::BTreeSet;
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+
+use rustix::process::geteuid;
+
+use crate::platform::file::Readers;
 
 /// What every file's name begins with.
 const NAME_START: &str = "headwater-";
@@ -12,15 +20,44 @@ const NAME_START: &str = "headwater-";
 /// The RUNTIME_DIRECTORY of `headwater.service`.
 const SERVICE_FOLDER: &str = "/run/headwater";
 
-/// The file that belongs to the spool at `card`, as `<tmpfs>/headwater-<crc of its absolute path>.<kind>`; `None` where this machine has
-/// no tmpfs the program may write to. The folder is systemd's RUNTIME_DIRECTORY, else XDG_RUNTIME_DIR, else /dev/shm.
+/// Where a user's own folder is made, `headwater-UID`.
+const SHARED: &str = "/dev/shm";
+
+/// Nobody but the folder's owner may write to it.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Nobody but the folder's owner may do anything with it.
+const OPEN_TO_OTHERS: u32 = 0o077;
+
+/// The file that belongs to the spool at `card`, as `<tmpfs>/headwater-<crc of its absolute path>.<kind>`; `None` where [`folder`] is none.
 pub fn file_beside(card: &Path, kind: &str) -> Option<PathBuf> {
-    folders()
-        .find(|folder| is_tmpfs(folder))
-        .map(|folder| folder.join(name(card, kind)))
+    folder().ok().map(|folder| folder.join(name(card, kind)))
 }
 
-/// The files of this `kind` that running programs keep, of the service too: that of the spool at `card`, or all.
+/// The folder in RAM: systemd's RUNTIME_DIRECTORY, else XDG_RUNTIME_DIR, else this user's own below /dev/shm, which is made.
+///
+/// # Errors
+///
+/// This machine has no tmpfs that the program may write to, or something else has the place of the user's own folder.
+pub fn folder() -> io::Result<PathBuf> {
+    let usable = |folder: &PathBuf| is_tmpfs(folder) && is_ours(folder);
+    match named().find(usable) {
+        Some(folder) => Ok(folder),
+        None => own_folder(Path::new(SHARED)),
+    }
+}
+
+/// Who may read the status file at `path`: everyone where the service keeps it, whose folder says who gets there; elsewhere its owner.
+pub fn status_readers(path: &Path) -> Readers {
+    let service = runtime_folder("RUNTIME_DIRECTORY");
+    match path.parent().map(Path::to_owned) == service {
+        true => Readers::Everyone,
+        false => Readers::Owner,
+    }
+}
+
+/// The files of this `kind` that running programs keep, of the service too, and for root those of every user: that of the spool at `card`, or
+/// all.
 pub fn files(kind: &str, card: Option<&Path>) -> impl Iterator<Item = PathBuf> {
     let wanted = card.map(|card| name(card, kind));
     let end = format!(".{kind}");
@@ -32,7 +69,11 @@ pub fn files(kind: &str, card: Option<&Path>) -> impl Iterator<Item = PathBuf> {
                 None => name.starts_with(NAME_START) && name.ends_with(&end),
             })
     };
-    let folders: BTreeSet<_> = folders().chain([PathBuf::from(SERVICE_FOLDER)]).collect();
+    let trusted = named().filter(|folder| is_ours(folder));
+    let folders: BTreeSet<_> = trusted
+        .chain([PathBuf::from(SERVICE_FOLDER)])
+        .chain(own_folders())
+        .collect();
     folders
         .into_iter()
         .filter_map(|folder| fs::read_dir(folder).ok())
@@ -46,16 +87,67 @@ fn name(card: &Path, kind: &str) -> String {
     format!("{NAME_START}{crc:08x}.{kind}")
 }
 
-fn folders() -> impl Iterator<Item = PathBuf> {
-    // systemd joins several folders with a colon; the first is the service's own.
-    let first = |names: String| names.split(':').next().map(PathBuf::from);
-    let named = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"]
+fn named() -> impl Iterator<Item = PathBuf> {
+    ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"]
         .into_iter()
-        .filter_map(|name| env::var(name).ok());
-    named
-        .filter_map(first)
-        .filter(|folder| folder.is_absolute())
-        .chain([PathBuf::from("/dev/shm")])
+        .filter_map(runtime_folder)
+}
+
+fn runtime_folder(variable: &str) -> Option<PathBuf> {
+    // systemd joins several folders with a colon; the first is the service's own.
+    let folders = env::var(variable).ok()?;
+    let first = folders.split(':').next().map(PathBuf::from);
+    first.filter(|folder| folder.is_absolute())
+}
+
+/// The folder of this user alone in `shared`, which is everyone's: made if missing.
+fn own_folder(shared: &Path) -> io::Result<PathBuf> {
+    if !is_tmpfs(shared) {
+        let why = format!("{} is no tmpfs to write to", shared.display());
+        return Err(io::Error::other(why));
+    }
+    let folder = shared.join(format!("{NAME_START}{}", geteuid().as_raw()));
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    match is_private(&folder, geteuid().as_raw())? {
+        true => Ok(folder),
+        false => Err(io::Error::other(format!(
+            "{} is not a folder of this user alone: remove it",
+            folder.display()
+        ))),
+    }
+}
+
+/// The users' own folders that this user may look into.
+fn own_folders() -> Vec<PathBuf> {
+    let us = geteuid().as_raw();
+    let theirs = |entry: fs::DirEntry| {
+        let uid = entry
+            .file_name()
+            .to_str()?
+            .strip_prefix(NAME_START)?
+            .parse();
+        let uid = uid.ok().filter(|uid| us == 0 || us == *uid)?;
+        let folder = entry.path();
+        is_private(&folder, uid).ok()?.then_some(folder)
+    };
+    let entries = fs::read_dir(SHARED).into_iter().flatten();
+    entries.filter_map(|entry| theirs(entry.ok()?)).collect()
+}
+
+/// Whether `folder` is one, no link to one, and of the user `uid` alone.
+fn is_private(folder: &Path, uid: u32) -> io::Result<bool> {
+    let metadata = fs::symlink_metadata(folder)?;
+    Ok(metadata.is_dir() && metadata.uid() == uid && metadata.mode() & OPEN_TO_OTHERS == 0)
+}
+
+/// Whether no other user may write to `folder`, which systemd made, or the login.
+fn is_ours(folder: &Path) -> bool {
+    fs::metadata(folder).is_ok_and(|metadata| {
+        metadata.uid() == geteuid().as_raw() && metadata.mode() & WRITABLE_BY_OTHERS == 0
+    })
 }
 
 /// Whether `folder` is in RAM, and this program may write to it.
@@ -78,3 +170,6 @@ fn absolute(card: &Path) -> PathBuf {
         _ => absolute,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,7 @@ const SPOOL_SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 30;
 /// The raw settings, and what turns out to be missing or wrong with them.
 pub struct Settings<'a> {
     given: BTreeMap<&'static str, String>,
-    env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
     usage: Usage,
     /// Unencrypted connections to other machines are allowed.
     pub(super) plain: bool,
@@ -130,15 +130,13 @@ impl<'a> Settings<'a> {
             words => words.to_owned(),
         };
         let source = self.source(&keyword, roots.clone());
-        let profile = Profile::from_env(self.env);
+        let profile = self.profile();
+        let variant = self.variant(profile.as_ref());
         let stream = self.stream();
-        let region = match profile.as_ref().and_then(Profile::region) {
-            Some(region) => self.get(options::REGION).or(Some(region)),
-            None => self.required(options::REGION, "the stream's region, such as eu-west-1"),
-        };
+        let region = self.region(profile.as_ref());
         let provider = self.provider(profile, roots.clone());
-        let endpoint = self.endpoint(region.as_deref());
-        let sts = self.sts(region.as_deref());
+        let endpoint = self.endpoint(region.as_deref(), variant);
+        let sts = self.sts(region.as_deref(), variant);
         let spool = self.spool(source.as_ref());
         let ordered = self.switch(options::ORDERED);
         let flow = self.flow(ordered);

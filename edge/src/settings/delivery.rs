@@ -1,5 +1,7 @@
 //! Where records go and how, as the user set it.
 
+use crate::aws::credentials::profile::Profile;
+use crate::aws::partition::{self, Variant};
 use crate::net::endpoint::Endpoint;
 use crate::settings::config::Settings;
 use crate::settings::{options, values};
@@ -35,20 +37,61 @@ impl Settings<'_> {
         Some(name)
     }
 
+    /// The profile that AWS_PROFILE names, else the one called default, if there is one.
+    pub(super) fn profile(&mut self) -> Option<Profile> {
+        let profile = Profile::from_env(self.env);
+        self.valid(profile).flatten()
+    }
+
+    /// The stream's region, which a profile may name too.
+    pub(super) fn region(&mut self, profile: Option<&Profile>) -> Option<String> {
+        match profile.and_then(|profile| profile.setting("region")) {
+            Some(region) => self.get(options::REGION).or(Some(region)),
+            None => self.required(options::REGION, "the stream's region, such as eu-west-1"),
+        }
+    }
+
+    /// Which of AWS's servers, by the environment, else by the profile.
+    pub(super) fn variant(&mut self, profile: Option<&Profile>) -> Variant {
+        let mut is_set = |variable: &str, setting: &str| {
+            let in_profile = || profile.and_then(|profile| profile.setting(setting));
+            let Some(text) = self.variable(variable).or_else(in_profile) else {
+                return false;
+            };
+            let value = values::switch(&text);
+            if value.is_none() {
+                self.wrong(&format!(
+                    "{variable} ({setting} in a profile) is true or false, not '{text}'"
+                ));
+            }
+            value.unwrap_or_default()
+        };
+        let variant = Variant {
+            fips: is_set("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
+            dual_stack: is_set("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
+        };
+        if variant != Variant::default() && self.get(options::ENDPOINT).is_some() {
+            self.wrong(
+                "another server is named (--endpoint, AWS_ENDPOINT_URL), so AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT cannot choose one: leave one or the other out",
+            );
+        }
+        variant
+    }
+
     /// The server that speaks Kinesis.
-    pub(super) fn endpoint(&mut self, region: Option<&str>) -> Option<Endpoint> {
+    pub(super) fn endpoint(&mut self, region: Option<&str>, variant: Variant) -> Option<Endpoint> {
         let own = self.get(options::ENDPOINT);
-        let url = own.or_else(|| Some(aws_url("kinesis", region?)))?;
+        let url = own.or_else(|| Some(partition::url("kinesis", region?, variant)))?;
         self.valid(Endpoint::parse(&url, self.plain))
     }
 
     /// None where Kinesis is another server and no STS is named with it: AWS does not know that server's keys.
-    pub(super) fn sts(&mut self, region: Option<&str>) -> Option<Endpoint> {
+    pub(super) fn sts(&mut self, region: Option<&str>, variant: Variant) -> Option<Endpoint> {
         let own = self
             .variable("AWS_ENDPOINT_URL_STS")
             .or_else(|| self.variable("AWS_ENDPOINT_URL"));
         let url = match self.get(options::ENDPOINT) {
-            None => own.or_else(|| Some(aws_url("sts", region?))),
+            None => own.or_else(|| Some(partition::url("sts", region?, variant))),
             Some(_) => own,
         };
         self.valid(Endpoint::parse(&url?, self.plain))
@@ -82,11 +125,6 @@ impl Settings<'_> {
             limits: Limits { rate, per_day },
         })
     }
-}
-
-fn aws_url(service: &str, region: &str) -> String {
-    let end = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://{service}.{region}.amazonaws.com{end}")
 }
 
 /// The stream and the region that an ARN such as `arn:aws:kinesis:eu-west-1:123456789012:stream/posts` names.

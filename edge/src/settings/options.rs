@@ -158,6 +158,14 @@ pub const VARIABLES: &[(&str, &[(&str, &str)])] = &[
                 "The certificates to trust, PEM, in the place of the built-in ones; SSL_CERT_FILE does too",
             ),
             (
+                "AWS_USE_FIPS_ENDPOINT",
+                "true calls AWS's servers that FIPS 140 validates; use_fips_endpoint in a profile does too",
+            ),
+            (
+                "AWS_USE_DUALSTACK_ENDPOINT",
+                "true calls those that IPv6 reaches too; use_dualstack_endpoint in a profile does too",
+            ),
+            (
                 "HEADWATER_ALLOW_HTTP",
                 "1 allows unencrypted connections to other machines",
             ),

@@ -306,3 +306,59 @@ fn a_setting_with_a_line_break_is_named_and_its_value_is_not_told() {
         usage.line()
     );
 }
+
+#[test]
+fn awss_servers_are_chosen_by_region_environment_and_profile() {
+    let endpoint = |extra: &[(&str, &str)]| {
+        let env = [extra, &ENOUGH].concat();
+        let config = config(&["pizza"], &env);
+        (
+            config.endpoint.as_str().to_owned(),
+            config.sts.map(|sts| sts.as_str().to_owned()),
+        )
+    };
+    let servers = |kinesis: &str, sts: &str| {
+        let url = |host: &str| format!("https://{host}");
+        (url(kinesis), Some(url(sts)))
+    };
+    assert_eq!(
+        endpoint(&[("AWS_REGION", "eusc-de-east-1")]),
+        servers(
+            "kinesis.eusc-de-east-1.amazonaws.eu",
+            "sts.eusc-de-east-1.amazonaws.eu"
+        )
+    );
+    let fips = ("AWS_USE_FIPS_ENDPOINT", "true");
+    let dual = ("AWS_USE_DUALSTACK_ENDPOINT", "True");
+    assert_eq!(
+        endpoint(&[fips, dual]),
+        servers(
+            "kinesis-fips.eu-west-1.api.aws",
+            "sts-fips.eu-west-1.api.aws"
+        )
+    );
+    // In a profile too; the environment wins
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    std::fs::write(&file, "[default]\nuse_fips_endpoint = true\n").unwrap();
+    let profile = ("AWS_CONFIG_FILE", file.to_str().unwrap());
+    let plain = "https://kinesis.eu-west-1.amazonaws.com";
+    assert_eq!(
+        endpoint(&[profile]).0,
+        "https://kinesis-fips.eu-west-1.amazonaws.com"
+    );
+    assert_eq!(
+        endpoint(&[profile, ("AWS_USE_FIPS_ENDPOINT", "false")]).0,
+        plain
+    );
+    // Neither ignored nor guessed
+    for wrong in [
+        &[("AWS_USE_FIPS_ENDPOINT", "perhaps")][..],
+        &[fips, ("AWS_ENDPOINT_URL", "https://kinesis.example")],
+        &[("AWS_PROFILE", "baord")],
+    ] {
+        let env = [wrong, &ENOUGH].concat();
+        let usage = parse_with(&["pizza"], &env).unwrap_err();
+        assert!(usage.line().contains(wrong[0].0), "{}", usage.line());
+    }
+}

@@ -19,6 +19,7 @@ use log::Level;
 use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
+use crate::platform::text::steers;
 use crate::platform::time::Clock;
 use crate::post::record::Record;
 use crate::spool::{Appended, Spool};
@@ -140,7 +141,7 @@ impl Feed {
 /// Prints a text on one line, without what would steer the terminal: anyone can write a post.
 fn show(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    for (index, piece) in text.split(char::is_control).enumerate() {
+    for (index, piece) in text.split(steers).enumerate() {
         let gap = if index > 0 { " " } else { "" };
         write!(out, "{gap}{piece}")?;
     }

@@ -1,5 +1,6 @@
 //! Having a card to write to: its file made, given up when it fails, opened again.
 
+use std::fs;
 use std::io;
 use std::time::Duration;
 
@@ -37,10 +38,52 @@ impl Spool {
         committer.pause = (committer.pause * 2).min(MAX_RETRY);
     }
 
+    /// Notices that the file of the card, or of the stage, was removed or cut short: what is written to it from then on would be lost. On
+    /// without it, until a new one is made; that waits for what the old one still has to deliver.
+    pub(in crate::spool) fn look_after_files(&self, committer: &mut Committer) {
+        self.lock().stage.look_after_file();
+        let Disk::Ready(card) = &committer.card else {
+            return;
+        };
+        // A card that hangs may not even answer this.
+        self.lock().writing_since = Some(self.clock.elapsed());
+        let gone = card.ring.gone();
+        self.lock().writing_since = None;
+        let Some(why) = gone else { return };
+        let path = self.options.card.display();
+        warn!(
+            "{path}: {why} while the program runs; records are kept in memory, where a power cut loses them, until what the old file has is delivered and a new one is made"
+        );
+        let spec = Super {
+            blocks: Ring::blocks_in(self.options.size_bytes),
+            ..card.ring.spec()
+        };
+        committer.card = Disk::Make(spec, false);
+        let mut state = self.lock();
+        state.place = Destination::Memory(format!("{path}: {why}"));
+        state.schedule.full_at = None;
+        state.schedule.not_before = self.clock.elapsed();
+    }
+
+    /// Whether the file that is open still has records to deliver, though another is to be made.
+    fn old_file_is_needed(&self) -> bool {
+        let mut state = self.lock();
+        let ledger = &state.ledger;
+        let needed = state.card.is_some() && ledger.head < ledger.cursor.card_next;
+        if needed {
+            state.schedule.not_before = self.clock.elapsed() + RETRY;
+        }
+        needed
+    }
+
     /// Whether there is a card to write to, made or opened now if it is time.
     pub(in crate::spool) fn ready(&self, committer: &mut Committer, asked: bool) -> bool {
+        self.look_after_files(committer);
         if matches!(committer.card, Disk::Ready(_)) {
             return true;
+        }
+        if matches!(committer.card, Disk::Make(..)) && self.old_file_is_needed() {
+            return false;
         }
         let early = self.clock.elapsed() < self.lock().schedule.not_before;
         if matches!(committer.card, Disk::Never) || (early && !asked) {
@@ -121,6 +164,18 @@ impl Spool {
         };
         self.install(committer, card, view, known);
         Ok(())
+    }
+
+    /// Removes the file of a stage in which nothing waits, and of which the card knows all: the last act of a run.
+    pub fn retire(&self) {
+        let state = self.lock();
+        let needed = state.ledger.waiting() > 0
+            || state.place != Destination::Card
+            || state.cursor_wanted(true, self.clock.elapsed());
+        if let (false, Some(path)) = (needed, &self.options.stage) {
+            // One that stays is found empty by the next run.
+            let _ = fs::remove_file(path);
+        }
     }
 
     /// Opens the card again after it failed.

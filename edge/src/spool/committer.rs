@@ -17,6 +17,8 @@ use crate::spool::stats::Destination;
 const CURSOR_EVERY: Duration = Duration::from_secs(5);
 /// And at the latest after this part of its capacity.
 const CURSOR_PART: u64 = 16;
+/// While nothing is to be written, whether the files are still there is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 impl Spool {
     /// Copies records to the card as they reach their deadline, until the spool is closed and nothing waits in the stage alone.
@@ -40,7 +42,17 @@ impl Spool {
                 }
             };
             let mut state = match time {
-                None => self.due.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    let woken = self.due.wait_timeout(state, LOOK_EVERY);
+                    let (mut state, wait) = woken.unwrap_or_else(PoisonError::into_inner);
+                    if wait.timed_out() {
+                        state.schedule.asleep = None;
+                        drop(state);
+                        self.look_after();
+                        continue;
+                    }
+                    state
+                }
                 Some(time) => {
                     let woken = self.due.wait_timeout(state, time);
                     woken.unwrap_or_else(PoisonError::into_inner).0
@@ -48,6 +60,11 @@ impl Spool {
             };
             state.schedule.asleep = None;
         }
+    }
+
+    fn look_after(&self) {
+        let committer = self.committer.lock();
+        self.look_after_files(&mut committer.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Tells the threads that wait of the records written since the last time.

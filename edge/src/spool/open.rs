@@ -22,7 +22,7 @@ use crate::spool::format::pack::{Encoded, Stamp};
 use crate::spool::format::superblock::Super;
 use crate::spool::media::card::Card;
 use crate::spool::media::ring::{NotARing, Ring};
-use crate::spool::media::stage::{Stage, warn_in_memory};
+use crate::spool::media::stage::{Stage, warn_in_memory, warn_without_folder};
 use crate::spool::media::storage::{FileSlot, Locked, Memory, NoSlot, OpenError, Slot};
 use crate::spool::options::{Options, STAGE_BYTES};
 use crate::spool::queue::acked::Acked;
@@ -70,10 +70,7 @@ impl Spool {
         let stage: Box<dyn Slot> = match &options.stage {
             Some(path) => Box::new(FileSlot::new(path)),
             None => {
-                warn!(
-                    "there is no tmpfs to keep the newest posts in: if the program crashes, those younger than {:?} are lost",
-                    options.durable_within
-                );
+                warn_without_folder(options.durable_within);
                 Box::new(NoSlot)
             }
         };
@@ -388,7 +385,13 @@ fn make_stage(
         seen.get_or_insert(seq);
     });
     match claim {
-        Claim::Numbered(_) => ledger.lose_staged(ledger.next - seen.unwrap_or(ledger.next) - kept),
+        Claim::Numbered(_) => {
+            let lost = ledger.next - seen.unwrap_or(ledger.next) - kept;
+            if lost > 0 {
+                warn!("{lost} records were lost with a damaged stage; the others are intact");
+            }
+            ledger.lose_staged(lost);
+        }
         Claim::New(_) => ledger.next += kept,
     }
     let mut stage = Stage::create(storage.clone(), spec, stamp, ledger.next - kept);

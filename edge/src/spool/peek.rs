@@ -370,13 +370,21 @@ impl State {
 
     /// Passes the numbers from the head to `to`: no record has them.
     fn pass(&mut self, to: Seq, gap: Gap) {
-        let waited = self.ledger.head..to;
+        let lost = |state: &Self| {
+            let tally = state.ledger.tally();
+            (tally.media_lost, tally.unsynced_lost)
+        };
+        let before = lost(self);
         self.ledger.pass(to, gap);
-        if gap != Gap::Skipped && !waited.is_empty() {
-            log::error!(
-                "{} records were lost with damaged blocks of the card; those after them are intact",
-                waited.end - waited.start
-            );
+        let after = lost(self);
+        // In the words of `headwater status`.
+        for (count, by) in [
+            (after.0 - before.0, "by a damaged card"),
+            (after.1 - before.1, "by a power cut before they were synced"),
+        ] {
+            if count > 0 {
+                log::error!("{count} records were lost {by}; those after them are intact");
+            }
         }
         self.unmark();
         self.note();

@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
 use crate::observe::journal;
+use crate::platform::file::{make_private, open_own, replaceable};
 
 /// The file and the half before it hold at most this much each.
 const MAX_BYTES: u64 = 4 << 20;
@@ -41,23 +43,41 @@ impl DeadLetters {
 
     fn append(&self, reason: &str, record: &[u8], at: SystemTime) -> io::Result<()> {
         if fs::metadata(&self.path).is_ok_and(|file| file.len() + record.len() as u64 > MAX_BYTES) {
-            fs::rename(&self.path, self.path.with_added_extension("old"))?;
+            let old = self.path.with_added_extension("old");
+            replaceable(&self.path).and_then(|()| replaceable(&old))?;
+            fs::rename(&self.path, old)?;
         }
         let at = DateTime::from(at).fmt(Format::DateTime).unwrap_or_default();
-        let mut line = format!(
-            r#"{{"at":"{at}","reason":{},"#,
-            serde_json::Value::from(journal::clean(reason))
-        )
-        .into_bytes();
+        let mut options = OpenOptions::new();
+        let mut file = open_own(&self.path, options.create(true).read(true).append(true))?;
+        make_private(&file);
+        let len = file.metadata()?.len();
+        let mut line = Vec::new();
+        if !ends_a_line(&file, len)? {
+            // A power cut, or a full disk, tore the last line: this one does not join it.
+            line.push(b'\n');
+        }
+        let reason = serde_json::Value::from(journal::clean(reason));
+        write!(line, r#"{{"at":"{at}","reason":{reason},"#)?;
         line.extend_from_slice(record);
         line.push(b'\n');
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.path)?;
-        file.write_all(&line)?;
-        file.sync_data()
+        let written = file.write_all(&line).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // Half a line is no letter, and takes the room of a disk that is full.
+            let _ = file.set_len(len);
+        }
+        written
     }
+}
+
+/// Whether the next line can be appended to `file`, of `len` bytes, as it is.
+fn ends_a_line(file: &fs::File, len: u64) -> io::Result<bool> {
+    let Some(last) = len.checked_sub(1) else {
+        return Ok(true);
+    };
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, last)?;
+    Ok(byte == *b"\n")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 pub mod iot;
 pub mod process;
 pub mod profile;
+mod shared;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};

@@ -1,16 +1,15 @@
 //! The files that AWS's own tools share: `~/.aws/credentials` and `~/.aws/config`, with their profiles.
 //!
-//! Understood of a profile: keys, `credential_process`, `region`. A role to assume or a single sign-on is the AWS CLI's to resolve:
+//! Understood of a profile: keys, `credential_process`, `region`, `use_fips_endpoint`, `use_dualstack_endpoint`. A role to assume or a single sign-on is the AWS CLI's to resolve:
 //! `credential_process = aws configure export-credentials --profile NAME`.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use aws_credential_types::Credentials;
 
-use crate::aws::credentials::process;
+use crate::aws::credentials::{process, shared};
 
 /// One profile of the two files.
 #[derive(Clone, Debug)]
@@ -31,21 +30,39 @@ impl Profile {
     }
 
     /// The profile that AWS_PROFILE names, else `default`, in the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name, else those
-    /// in the home folder; `None` if there is no such profile.
-    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Option<Self> {
+    /// in the home folder; `None` if no profile is named and there is no `default`.
+    ///
+    /// # Errors
+    ///
+    /// AWS_PROFILE names one that is in neither file.
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Option<Self>> {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
+        let home = PathBuf::from(set("HOME").unwrap_or_default());
         let file = |name: &str, default: &str| match set(name) {
-            Some(path) => PathBuf::from(path),
-            None => PathBuf::from(set("HOME").unwrap_or_default())
-                .join(".aws")
-                .join(default),
+            None => home.join(".aws").join(default),
+            Some(path) => match path.strip_prefix("~/") {
+                Some(below) => home.join(below),
+                None => path.into(),
+            },
         };
+        let named = set("AWS_PROFILE");
         let profile = Self {
-            name: set("AWS_PROFILE").unwrap_or_else(|| "default".to_owned()),
+            name: named.clone().unwrap_or_else(|| "default".to_owned()),
             config: file("AWS_CONFIG_FILE", "config"),
             credentials: file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
         };
-        (!profile.settings().is_empty()).then_some(profile)
+        let found = !profile.settings().is_empty();
+        if let Some(named) = named
+            && !found
+        {
+            bail!(
+                "AWS_PROFILE={named}: no such profile in {} or {}, which have {}",
+                profile.credentials.display(),
+                profile.config.display(),
+                profile.names()
+            );
+        }
+        Ok(found.then_some(profile))
     }
 
     /// Its name.
@@ -53,9 +70,9 @@ impl Profile {
         &self.name
     }
 
-    /// Its region, if it names one.
-    pub fn region(&self) -> Option<String> {
-        self.settings().remove("region")
+    /// What it says of `name`, such as `region`.
+    pub fn setting(&self, name: &str) -> Option<String> {
+        self.settings().remove(name)
     }
 
     /// Its credentials as the files have them now, or as its process gives them.
@@ -75,7 +92,7 @@ impl Profile {
             ));
         }
         match settings.get("credential_process") {
-            Some(command) => process::fetch(command),
+            Some(command) => process::fetch(command, process::Limits::default()),
             None => bail!(
                 "the profile '{}' has neither keys nor a credential_process in {} or {}: add one of them",
                 self.name,
@@ -87,37 +104,40 @@ impl Profile {
 
     /// Both files' lines for this profile; those of the credentials file win.
     fn settings(&self) -> BTreeMap<String, String> {
-        let in_config = if self.name == "default" {
-            "default".to_owned()
-        } else {
-            format!("profile {}", self.name)
-        };
-        let mut settings = section(&self.config, &in_config);
-        settings.extend(section(&self.credentials, &self.name));
+        let mut settings = self.profiles_of_config().remove(&self.name);
+        let own = shared::read(&self.credentials).remove(&self.name);
         settings
+            .get_or_insert_default()
+            .extend(own.into_iter().flatten());
+        settings.unwrap_or_default()
     }
-}
 
-/// The `name = value` lines under `[title]`. Indented lines belong to a setting with parts, which nothing here has.
-fn section(file: &Path, title: &str) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    let mut inside = false;
-    let mut settings = BTreeMap::new();
-    for line in text
-        .lines()
-        .filter(|line| !line.starts_with(['#', ';', ' ', '\t']))
-    {
-        if let Some(found) = line
-            .trim_end()
-            .strip_prefix('[')
-            .and_then(|line| line.strip_suffix(']'))
-        {
-            inside = found.split_whitespace().eq(title.split_whitespace());
-        } else if inside && let Some((name, value)) = line.split_once('=') {
-            settings.insert(name.trim().to_lowercase(), value.trim().to_owned());
+    /// The profiles there are, for one who misspelt theirs.
+    fn names(&self) -> String {
+        let in_config = self.profiles_of_config().into_keys();
+        let names: BTreeSet<String> = in_config
+            .chain(shared::read(&self.credentials).into_keys())
+            .collect();
+        match names.is_empty() {
+            true => "none".to_owned(),
+            false => Vec::from_iter(names).join(", "),
         }
     }
-    settings
+
+    /// In the config file, a profile's section is called `profile NAME`, but for `default`.
+    fn profiles_of_config(&self) -> shared::Sections {
+        let mut profiles = shared::Sections::new();
+        for (title, settings) in shared::read(&self.config) {
+            let name = match title.strip_prefix("profile") {
+                Some(rest) if rest.starts_with([' ', '\t']) => rest.trim(),
+                _ if title == "default" => "default",
+                _ => continue,
+            };
+            let name = name.trim_matches(['"', '\'']).to_owned();
+            profiles.entry(name).or_default().extend(settings);
+        }
+        profiles
+    }
 }
 
 #[cfg(test)]

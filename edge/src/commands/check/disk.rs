@@ -1,6 +1,6 @@
 //! Where posts wait: whether the spool can be kept there, and what the kernel knows of the card's health.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use crate::commands::check::Verdict::{self, Bad, Doubtful, Good, Untested};
 use crate::commands::status;
 use crate::observe::screen::bytes;
+use crate::platform::file::create_own;
 use crate::platform::tmpfs;
 use crate::spool::Options;
 
@@ -115,7 +116,7 @@ fn spool(options: &Options) -> Verdict {
 
 /// Writes a block and syncs it, as the spool does, and takes it away again.
 fn try_block(path: &Path) -> io::Result<()> {
-    let written = File::create(path).and_then(|mut file| {
+    let written = create_own(path).and_then(|mut file| {
         file.write_all(&[0; TRIAL_BYTES])?;
         file.sync_data()
     });

@@ -14,6 +14,8 @@ use std::{panic, process};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use repeats::Repeats;
 
+use crate::platform::text::neutral;
+
 /// A line is cut at this many characters.
 const MAX_LINE_CHARS: usize = 1000;
 
@@ -75,7 +77,7 @@ pub fn hide(secret: &str) {
     secrets.push(secret.to_owned());
 }
 
-/// `text` as one line without secrets and control characters, of a bounded length.
+/// `text` as one line of a bounded length, without secrets and without what steers a terminal.
 pub fn clean(text: &str) -> String {
     let secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut line = text.to_owned();
@@ -86,7 +88,7 @@ pub fn clean(text: &str) -> String {
         line.truncate(end);
         line.push('…');
     }
-    line.replace(char::is_control, " ")
+    neutral(&line)
 }
 
 #[derive(Debug)]

@@ -183,6 +183,11 @@ impl Ring {
         self.storage.sync()
     }
 
+    /// See [`Storage::gone`].
+    pub fn gone(&self) -> Option<&'static str> {
+        self.storage.gone()
+    }
+
     /// The `count` blocks from `vblk` on will not be read soon.
     pub fn forget(&self, vblk: Vblk, count: u64) {
         let now = self.run(vblk, count);

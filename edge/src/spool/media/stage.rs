@@ -11,9 +11,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::warn;
 
+use crate::platform::tmpfs;
 use crate::spool::format::block::{AckedBits, BLOCK, Cursor, FRAGMENT, MAX_CURSOR, Seq, Vblk};
 use crate::spool::format::pack::{Builder, Encoded, RecordCrc, Stamp};
 use crate::spool::format::superblock::Super;
@@ -194,6 +196,13 @@ impl Stage {
         count
     }
 
+    /// Moves to memory if the file was removed, or cut short: who starts next would not find what is written to it.
+    pub fn look_after_file(&mut self) {
+        if let Some(why) = self.ring.gone() {
+            self.move_to_memory(&io::Error::other(why));
+        }
+    }
+
     /// The ring, to tell its blocks by.
     pub fn ring(&self) -> &Ring {
         &self.ring
@@ -228,6 +237,15 @@ impl Stage {
 pub fn warn_in_memory(error: &io::Error) {
     warn!(
         "the stage cannot be kept in RAM that outlives the program ({error}): if the program crashes, its newest records are lost"
+    );
+}
+
+/// Says that there is no file for the stage, why, and that a crash loses what is younger than `within`.
+pub fn warn_without_folder(within: Duration) {
+    let why = tmpfs::folder().err();
+    warn!(
+        "there is no folder in RAM to keep the newest posts in{}: if the program crashes, those younger than {within:?} are lost",
+        why.map_or_else(String::new, |why| format!(" ({why})")),
     );
 }
 

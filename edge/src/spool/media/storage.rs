@@ -2,6 +2,7 @@
 //!
 //! - A file has its full length, in real zeros, before anyone can find it under its name: unwritten extents would make
 //!   each later write a metadata transaction, and a full disk is met at once instead of in the middle of an outage.
+//! - A file is this user's alone: one of another user, or what is no regular file, is left as it is (see [`crate::platform::file`]).
 //! - Whoever has a file open to write holds its lock. The lock goes with the process; no stale one can be left.
 
 use std::fmt;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::Advice;
 
-use crate::platform::file::open_unnoted;
+use crate::platform::file::{make_private, open_own, open_to_look, replaceable};
 
 /// A row of bytes of a fixed length, read and written from several threads.
 pub trait Storage: Send + Sync + fmt::Debug {
@@ -26,6 +27,10 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
     /// Makes what was written survive a power cut. After an error nobody knows what did, and a second call proves nothing.
     fn sync(&self) -> io::Result<()>;
+    /// Why what lies here is not the storage that was opened any more, if it is not: its file was removed, or cut short.
+    fn gone(&self) -> Option<&'static str> {
+        None
+    }
     /// These bytes will not be read again soon: the memory the system keeps them in is free for others.
     fn forget(&self, _at: u64, _len: u64) {}
 }
@@ -137,20 +142,18 @@ impl FileSlot {
 impl Slot for FileSlot {
     fn open(&self) -> Result<Arc<dyn Storage>, OpenError> {
         let mut options = OpenOptions::new();
-        let (file, refusal) = match open_unnoted(&self.path, options.read(true).write(true)) {
+        let (file, refusal) = match open_own(&self.path, options.read(true).write(true)) {
             Ok(file) => (file, None),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error.into()),
             // what waits in a file that cannot be written can still be delivered
-            Err(error) => match File::open(&self.path) {
+            Err(error) => match open_own(&self.path, OpenOptions::new().read(true)) {
                 Ok(file) => (file, error.raw_os_error()),
                 Err(_) => return Err(error.into()),
             },
         };
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("not a regular file").into());
-        }
+        make_private(&file);
         self.lock(&file)?;
-        Ok(Arc::new(FileStorage { file, refusal }))
+        Ok(Arc::new(FileStorage::new(file, refusal)?))
     }
 
     fn create(&self, len: u64, go_on: &dyn Fn() -> bool) -> Result<Arc<dyn Storage>, OpenError> {
@@ -159,12 +162,9 @@ impl Slot for FileSlot {
         }
         let path = self.beside(".new");
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)?;
+        options.read(true).write(true).create(true).truncate(false);
+        let file = open_own(&path, &mut options)?;
+        make_private(&file);
         self.lock(&file)?;
         file.set_len(0)?;
         let system = rustix::fs::fstatvfs(&file)?;
@@ -178,16 +178,15 @@ impl Slot for FileSlot {
             let _ = fs::remove_file(&path);
             return Err(error.into());
         }
-        Ok(Arc::new(FileStorage {
-            file,
-            refusal: None,
-        }))
+        Ok(Arc::new(FileStorage::new(file, None)?))
     }
 
     fn publish(&self, new: &dyn Storage, set_aside: bool) -> io::Result<()> {
         // Cut before this: the old file stands, and the half-made one is made anew.
         new.sync()?;
+        replaceable(&self.path)?;
         if set_aside {
+            replaceable(&self.beside(".damaged"))?;
             match fs::rename(&self.path, self.beside(".damaged")) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -247,6 +246,19 @@ struct FileStorage {
     file: File,
     /// The system's error where the file could only be opened to read.
     refusal: Option<i32>,
+    /// Its length when it was opened, which nothing changes from then on.
+    opened_len: u64,
+}
+
+impl FileStorage {
+    fn new(file: File, refusal: Option<i32>) -> io::Result<Self> {
+        let opened_len = file.metadata()?.len();
+        Ok(Self {
+            file,
+            refusal,
+            opened_len,
+        })
+    }
 }
 
 impl Storage for FileStorage {
@@ -267,6 +279,14 @@ impl Storage for FileStorage {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    fn gone(&self) -> Option<&'static str> {
+        match self.file.metadata() {
+            Ok(metadata) if metadata.nlink() == 0 => Some("it was removed"),
+            Ok(metadata) if metadata.len() < self.opened_len => Some("it was cut short"),
+            _ => None,
+        }
     }
 
     fn forget(&self, at: u64, len: u64) {
@@ -339,9 +359,9 @@ pub struct LookSlot(pub PathBuf);
 
 impl Slot for LookSlot {
     fn open(&self) -> Result<Arc<dyn Storage>, OpenError> {
-        let file = File::open(&self.0)?;
+        let file = open_to_look(&self.0)?;
         let refusal = Some(rustix::io::Errno::ROFS.raw_os_error());
-        Ok(Arc::new(FileStorage { file, refusal }))
+        Ok(Arc::new(FileStorage::new(file, refusal)?))
     }
 
     fn create(&self, len: u64, go_on: &dyn Fn() -> bool) -> Result<Arc<dyn Storage>, OpenError> {
@@ -355,5 +375,5 @@ impl Slot for LookSlot {
 
 /// The process that works with the file at `path`, as far as the system tells.
 pub fn user_of(path: &Path) -> io::Result<Option<u32>> {
-    Ok(holder(&File::open(path)?))
+    Ok(holder(&open_to_look(path)?))
 }

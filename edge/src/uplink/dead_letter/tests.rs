@@ -46,3 +46,25 @@ fn the_file_never_outgrows_its_bound() {
         "{files:?}"
     );
 }
+
+#[test]
+fn a_torn_line_swallows_no_letter() {
+    // Given a file whose last line a power cut tore
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dead");
+    fs::write(&path, r#"{"at":"1970-01-01T00:00:00Z","rea"#).unwrap();
+    // When two more letters come
+    let letters = DeadLetters::new(path.clone());
+    let record = br#""PartitionKey":"k","Data":"e30="}"#;
+    letters.set_aside("first", record, SystemTime::UNIX_EPOCH);
+    letters.set_aside("second", record, SystemTime::UNIX_EPOCH);
+    // Then both can be read
+    let text = fs::read_to_string(path).unwrap();
+    let read: Vec<Option<serde_json::Value>> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let reasons: Vec<_> = read.iter().flatten().map(|line| &line["reason"]).collect();
+    assert_eq!((read.len(), reasons.len()), (3, 2), "{text}");
+    assert!(reasons == ["first", "second"], "{text}");
+}

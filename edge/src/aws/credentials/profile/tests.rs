@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 fn profile(name: &str, config: &str, credentials: &str) -> (tempfile::TempDir, Profile) {
@@ -24,7 +26,7 @@ fn keys_come_from_the_credentials_file_and_the_region_from_the_config() {
         ("AK", "S=K/+")
     );
     assert_eq!(credentials.session_token(), Some("T"));
-    assert_eq!(profile.region().as_deref(), Some("eu-west-1"));
+    assert_eq!(profile.setting("region").as_deref(), Some("eu-west-1"));
 }
 
 #[test]
@@ -71,4 +73,34 @@ fn what_is_wrong_is_said_in_one_line_without_a_secret() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_named_with_those_that_are() {
+    let (folder, _) = profile(
+        "board",
+        "[default]\nregion = us-east-1\n[profile \"on the roof\"]\nregion=eu-west-1\n[plugins]\ncli = x\n",
+        "[board]\naws_access_key_id = AK\n",
+    );
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let env = |profile: &'static str| {
+        let (config, credentials) = (file("config"), file("credentials"));
+        move |name: &str| match name {
+            "AWS_PROFILE" => Some(profile.to_owned()),
+            "AWS_CONFIG_FILE" => Some(config.clone()),
+            "AWS_SHARED_CREDENTIALS_FILE" => Some(credentials.clone()),
+            _ => None,
+        }
+    };
+    let error = Profile::from_env(&env("baord")).unwrap_err().to_string();
+    assert!(error.contains("AWS_PROFILE=baord"), "{error}");
+    assert!(
+        error.ends_with("which have board, default, on the roof"),
+        "{error}"
+    );
+    for there in ["board", "on the roof"] {
+        assert!(Profile::from_env(&env(there)).unwrap().is_some());
+    }
+    // Nobody asked for a profile, and there is none: keys may come from elsewhere.
+    assert!(Profile::from_env(&|_| None).unwrap().is_none());
 }
