@@ -17,7 +17,7 @@ use super::source::*;
 /// Every line of the file at `path`.
 pub fn settings(path: &Path) -> Settings {
     Settings {
-        input: Input::File(path.to_owned()),
+        input: Input::Files(vec![path.to_owned()]),
         filter: None,
         partition_key: None,
         host: "board-7".to_owned(),
