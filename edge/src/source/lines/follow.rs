@@ -105,6 +105,7 @@ impl Follower {
                 troubles.extend(result.err().map(|error| trouble(&path, &error)));
             }
         }
+        self.places.save_news(maker.feed)?;
         self.tell(&troubles, maker);
         Ok(is_more)
     }

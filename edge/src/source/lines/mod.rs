@@ -211,3 +211,6 @@ impl<'a> Maker<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ pub struct Place {
     offset: u64,
     head: Print,
     before: Print,
-    /// When the file was last written to, as far as was seen, in ms since 1970.
+    /// All that was written until then, in ms since 1970, was read: what was written to later is younger.
     seen_ms: u64,
 }
 
@@ -113,8 +113,9 @@ impl Before {
 }
 
 impl Place {
-    /// The start of the file with this `metadata`, first opened at `now`, as the one of that `turn`.
-    pub fn start(path: &Path, metadata: &Metadata, now: SystemTime, turn: u64) -> Self {
+    /// The start of the file with this `metadata`, first opened at `now`, `after` the place in the one that had the name before.
+    pub fn start(path: &Path, metadata: &Metadata, now: SystemTime, after: Option<&Self>) -> Self {
+        let turn = after.map_or(0, |after| after.turn + 1);
         let path_crc = path_crc(path);
         let born = metadata.created().unwrap_or(now);
         let mut ident = crc32c::crc32c(&path_crc.to_le_bytes());
@@ -130,7 +131,8 @@ impl Place {
             offset: 0,
             head: Print::default(),
             before: Print::default(),
-            seen_ms: mtime_ms(metadata),
+            // Just before what it holds now.
+            seen_ms: after.map_or(mtime_ms(metadata).saturating_sub(1), |after| after.seen_ms),
         }
     }
 
@@ -154,15 +156,19 @@ impl Place {
         self.turn
     }
 
-    /// When the file was last written to, as far as was seen.
+    /// Until when all that was written was read.
     pub fn seen_ms(&self) -> u64 {
         self.seen_ms
     }
 
-    /// The file was looked at.
-    pub fn see(&mut self, metadata: &Metadata) {
+    /// The file was opened, under whatever inode it has now.
+    pub fn open(&mut self, metadata: &Metadata) {
         self.inode = metadata.ino();
-        self.seen_ms = mtime_ms(metadata);
+    }
+
+    /// All that was written until `mtime_ms` was read, or is missed.
+    pub fn see(&mut self, mtime_ms: u64) {
+        self.seen_ms = self.seen_ms.max(mtime_ms);
     }
 
     /// The place after the line that begins here: its `taken` bytes in `file`, of which `raw` are at hand, the last ones.

@@ -40,6 +40,8 @@ pub struct Places {
     entries: BTreeMap<u32, (String, Entry)>,
     /// Whose place the spool's position is.
     newest: Option<u32>,
+    /// Whether an end was seen since the fact was written.
+    is_news: bool,
 }
 
 impl Places {
@@ -101,6 +103,22 @@ impl Places {
         }
     }
 
+    /// So far was read, and that is all there is.
+    pub fn seen(&mut self, place: &Place) {
+        if let Some((_, entry)) = self.entries.get_mut(&place.path_crc()) {
+            self.is_news |= entry.place.seen_ms() != place.seen_ms();
+            entry.place = *place;
+        }
+    }
+
+    /// Writes down when files were last written to, as far as they were read: after a record, whose position cannot know it.
+    pub fn save_news(&mut self, feed: &Feed) -> Result<(), Stopped> {
+        if self.is_news {
+            self.save(feed)?;
+        }
+        Ok(())
+    }
+
     /// A file was opened under this name.
     pub fn opened(&mut self, path: &Path, entry: Entry, feed: &Feed) -> Result<(), Stopped> {
         let name = path.to_string_lossy().into_owned();
@@ -113,7 +131,7 @@ impl Places {
         self.entries.remove(&path_crc(path));
     }
 
-    fn save(&self, feed: &Feed) -> Result<(), Stopped> {
+    fn save(&mut self, feed: &Feed) -> Result<(), Stopped> {
         if feed.stop.asked() {
             return Err(Stopped);
         }
@@ -130,6 +148,7 @@ impl Places {
         // Texts can always be written.
         let text = serde_json::to_string(&written).unwrap_or_default();
         feed.state.set(FACT, text);
+        self.is_news = false;
         Ok(())
     }
 }

@@ -66,7 +66,8 @@ pub fn is_packed(name: &str) -> bool {
     unpacked(name).1
 }
 
-/// The file that holds what was read up to `place`, and where: by its inode, or by its content under the same name or beside it.
+/// The file that holds what was read up to `place`, and where: by its inode and content, or by its content under the same name or beside
+/// it; none where nothing was read, as an empty file is no better known by its inode than by its time.
 ///
 /// # Errors
 /// One of them cannot be read that may be it.
@@ -75,6 +76,9 @@ pub fn holding(
     real: Option<&Path>,
     place: &Place,
 ) -> io::Result<Option<(File, PathBuf)>> {
+    if place.offset() == 0 {
+        return Ok(None);
+    }
     let mut all: Vec<(PathBuf, Metadata)> = Vec::new();
     match fs::metadata(path) {
         Ok(named) => all.push((path.to_owned(), named)),
@@ -99,9 +103,6 @@ pub fn holding(
             return Ok(Some(found));
         }
     }
-    if place.offset() == 0 {
-        return Ok(None);
-    }
     if let Some((path, _)) = all.iter().find(|(other, _)| other == path)
         && let Some(found) = opened(path)?
     {
@@ -112,25 +113,25 @@ pub fn holding(
     Ok(all.iter().find_map(|(path, _)| opened(path).ok()?))
 }
 
-/// Those of `siblings` that are younger than the file `own`, which was last written to at `seen_ms`; without the one that is `named`.
+/// Those of `siblings` that are younger than the file `own`; without it, than a file last written to at `seen_ms`, which may itself be a
+/// compressed one of the same time if `is_gone`.
 pub fn after(
-    siblings: Vec<Sibling>,
+    siblings: &[Sibling],
     own: Option<(u64, u64)>,
-    named: Option<(u64, u64)>,
     seen_ms: u64,
+    is_gone: bool,
 ) -> Vec<Sibling> {
     let at = siblings
         .iter()
         .position(|sibling| Some(sibling.inode) == own);
-    let later = siblings.into_iter().enumerate();
+    let later = siblings.iter().enumerate();
     let later = later.filter(|(index, sibling)| match at {
         Some(at) => *index > at,
-        None => sibling.mtime_ms >= seen_ms,
+        None if is_gone && sibling.is_packed => sibling.mtime_ms >= seen_ms,
+        // A copy made just before its original was cut short has the time of what came then.
+        None => sibling.mtime_ms > seen_ms,
     });
-    later
-        .map(|(_, sibling)| sibling)
-        .filter(|sibling| Some(sibling.inode) != own && Some(sibling.inode) != named)
-        .collect()
+    later.map(|(_, sibling)| sibling.clone()).collect()
 }
 
 /// How many of the numbers between the file `own` and the followed name have no file: each was deleted.

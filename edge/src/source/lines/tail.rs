@@ -12,9 +12,9 @@ use log::info;
 
 use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::lines::Maker;
-use crate::source::lines::place::{Before, Place};
+use crate::source::lines::place::{Before, Place, mtime_ms};
 use crate::source::lines::places::{Entry, Places};
-use crate::source::lines::siblings;
+use crate::source::lines::siblings::{self, Sibling};
 use crate::source::split::{LineSplitter, Next};
 use crate::source::{Feed, Stopped};
 
@@ -47,6 +47,8 @@ struct Open {
     lines: LineSplitter,
     /// How long the file was when it was last looked at.
     seen_bytes: u64,
+    /// Whether it is known that nothing comes before it.
+    is_first: bool,
 }
 
 impl Tail {
@@ -89,11 +91,16 @@ impl Tail {
                 Err(error) => return Ok(Err(error)),
             }
         }
+        match self.is_first(maker.feed, places)? {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(true)),
+            Err(error) => return Ok(Err(error)),
+        }
         let Some(open) = &mut self.open else {
             return Ok(Ok(false));
         };
         for _ in 0..READS_A_TURN {
-            match open.is_cut() {
+            match open.is_cut(places) {
                 Ok(false) => {}
                 Ok(true) => return self.go_on_after_a_cut(maker.feed, places),
                 Err(error) => return Ok(Err(error)),
@@ -112,7 +119,7 @@ impl Tail {
         let Some(Entry { place, real }) = places.of(&self.path).cloned() else {
             return match open_file(&self.path) {
                 Ok((file, now)) => {
-                    let place = Place::start(&self.path, &now, feed.clock.wall(), 0);
+                    let place = Place::start(&self.path, &now, feed.clock.wall(), None);
                     let path = self.path.clone();
                     self.open(file, &path, place, feed, places).map(Ok)
                 }
@@ -146,18 +153,54 @@ impl Tail {
         places: &mut Places,
     ) -> Result<(), Stopped> {
         if let Ok(now) = file.metadata() {
-            place.see(&now);
+            place.open(&now);
         }
         self.last_looks = 0;
         self.open = Some(Open {
             before: Before::read(&file, place.offset()),
             seen_bytes: place.offset(),
+            is_first: false,
             lines: LineSplitter::new(MAX_RECORD_BYTES),
             file,
             place,
         });
         let real = fs::canonicalize(at).ok();
         places.opened(&self.path, Entry { place, real }, feed)
+    }
+
+    /// Whether nothing comes before this file, of which nothing was read yet. What it held may have been copied, and cut off, while it had
+    /// no beginning to know it by: then goes on with that copy.
+    fn is_first(&mut self, feed: &Feed, places: &mut Places) -> Step<bool> {
+        let Some(open) = self.open.as_mut().filter(|open| open.place.offset() == 0) else {
+            return Ok(Ok(true));
+        };
+        let own = match open.file.metadata() {
+            Ok(own) if own.len() > 0 && !open.is_first => own,
+            Ok(_) => return Ok(Ok(true)),
+            Err(error) => return Ok(Err(error)),
+        };
+        let place = open.place;
+        let real = places.of(&self.path).and_then(|entry| entry.real.clone());
+        let found = match self.next_after(&place, None, Gone::Nothing, real.as_deref()) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let (gaps, passed_ms) = match found {
+            Some(found) if siblings::inode(&found.now) != siblings::inode(&own) => {
+                self.go_on_with(found, &place, feed, places)?;
+                return Ok(Ok(false));
+            }
+            Some(found) => (found.gaps, found.passed_ms),
+            None => (Vec::new(), 0),
+        };
+        for (bytes, what) in gaps {
+            feed.gap(bytes, what);
+        }
+        if let Some(open) = &mut self.open {
+            open.place.see(passed_ms);
+            open.is_first = true;
+        }
+        Ok(Ok(true))
     }
 
     /// All was read: finds out whether the name went to another file.
@@ -214,10 +257,7 @@ impl Tail {
         };
         info!("{} was cut short", self.path.display());
         let place = open.place;
-        let gone = match open.seen_bytes.saturating_sub(place.offset()) {
-            0 => Gone::Nothing,
-            unread => Gone::Bytes(unread),
-        };
+        let gone = Gone::Bytes(open.seen_bytes.saturating_sub(place.offset()));
         let real = places.of(&self.path).and_then(|entry| entry.real.clone());
         match siblings::holding(&self.path, real.as_deref(), &place) {
             Ok(Some((file, path))) => self.open(file, &path, place, feed, places)?,
@@ -240,27 +280,50 @@ impl Tail {
         real: Option<&Path>,
     ) -> io::Result<Option<Found>> {
         let shown = self.path.display();
-        let mut gaps = Vec::new();
+        let (mut gaps, mut passed_ms) = (Vec::new(), 0);
         let beside = siblings::beside(&self.path, real);
         let own_inode = own.map(siblings::inode);
         let named = fs::metadata(&self.path).ok();
         let named_inode = named.as_ref().map(siblings::inode);
-        let holes = own_inode.map_or(0, |own| siblings::holes(&beside, own));
         let mut next = named.map(|_| self.path.clone());
-        for later in siblings::after(beside, own_inode, named_inode, place.seen_ms()) {
+        let is_gone = !matches!(gone, Gone::Nothing);
+        let seen_ms = place.seen_ms();
+        // What an empty file held before it was first read may have been copied, and cut off: that is younger, or older, than it.
+        let known = own_inode.filter(|_| place.offset() > 0);
+        let mut later = siblings::after(&beside, known, seen_ms, is_gone);
+        later.retain(|sibling| ![own_inode, named_inode].contains(&Some(sibling.inode)));
+        // What was deleted had a number below that of the newest one that was read.
+        let is_read = |sibling: &&Sibling| !later.contains(sibling);
+        let newest_read = beside.iter().rfind(is_read).or(later.first());
+        let newest_read = own_inode.or(newest_read.map(|sibling| sibling.inode));
+        let own_ms = own.map_or(0, mtime_ms);
+        let is_older = |next: &Sibling| !next.is_packed && next.mtime_ms < own_ms;
+        if !later.iter().any(is_older) {
+            passed_ms = own_ms;
+        }
+        for later in later {
             if !later.is_packed {
                 next = Some(later.path);
                 break;
             }
-            // Compressed while it was read: all of it was.
-            let was_read = |own: &Metadata| own.nlink() == 0 && later.bytes == Some(own.len());
+            passed_ms = passed_ms.max(later.mtime_ms);
+            // Compressed while it was read: all of it was. Compression keeps the time, some in whole seconds.
+            let was_read = |own: &Metadata| {
+                let is_as_old = mtime_ms(own) / 1000 == later.mtime_ms / 1000;
+                own.nlink() == 0 && is_as_old && later.bytes.is_none_or(|all| all == own.len())
+            };
             if own.is_some_and(was_read) {
                 continue;
             }
-            // The oldest is the one that was being read.
+            // The oldest is the one that was being read, unless it is too short.
+            let offset = place.offset();
+            let is_own = is_gone && gaps.is_empty() && later.bytes.is_none_or(|all| all >= offset);
             let before = match std::mem::replace(&mut gone, Gone::Nothing) {
-                Gone::Nothing => 0,
-                Gone::Unknown | Gone::Bytes(_) => place.offset(),
+                Gone::Unknown | Gone::Bytes(_) if is_own => offset,
+                other => {
+                    gone = other;
+                    0
+                }
             };
             let bytes = later.bytes.map(|bytes| bytes.saturating_sub(before));
             if bytes != Some(0) {
@@ -270,7 +333,7 @@ impl Tail {
         }
         let offset = place.offset();
         match gone {
-            Gone::Nothing => {}
+            Gone::Nothing | Gone::Bytes(0) => {}
             Gone::Unknown => gaps.push((
                 None,
                 format!("the file that was {shown} is gone, with what it held after byte {offset}"),
@@ -280,6 +343,7 @@ impl Tail {
                 format!("{shown} was cut short before its end was read"),
             )),
         }
+        let holes = newest_read.map_or(0, |newest| siblings::holes(&beside, newest));
         if holes > 0 {
             let what = format!("{holes} files that had the name {shown} were deleted");
             gaps.push((None, what));
@@ -291,6 +355,7 @@ impl Tail {
             now,
             path,
             gaps,
+            passed_ms,
         }))
     }
 
@@ -307,6 +372,7 @@ impl Tail {
             now,
             path,
             gaps,
+            passed_ms,
         } = next;
         for (bytes, what) in gaps {
             feed.gap(bytes, what);
@@ -316,7 +382,8 @@ impl Tail {
             path.display(),
             self.path.display()
         );
-        let place = Place::start(&self.path, &now, feed.clock.wall(), before.turn() + 1);
+        let mut place = Place::start(&self.path, &now, feed.clock.wall(), Some(before));
+        place.see(passed_ms);
         self.open(file, &path, place, feed, places)
     }
 }
@@ -336,18 +403,23 @@ struct Found {
     now: Metadata,
     path: PathBuf,
     gaps: Vec<(Option<u64>, String)>,
+    /// When the youngest of what is missed was last written to.
+    passed_ms: u64,
 }
 
 impl Open {
     /// Whether the file no longer holds what was read of it.
-    fn is_cut(&mut self) -> io::Result<bool> {
+    fn is_cut(&mut self, places: &mut Places) -> io::Result<bool> {
         let now = self.file.metadata()?;
         let read = self.place.offset() + self.lines.pending();
         if now.len() < read || !self.place.fits(&self.file)? {
             return Ok(true);
         }
         self.seen_bytes = now.len();
-        self.place.see(&now);
+        if now.len() == read && read > 0 {
+            self.place.see(mtime_ms(&now));
+            places.seen(&self.place);
+        }
         Ok(false)
     }
 

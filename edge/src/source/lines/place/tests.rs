@@ -9,7 +9,7 @@ fn read(content: &str) -> (tempfile::TempDir, PathBuf, Place) {
     let path = folder.path().join("log");
     fs::write(&path, content).unwrap();
     let file = File::open(&path).unwrap();
-    let start = Place::start(&path, &file.metadata().unwrap(), SystemTime::now(), 0);
+    let start = Place::start(&path, &file.metadata().unwrap(), SystemTime::now(), None);
     let place = after(start, content, &file);
     (folder, path, place)
 }
@@ -86,7 +86,7 @@ fn what_is_compared_is_the_same_however_the_lines_came() {
     let lines: String = (0..40).map(|n| format!("{n}\n")).collect();
     let (_folder, path, whole) = read(&lines);
     let file = File::open(&path).unwrap();
-    let start = Place::start(&path, &file.metadata().unwrap(), SystemTime::now(), 0);
+    let start = Place::start(&path, &file.metadata().unwrap(), SystemTime::now(), None);
     for at in [
         lines.find("7\n").unwrap() + 2,
         lines.find("30\n").unwrap() + 3,
@@ -109,12 +109,16 @@ fn what_is_compared_is_the_same_however_the_lines_came() {
 fn ids_sort_as_the_lines_of_a_file_and_differ_between_its_turns_and_its_contents() {
     let (_folder, path, end) = read("one\ntwo\n");
     let file = File::open(&path).unwrap();
-    let id = |turn, first: &str| {
-        let start = Place::start(&path, &file.metadata().unwrap(), SystemTime::now(), turn);
-        after(start, first, &file).id(0)
-    };
-    let ids = [end.id(0), end.id(4), id(1, "one\n"), id(2, "one\n")];
+    let start = |before| Place::start(&path, &file.metadata().unwrap(), SystemTime::now(), before);
+    let id = |before, first: &str| after(start(before), first, &file).id(0);
+    let second = start(Some(&end));
+    let ids = [
+        end.id(0),
+        end.id(4),
+        id(Some(&end), "one\n"),
+        id(Some(&second), "one\n"),
+    ];
     assert!(ids.is_sorted_by(|one, next| one < next));
-    assert_eq!(id(0, "one\n"), end.id(0));
-    assert_ne!(id(0, "other\n"), end.id(0));
+    assert_eq!(id(None, "one\n"), end.id(0));
+    assert_ne!(id(None, "other\n"), end.id(0));
 }
