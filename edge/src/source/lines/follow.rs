@@ -192,4 +192,3 @@ pub fn trouble(path: &Path, error: &io::Error) -> (Level, String) {
         ),
     }
 }
-

@@ -32,6 +32,7 @@ mod access;
 mod envelope;
 mod follow;
 mod id;
+mod next;
 mod pattern;
 mod pipe;
 mod place;

@@ -3,7 +3,7 @@
 //! When the name has gone to another file, the old one is read to its very end first: who writes it may not know yet. Then come the
 //! files that had the name between the two, the oldest first, and then the one that has it now.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf, absolute};
@@ -12,9 +12,10 @@ use log::info;
 
 use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::lines::Maker;
+use crate::source::lines::next::{Found, Gone, Search, open_file};
 use crate::source::lines::place::{Before, Place, mtime_ms};
 use crate::source::lines::places::{Entry, Places};
-use crate::source::lines::siblings::{self, Sibling};
+use crate::source::lines::siblings;
 use crate::source::split::{LineSplitter, Next};
 use crate::source::{Feed, Stopped};
 
@@ -126,20 +127,19 @@ impl Tail {
                 Err(error) => Ok(Err(error)),
             };
         };
-        match siblings::holding(&self.path, real.as_deref(), &place) {
-            Ok(Some((file, path))) => self.open(file, &path, place, feed, places).map(Ok),
-            Ok(None) => {
-                let gone = if place.offset() > 0 {
-                    Gone::Unknown
-                } else {
-                    Gone::Nothing
-                };
-                match self.next_after(&place, None, gone, real.as_deref()) {
-                    Ok(Some(next)) => self.go_on_with(next, &place, feed, places).map(Ok),
-                    Ok(None) => Ok(Err(io::ErrorKind::NotFound.into())),
-                    Err(error) => Ok(Err(error)),
-                }
-            }
+        let gone = if place.offset() > 0 {
+            Gone::Unknown
+        } else {
+            Gone::Nothing
+        };
+        let search = Search {
+            path: self.path.clone(),
+            real,
+            place,
+        };
+        match self.go_on_elsewhere(&search, gone, feed, places)? {
+            Ok(true) => Ok(Ok(())),
+            Ok(false) => Ok(Err(io::ErrorKind::NotFound.into())),
             Err(error) => Ok(Err(error)),
         }
     }
@@ -179,26 +179,18 @@ impl Tail {
             Ok(_) => return Ok(Ok(true)),
             Err(error) => return Ok(Err(error)),
         };
-        let place = open.place;
-        let real = places.of(&self.path).and_then(|entry| entry.real.clone());
-        let found = match self.next_after(&place, None, Gone::Nothing, real.as_deref()) {
-            Ok(found) => found,
-            Err(error) => return Ok(Err(error)),
-        };
-        let (gaps, passed_ms) = match found {
-            Some(found) if siblings::inode(&found.now) != siblings::inode(&own) => {
-                self.go_on_with(found, &place, feed, places)?;
+        let search = search(&self.path, &open.place, places);
+        match search.before(&own) {
+            Ok(Ok(found)) => {
+                self.go_on_with(found, &search.place, feed, places)?;
                 return Ok(Ok(false));
             }
-            Some(found) => (found.gaps, found.passed_ms),
-            None => (Vec::new(), 0),
-        };
-        for (bytes, what) in gaps {
-            feed.gap(bytes, what);
-        }
-        if let Some(open) = &mut self.open {
-            open.place.see(passed_ms);
-            open.is_first = true;
+            Ok(Err(missed)) => {
+                open.place.see(missed.until_ms);
+                open.is_first = true;
+                missed.tell(feed);
+            }
+            Err(error) => return Ok(Err(error)),
         }
         Ok(Ok(true))
     }
@@ -243,9 +235,7 @@ impl Tail {
             return Ok(None);
         }
         self.last_looks = 0;
-        let place = open.place;
-        let real = places.of(&self.path).and_then(|entry| entry.real.clone());
-        let next = self.next_after(&place, Some(&own), Gone::Nothing, real.as_deref())?;
+        let next = search(&self.path, &open.place, places).after(Some(&own), Gone::Nothing)?;
         self.is_over = next.is_none() && own.nlink() == 0;
         Ok(next)
     }
@@ -256,107 +246,29 @@ impl Tail {
             return Ok(Ok(false));
         };
         info!("{} was cut short", self.path.display());
-        let place = open.place;
-        let gone = Gone::Bytes(open.seen_bytes.saturating_sub(place.offset()));
-        let real = places.of(&self.path).and_then(|entry| entry.real.clone());
-        match siblings::holding(&self.path, real.as_deref(), &place) {
-            Ok(Some((file, path))) => self.open(file, &path, place, feed, places)?,
-            Ok(None) => match self.next_after(&place, None, gone, real.as_deref()) {
-                Ok(Some(next)) => self.go_on_with(next, &place, feed, places)?,
+        let gone = Gone::Bytes(open.seen_bytes.saturating_sub(open.place.offset()));
+        self.go_on_elsewhere(&search(&self.path, &open.place, places), gone, feed, places)
+    }
+
+    /// Goes on in whatever file holds now what was read, else after what is gone. Returns whether there is any.
+    fn go_on_elsewhere(
+        &mut self,
+        search: &Search,
+        gone: Gone,
+        feed: &Feed,
+        places: &mut Places,
+    ) -> Step<bool> {
+        let Search { path, real, place } = search;
+        match siblings::holding(path, real.as_deref(), place) {
+            Ok(Some((file, path))) => self.open(file, &path, *place, feed, places)?,
+            Ok(None) => match search.after(None, gone) {
+                Ok(Some(next)) => self.go_on_with(next, place, feed, places)?,
                 Ok(None) => return Ok(Ok(false)),
                 Err(error) => return Ok(Err(error)),
             },
             Err(error) => return Ok(Err(error)),
         }
         Ok(Ok(true))
-    }
-
-    /// The file that had the name after the one `place` is in, which is `own` if it is still there; `None` if there is none yet.
-    fn next_after(
-        &self,
-        place: &Place,
-        own: Option<&Metadata>,
-        mut gone: Gone,
-        real: Option<&Path>,
-    ) -> io::Result<Option<Found>> {
-        let shown = self.path.display();
-        let (mut gaps, mut passed_ms) = (Vec::new(), 0);
-        let beside = siblings::beside(&self.path, real);
-        let own_inode = own.map(siblings::inode);
-        let named = fs::metadata(&self.path).ok();
-        let named_inode = named.as_ref().map(siblings::inode);
-        let mut next = named.map(|_| self.path.clone());
-        let is_gone = !matches!(gone, Gone::Nothing);
-        let seen_ms = place.seen_ms();
-        // What an empty file held before it was first read may have been copied, and cut off: that is younger, or older, than it.
-        let known = own_inode.filter(|_| place.offset() > 0);
-        let mut later = siblings::after(&beside, known, seen_ms, is_gone);
-        later.retain(|sibling| ![own_inode, named_inode].contains(&Some(sibling.inode)));
-        // What was deleted had a number below that of the newest one that was read.
-        let is_read = |sibling: &&Sibling| !later.contains(sibling);
-        let newest_read = beside.iter().rfind(is_read).or(later.first());
-        let newest_read = own_inode.or(newest_read.map(|sibling| sibling.inode));
-        let own_ms = own.map_or(0, mtime_ms);
-        let is_older = |next: &Sibling| !next.is_packed && next.mtime_ms < own_ms;
-        if !later.iter().any(is_older) {
-            passed_ms = own_ms;
-        }
-        for later in later {
-            if !later.is_packed {
-                next = Some(later.path);
-                break;
-            }
-            passed_ms = passed_ms.max(later.mtime_ms);
-            // Compressed while it was read: all of it was. Compression keeps the time, some in whole seconds.
-            let was_read = |own: &Metadata| {
-                let is_as_old = mtime_ms(own) / 1000 == later.mtime_ms / 1000;
-                own.nlink() == 0 && is_as_old && later.bytes.is_none_or(|all| all == own.len())
-            };
-            if own.is_some_and(was_read) {
-                continue;
-            }
-            // The oldest is the one that was being read, unless it is too short.
-            let offset = place.offset();
-            let is_own = is_gone && gaps.is_empty() && later.bytes.is_none_or(|all| all >= offset);
-            let before = match std::mem::replace(&mut gone, Gone::Nothing) {
-                Gone::Unknown | Gone::Bytes(_) if is_own => offset,
-                other => {
-                    gone = other;
-                    0
-                }
-            };
-            let bytes = later.bytes.map(|bytes| bytes.saturating_sub(before));
-            if bytes != Some(0) {
-                let what = format!("what {} holds is compressed", later.path.display());
-                gaps.push((bytes, what));
-            }
-        }
-        let offset = place.offset();
-        match gone {
-            Gone::Nothing | Gone::Bytes(0) => {}
-            Gone::Unknown => gaps.push((
-                None,
-                format!("the file that was {shown} is gone, with what it held after byte {offset}"),
-            )),
-            Gone::Bytes(bytes) => gaps.push((
-                Some(bytes),
-                format!("{shown} was cut short before its end was read"),
-            )),
-        }
-        let holes = newest_read.map_or(0, |newest| siblings::holes(&beside, newest));
-        if holes > 0 {
-            let what = format!("{holes} files that had the name {shown} were deleted");
-            gaps.push((None, what));
-        }
-        let Some(path) = next else { return Ok(None) };
-        let (file, now) = open_file(&path)?;
-        Ok(Some(Found {
-            file,
-            now,
-            path,
-            gaps,
-            passed_ms,
-        }))
     }
 
     /// Reads that file from its start.
@@ -371,40 +283,28 @@ impl Tail {
             file,
             now,
             path,
-            gaps,
-            passed_ms,
+            missed,
         } = next;
-        for (bytes, what) in gaps {
-            feed.gap(bytes, what);
-        }
+        let until_ms = missed.until_ms;
+        missed.tell(feed);
         info!(
             "{} is the next file of {}: reading it from its start",
             path.display(),
             self.path.display()
         );
         let mut place = Place::start(&self.path, &now, feed.clock.wall(), Some(before));
-        place.see(passed_ms);
+        place.see(until_ms);
         self.open(file, &path, place, feed, places)
     }
 }
 
-/// What is missed of a file that is not there any more.
-enum Gone {
-    Nothing,
-    /// So many bytes.
-    Bytes(u64),
-    /// If anything, it is not known how much.
-    Unknown,
-}
-
-/// The file to go on with, and what is missed before it: how many bytes, where that is known, and what.
-struct Found {
-    file: File,
-    now: Metadata,
-    path: PathBuf,
-    gaps: Vec<(Option<u64>, String)>,
-    /// When the youngest of what is missed was last written to.
-    passed_ms: u64,
+/// What to go on from.
+fn search(path: &Path, place: &Place, places: &Places) -> Search {
+    Search {
+        path: path.to_owned(),
+        real: places.of(path).and_then(|entry| entry.real.clone()),
+        place: *place,
+    }
 }
 
 impl Open {
@@ -497,17 +397,6 @@ fn put(
     let id = after.id(place.offset());
     maker.put(next, id, after.position().as_bytes(), place.offset() == 0)?;
     Ok(after)
-}
-
-/// Opens what can be followed.
-fn open_file(path: &Path) -> io::Result<(File, Metadata)> {
-    // To open a pipe would wait for its writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let file = File::open(path)?;
-    let now = file.metadata()?;
-    Ok((file, now))
 }
 
 /// One read of a file at a place: then whoever asks finds out what became of the file.

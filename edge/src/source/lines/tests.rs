@@ -3,8 +3,8 @@
 
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
 use std::time::Instant;
 

@@ -14,9 +14,9 @@ use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::time::{Clock, SystemClock};
+use crate::source::Feed;
 use crate::source::lines::follow::Follower;
 use crate::source::lines::{Input, Maker, Settings};
-use crate::source::Feed;
 use crate::spool::{Options, Spool, WhenFull};
 
 /// Numbers that a seed determines (splitmix64).
@@ -211,7 +211,9 @@ impl World {
         }
         let lost = |how: &str| -> Vec<String> {
             let of = self.gone.get(how).into_iter().flatten();
-            of.filter(|line| !once.contains(line.trim_end())).cloned().collect()
+            of.filter(|line| !once.contains(line.trim_end()))
+                .cloned()
+                .collect()
         };
         let (compressed, deleted) = (lost("compressed"), lost("deleted"));
         let unseen = lost("never seen");
@@ -223,14 +225,18 @@ impl World {
         // Of a file that is gone, and one that is compressed, nobody knows whether they are the same.
         let is_known = self.gone.keys().all(|how| *how == "compressed");
         if is_known && known < bytes(&compressed) {
-            return Some(format!("{known} bytes counted, compressed unread: {compressed:?}"));
+            return Some(format!(
+                "{known} bytes counted, compressed unread: {compressed:?}"
+            ));
         }
         if gaps == 0 && !deleted.is_empty() {
             return Some(format!("nothing counted of what was deleted: {deleted:?}"));
         }
         // A program killed after it counted a gap, and before it went on behind it, has its successor count it, too.
         if !self.was_killed && known > bytes(&compressed) + bytes(&deleted) + bytes(&unseen) {
-            return Some(format!("{known} bytes counted, but {compressed:?} {deleted:?} are missed"));
+            return Some(format!(
+                "{known} bytes counted, but {compressed:?} {deleted:?} are missed"
+            ));
         }
         for (name, sum) in [
             ("stored", stored.len() as u64),
@@ -280,7 +286,10 @@ impl World {
             let path = entry.unwrap().path();
             let text = fs::read_to_string(&path).unwrap_or_default();
             let lines = text.lines().count();
-            what.push_str(&format!(", {}: {lines}", path.file_name().unwrap().display()));
+            what.push_str(&format!(
+                ", {}: {lines}",
+                path.file_name().unwrap().display()
+            ));
         }
         self.story.push(what);
     }
@@ -301,7 +310,8 @@ impl World {
     fn touch(&self, path: &Path) {
         let file = File::options().write(true).open(path).unwrap();
         let now = 1_768_473_300 + self.clock.seconds.load(Ordering::Relaxed);
-        file.set_modified(UNIX_EPOCH + Duration::from_secs(now)).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(now))
+            .unwrap();
     }
 
     fn make_anew(&mut self) {
@@ -368,7 +378,9 @@ impl World {
     /// Makes room for the next rotated file, and returns its name.
     fn rotated_name(&mut self) -> PathBuf {
         if self.layout == Layout::Dated {
-            return self.folder.join(format!("logs/log-{}", 20_260_100 + self.rotations));
+            return self
+                .folder
+                .join(format!("logs/log-{}", 20_260_100 + self.rotations));
         }
         let folder = self.folder.join("logs");
         for number in (1..=self.rotations).rev() {
@@ -408,12 +420,11 @@ impl World {
         let at = usize::try_from(random.below(files.len() as u64)).unwrap();
         let path = &files[at];
         let lines = lines_of(path);
-        // What came and went between two looks leaves no trace, and while nobody looked none but a missing number.
+        // What came and went between two looks, or while nobody looked, leaves no trace but perhaps a missing number.
         let stored: BTreeSet<_> = self.stored().0.into_iter().collect();
         let was_seen = lines.iter().any(|line| stored.contains(line.trim_end()));
         let gone_how = match how {
-            "deleted" if self.program.is_some() => "never seen",
-            "deleted" if self.layout != Layout::Numbered && !was_seen => "never seen",
+            "deleted" if self.program.is_some() || !was_seen => "never seen",
             how => how,
         };
         self.gone.entry(gone_how).or_default().extend(lines);
@@ -487,7 +498,10 @@ impl World {
                 Err(_) => break,
             }
         }
-        self.note(format!("{count} looks, {} read", self.feed.counters.read.get()));
+        self.note(format!(
+            "{count} looks, {} read",
+            self.feed.counters.read.get()
+        ));
     }
 }
 
@@ -501,6 +515,8 @@ fn keep_time(from: &Path, to: &Path) {
 fn lines_of(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let is_log = path.ends_with("log");
-    let whole = text.split_inclusive('\n').filter(|line| !is_log || line.ends_with('\n'));
+    let whole = text
+        .split_inclusive('\n')
+        .filter(|line| !is_log || line.ends_with('\n'));
     whole.map(str::to_owned).collect()
 }
