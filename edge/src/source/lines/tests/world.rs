@@ -181,17 +181,26 @@ impl World {
         self.append(1, false);
         // Each file's end is looked at some times before it is left.
         let patience = 8 * (self.files().len() + 1);
-        let mut quiet = 0;
-        let mut before = self.feed.counters.read.get();
-        loop {
-            self.rounds(1);
+        let mut before = 0;
+        for _ in 0..patience {
             let now = self.feed.counters.read.get();
-            quiet = if now == before { quiet + 1 } else { 0 };
-            before = now;
-            if quiet > patience {
-                return;
+            if now != before && self.unread().is_empty() {
+                break;
             }
+            before = now;
+            self.rounds(1);
         }
+        // What would be read twice, now is.
+        self.rounds(8);
+    }
+
+    /// The lines that are in some file, and not stored.
+    fn unread(&self) -> BTreeSet<String> {
+        let stored: BTreeSet<String> = self.stored().0.into_iter().collect();
+        let files = self.files();
+        let here = files.iter().flat_map(|path| lines_of(path));
+        let here = here.map(|line| line.trim_end().to_owned());
+        here.filter(|line| !stored.contains(line)).collect()
     }
 
     /// What is wrong; adds to the sums of what happened.
@@ -202,12 +211,9 @@ impl World {
         if once.len() < stored.len() || ids.len() < stored.len() {
             return Some(format!("twice: {stored:?}"));
         }
-        let here = self.files();
-        let here: BTreeSet<String> = here.iter().flat_map(|path| lines_of(path)).collect();
-        let here: BTreeSet<String> = here.iter().map(|line| line.trim_end().to_owned()).collect();
-        let missed: Vec<_> = here.difference(&once).collect();
-        if !missed.is_empty() {
-            return Some(format!("not stored, though it is there: {missed:?}"));
+        let unread = self.unread();
+        if !unread.is_empty() {
+            return Some(format!("not stored, though it is there: {unread:?}"));
         }
         let lost = |how: &str| -> Vec<String> {
             let of = self.gone.get(how).into_iter().flatten();
@@ -281,17 +287,7 @@ impl World {
     }
 
     fn note(&mut self, what: impl Into<String>) {
-        let mut what = what.into();
-        for entry in fs::read_dir(self.folder.join("logs")).unwrap() {
-            let path = entry.unwrap().path();
-            let text = fs::read_to_string(&path).unwrap_or_default();
-            let lines = text.lines().count();
-            what.push_str(&format!(
-                ", {}: {lines}",
-                path.file_name().unwrap().display()
-            ));
-        }
-        self.story.push(what);
+        self.story.push(what.into());
     }
 
     fn log(&self) -> PathBuf {
