@@ -267,11 +267,12 @@ fn several_files_have_a_place_each() {
 #[test]
 fn a_pattern_stands_for_the_files_that_match_and_not_for_what_rotation_made_of_them() {
     let folder = Folder::new();
+    append(&folder.file("a.log.1"), "rotated before\n");
+    append(&folder.file("a.1.log"), "rotated before\n");
+    shell(&folder, "touch -d '1 hour ago' a.log.1 a.1.log");
     for name in ["a.log", "b.log", "worker-1.log", "worker.log"] {
         append(&folder.file(name), &format!("{name}\n"));
     }
-    append(&folder.file("a.log.1"), "rotated before\n");
-    append(&folder.file("a.1.log"), "rotated before\n");
     append(&folder.file("b.log.gz"), "compressed\n");
     append(&folder.file("other.txt"), "other\n");
     let feed = real_feed();
@@ -294,6 +295,16 @@ fn a_pattern_stands_for_the_files_that_match_and_not_for_what_rotation_made_of_t
         "c.log",
     ];
     assert_eq!(lines, expected.map(str::to_owned).into());
+}
+
+/// A program that ends with its test, also with one that fails.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The lines that Kinesis has, and how many different ids.
@@ -319,33 +330,31 @@ fn several_files_of_a_program_killed_again_and_again_are_stored_once() {
         let content: String = (0..LINES).map(|n| format!("{name} {n}\n")).collect();
         fs::write(folder.file(name), content).unwrap();
     }
-    let start = || -> Child {
-        headwater(folder.folder.path(), runtime.path(), &kinesis)
+    let start = || {
+        let child = headwater(folder.folder.path(), runtime.path(), &kinesis)
             .args(["--source", "lines", "--when-full", "block", "--input"])
             .arg(folder.file("*.log"))
             .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
+            .spawn();
+        Ends(child.unwrap())
     };
 
     // When it is killed again and again, and its files are rotated meanwhile
     for part in 1..=5 {
-        let mut child = start();
+        let child = start();
         wait_until("more is delivered", || {
             kinesis.data().len() >= part * names.len() * LINES / 7
         });
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
         let name = names[part % names.len()];
         let number = 9 - part;
         fs::rename(folder.file(name), folder.file(&format!("{name}.{number}"))).unwrap();
         append(&folder.file(name), &format!("{name} after {part}\n"));
     }
     let all = names.len() * LINES + 5;
-    let mut child = start();
+    let child = start();
     wait_until("all is delivered", || delivered(&kinesis).0.len() == all);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
 
     // Then each line is one item, however often it was sent
     assert_eq!(delivered(&kinesis).1, all);
@@ -372,12 +381,12 @@ fn a_log_rotated_twice_while_the_spool_is_full_is_stored_whole() {
             .collect()
     };
     fs::write(&file, lines("first", 6_000)).unwrap();
-    let mut child = headwater(folder.folder.path(), runtime.path(), &kinesis)
+    let child = headwater(folder.folder.path(), runtime.path(), &kinesis)
         .args(["--source", "lines", "--when-full", "block", "--input"])
         .arg(&file)
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let child = Ends(child.unwrap());
     wait_until("it began", || !kinesis.calls.lock().unwrap().is_empty());
 
     // When the log is rotated twice meanwhile
@@ -389,8 +398,7 @@ fn a_log_rotated_twice_while_the_spool_is_full_is_stored_whole() {
 
     // Then each of the three is stored
     wait_until("all is delivered", || delivered(&kinesis).0.len() == 7_000);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     assert_eq!(delivered(&kinesis).1, 7_000);
 }
 

@@ -181,7 +181,9 @@ impl Search {
 /// How many files were deleted that had a number below that of the newest one that was read.
 fn holes(beside: &[Sibling], later: &[Sibling], own: Option<(u64, u64)>) -> u32 {
     let is_read = |sibling: &&Sibling| !later.contains(sibling);
-    let newest = beside.iter().rfind(is_read).or(later.first());
+    // A number that was missing before is no news.
+    let first = later.first();
+    let newest = first.and_then(|first| beside.iter().rfind(is_read).or(Some(first)));
     let newest = own.or(newest.map(|sibling| sibling.inode));
     newest.map_or(0, |newest| siblings::holes(beside, newest))
 }
