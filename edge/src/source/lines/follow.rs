@@ -91,6 +91,10 @@ impl Follower {
             let text = format!("no file matches {} yet: waiting for one", shown.display());
             troubles.push((Level::Warn, text));
         }
+        // All are known before one is read, which may take as long as an outage.
+        for tail in &mut self.tails {
+            tail.enter(maker.feed, &mut self.places)?;
+        }
         let mut is_more = false;
         for tail in &mut self.tails {
             match tail.turn(maker, &mut self.places)? {

@@ -115,6 +115,15 @@ impl Tail {
         Ok(Ok(true))
     }
 
+    /// Opens the file, if it is there, and notes that it is followed: from now on it is found again, wherever it goes.
+    pub fn enter(&mut self, feed: &Feed, places: &mut Places) -> Result<(), Stopped> {
+        if self.open.is_none() {
+            // The turn that follows tells what is wrong.
+            let _ = self.begin(feed, places)?;
+        }
+        Ok(())
+    }
+
     /// Opens the file where an earlier run left it, else at its start.
     fn begin(&mut self, feed: &Feed, places: &mut Places) -> Step<()> {
         let Some(Entry { place, real }) = places.of(&self.path).cloned() else {
