@@ -165,7 +165,7 @@ fn a_thousand_lines_are_read_with_the_allocations_of_ten() {
         let line = r#"{"sensor":"kitchen","celsius":21.5,"pizza":"marg\"herita"}"#;
         fs::write(&path, format!("{line}\n").repeat(posts)).unwrap();
         let settings = lines::Settings {
-            input: Input::File(path),
+            input: Input::Files(vec![path]),
             filter: Some(Filter::parse("pizza").unwrap()),
             partition_key: None,
             host: "board-7".to_owned(),

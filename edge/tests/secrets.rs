@@ -127,7 +127,7 @@ fn a_server_that_quotes_what_it_was_sent_is_not_quoted_with_its_secrets() {
             "ExpiredTokenException",
             "does not accept the credentials",
         ),
-        (400, "ValidationException", "can never be accepted"),
+        (400, "ValidationException", "refuses every record"),
         (500, "InternalFailure", "is in trouble"),
     ] {
         search(&board(&quoting(status, code).url()), "lines", part);

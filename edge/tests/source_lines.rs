@@ -64,8 +64,6 @@ fn a_line_that_cannot_be_stored_is_counted_and_the_rest_goes_on() {
     let folder = Folder::new();
     let file = folder.file("log");
     let mut content = b"first\n".to_vec();
-    content.extend_from_slice(b"not \xff UTF-8\n");
-    content.extend_from_slice(b"a \0 in it\n");
     content.extend(std::iter::repeat_n(b'x', 3 << 20));
     content.extend_from_slice(b"\n");
     // One that fits by itself, and does not with its envelope
@@ -77,8 +75,46 @@ fn a_line_that_cannot_be_stored_is_counted_and_the_rest_goes_on() {
     let running = follow(&file, &feed);
     wait_for_lines(&feed, &["first", "last"]);
     running.stop().unwrap();
-    assert_eq!(feed.counters.unusable.get(), 4);
+    assert_eq!(feed.counters.unusable.get(), 2);
     assert_eq!(feed.counters.read.get(), 2);
+}
+
+#[test]
+fn odd_bytes_never_cost_a_line() {
+    // Given what a sensor's degree sign, a copytruncate under a writer and a power cut leave
+    let folder = Folder::new();
+    let file = folder.file("log");
+    let mut content = b"21,5 \xb0C\na\0 in it\n\0\0\0\n".to_vec();
+    // More NUL bytes than any line may have
+    content.extend(std::iter::repeat_n(0, 3 << 20));
+    content.extend_from_slice(b"after a hole\nlast\n");
+    fs::write(&file, content).unwrap();
+
+    // When they are read
+    let feed = real_feed();
+    let running = follow(&file, &feed);
+    wait_for_lines(
+        &feed,
+        &["21,5 \u{fffd}C", "a in it", "after a hole", "last"],
+    );
+    running.stop().unwrap();
+
+    // Then that is said in figures, and nothing was left out
+    assert_eq!(feed.counters.mended.get(), 4);
+    assert_eq!(feed.counters.unusable.get(), 0);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    let folder = Folder::new();
+    let file = folder.file("log");
+    append(&file, "\u{feff}{\"t\":1}\n\u{feff}not first\n");
+    let feed = real_feed();
+    let running = follow(&file, &feed);
+    wait_for_lines(&feed, &["{\"t\":1}", "\u{feff}not first"]);
+    running.stop().unwrap();
+    assert_eq!(envelopes(&feed)[0]["line"]["t"], 1);
+    assert_eq!(feed.counters.mended.get(), 0);
 }
 
 #[test]
@@ -162,6 +198,7 @@ fn standard_input_of_a_child() {
 #[test]
 fn standard_input_ends_the_source_and_its_last_line_counts_without_a_newline() {
     assert!(read_as_stdin(b"one\ntwo\nthree").contains("ids=3 lines=one|two|three\n"));
+    assert!(read_as_stdin("\u{feff}one".as_bytes()).contains("ids=1 lines=one\n"));
     assert!(read_as_stdin(b"one\n").contains("ids=1 lines=one\n"));
     assert!(read_as_stdin(b"").contains("ids=0 lines=\n"));
 }

@@ -162,7 +162,7 @@ fn a_position_in_another_file_is_none_in_this_one() {
     for position in [
         first.position(),
         b"jetstream 17".to_vec(),
-        b"file 1 2".to_vec(),
+        b"lines 1 2".to_vec(),
     ] {
         let second = restarted_at(&position);
         let running = follow(&other, &second);

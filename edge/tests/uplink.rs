@@ -229,10 +229,7 @@ fn an_answer_that_never_comes_or_is_cut_is_asked_for_again() {
     }
 }
 
-/// A refusal in Kinesis's words, of a record.
-const NAMED: &str = r#"{"__type":"ValidationException","message":"1 validation error detected: Value at 'data' failed to satisfy constraint: Member must have length less than or equal to 10485760"}"#;
-
-/// The same, of the call.
+/// A refusal in Kinesis's words, of the call.
 const OF_THE_STREAM: &str = r#"{"__type":"ValidationException","message":"1 validation error detected: Value 'arn:aws:kinesis' at 'streamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"}"#;
 
 #[test]
@@ -300,7 +297,7 @@ fn a_poison_record_is_found_and_set_aside_and_all_others_arrive() {
         Kinesis::start(
             move |_, call| match call.puts.iter().find(|put| poison(&put.data)) {
                 // Of the last one, which has none after it to be compared with, the answer says that it is the record.
-                Some(put) if put.data.starts_with("00999") => Reply::Answer(400, NAMED.into()),
+                Some(put) if put.data.starts_with("00999") => Reply::refusal("data"),
                 Some(_) => Reply::error(400, "ValidationException"),
                 None => Reply::Accept,
             },

@@ -35,6 +35,15 @@ impl Reply {
             json!({"__type": code, "message": "as the test says"}).to_string(),
         )
     }
+
+    /// Refuses a record as Kinesis does: by naming what of it is wrong, `partitionKey` or `data`.
+    pub fn refusal(member: &str) -> Self {
+        let message = format!(
+            "1 validation error detected: Value at '{member}' failed to satisfy constraint"
+        );
+        let body = json!({"__type": "ValidationException", "message": message});
+        Self::Answer(400, body.to_string())
+    }
 }
 
 /// One record of a call.

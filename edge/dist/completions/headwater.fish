@@ -7,7 +7,7 @@ complete -c headwater -n '__fish_seen_subcommand_from spool' -F -a 'stat verify 
 complete -c headwater -n '__fish_seen_subcommand_from status' -l json -d 'JSON, one line for each'
 complete -c headwater -n '__fish_seen_subcommand_from status' -l watch -d 'Again every second'
 complete -c headwater -l source -x -a 'x jetstream lines' -d 'Where posts come from'
-complete -c headwater -l input -r -F -d 'For lines: a file to follow, or standard input'
+complete -c headwater -l input -r -F -d 'For lines: a file to follow, a pattern in quotes, or standard input; repeats, in the variable with commas'
 complete -c headwater -l partition-key -x -d 'For lines of JSON: the member that keeps order, as in /sensor/id'
 complete -c headwater -l stream -x -d 'The Kinesis data stream'
 complete -c headwater -l region -x -d 'Its region'

@@ -69,8 +69,14 @@ pub struct Counters {
     pub last_read: Moment,
     /// Events the filter did not want.
     pub filtered: Counter,
-    /// Inputs that could not become a record: too long, not UTF-8, not the source's format.
+    /// Inputs that could not become a record: too long, not the source's format.
     pub unusable: Counter,
+    /// Lines that became a record without their NUL bytes, or with U+FFFD for what was not UTF-8.
+    pub mended: Counter,
+    /// Times that something of the source was missed: gone before it could be read.
+    pub gaps: Counter,
+    /// How many bytes that was, as far as it is known.
+    pub gap_bytes: Counter,
     /// Connections of the source that were lost and opened again.
     pub reconnects: Counter,
     /// Records Kinesis acknowledged.

@@ -39,7 +39,10 @@ metrics! {
     "headwater_read_total" "Records the source handed over" |s| count(s.read);
     "headwater_last_read_timestamp_seconds" "When the source handed over the last record, in seconds since 1970" |s| ago(s, s.last_read_age_s);
     "headwater_filtered_total" "Events the filter did not want" |s| count(s.filtered);
-    "headwater_unusable_total" "Inputs that could not become a record: too long, not UTF-8, not the source's format" |s| count(s.unusable);
+    "headwater_unusable_total" "Inputs that could not become a record: too long, not the source's format" |s| count(s.unusable);
+    "headwater_mended_total" "Lines that became a record without their NUL bytes, or with U+FFFD for what was not UTF-8" |s| count(s.mended);
+    "headwater_gaps_total" "Times that something of the source was missed: gone before it could be read" |s| count(s.gaps);
+    "headwater_gap_bytes_total" "Bytes missed so, as far as that is known" |s| count(s.gap_bytes);
     "headwater_reconnects_total" "Connections of the source that were lost and opened again" |s| count(s.reconnects);
     "headwater_delivered_total" "Records Kinesis acknowledged" |s| count(s.delivered);
     "headwater_last_delivered_timestamp_seconds" "When Kinesis acknowledged the last record, in seconds since 1970" |s| ago(s, s.last_delivered_age_s);

@@ -181,6 +181,8 @@ fn lost(snapshot: &Snapshot, paint: Paint) -> String {
         unsynced_lost,
         impossible,
         unusable,
+        gaps,
+        gap_bytes,
         ..
     } = *snapshot;
     let total = match snapshot.lost() {
@@ -200,7 +202,15 @@ fn lost(snapshot: &Snapshot, paint: Paint) -> String {
         0 => String::new(),
         unusable => paint.yellow(&format!("; {unusable} inputs not usable")),
     };
-    format!("{total}{aside}{unusable}")
+    let missed = match (gaps, gap_bytes) {
+        (0, _) => String::new(),
+        (gaps, 0) => paint.red(&format!("; {gaps} gaps in what was read")),
+        (gaps, known) => paint.red(&format!(
+            "; {gaps} gaps in what was read, {} and more",
+            bytes(known)
+        )),
+    };
+    format!("{total}{aside}{unusable}{missed}")
 }
 
 fn clock(snapshot: &Snapshot, paint: Paint) -> String {

@@ -48,6 +48,12 @@ pub struct Snapshot {
     pub filtered: u64,
     /// [`Counters::unusable`].
     pub unusable: u64,
+    /// [`Counters::mended`].
+    pub mended: u64,
+    /// [`Counters::gaps`].
+    pub gaps: u64,
+    /// [`Counters::gap_bytes`].
+    pub gap_bytes: u64,
     /// [`Counters::reconnects`].
     pub reconnects: u64,
     /// [`Counters::impossible`].
@@ -165,6 +171,9 @@ impl Snapshot {
             last_delivered_age_s: counters.last_delivered.get().map(age),
             filtered: counters.filtered.get(),
             unusable: counters.unusable.get(),
+            mended: counters.mended.get(),
+            gaps: counters.gaps.get(),
+            gap_bytes: counters.gap_bytes.get(),
             reconnects: counters.reconnects.get(),
             impossible: counters.impossible.get(),
             calls: counters.calls.get(),

@@ -69,10 +69,7 @@ impl fmt::Display for Source {
             Self::Jetstream(settings) => {
                 write!(f, "Jetstream, posts about {}", settings.filter.keyword())
             }
-            Self::Lines(settings) => match &settings.input {
-                lines::Input::Stdin => f.write_str("lines of standard input"),
-                lines::Input::File(path) => write!(f, "lines of {}", path.display()),
-            },
+            Self::Lines(settings) => write!(f, "lines of {}", settings.input),
         }
     }
 }
@@ -93,7 +90,7 @@ const SPOOL_SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 30;
 
 /// The raw settings, and what turns out to be missing or wrong with them.
 pub struct Settings<'a> {
-    given: BTreeMap<&'static str, String>,
+    given: BTreeMap<&'static str, Vec<String>>,
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
     usage: Usage,
     /// Unencrypted connections to other machines are allowed.
@@ -103,7 +100,7 @@ pub struct Settings<'a> {
 impl<'a> Settings<'a> {
     /// `given` on the command line, by the options' long names, and `env`.
     pub fn new(
-        given: BTreeMap<&'static str, String>,
+        given: BTreeMap<&'static str, Vec<String>>,
         env: &'a dyn Fn(&str) -> Option<String>,
     ) -> Self {
         let plain =
@@ -226,10 +223,14 @@ impl<'a> Settings<'a> {
     }
 
     fn lines(&mut self, filter: Option<Filter>) -> Option<Source> {
-        let input = match self.get(options::INPUT)?.as_str() {
-            "-" => lines::Input::Stdin,
-            path => lines::Input::File(path.into()),
+        let inputs = self.all(options::INPUT);
+        let input = match inputs.as_slice() {
+            [one] if one == "-" => lines::Input::Stdin,
+            files => lines::Input::Files(files.iter().map(PathBuf::from).collect()),
         };
+        if inputs.len() > 1 && inputs.iter().any(|input| input == "-") {
+            self.wrong("--input - is standard input, which cannot be read along with files");
+        }
         let partition_key = self
             .get(options::PARTITION_KEY)
             .and_then(|text| self.valid(text.parse::<lines::Pointer>().map_err(Into::into)));
@@ -380,11 +381,21 @@ impl<'a> Settings<'a> {
 
     /// What the option is set to, by the first that sets it.
     pub(super) fn get(&self, option: &Opt) -> Option<String> {
-        let given = self.given.get(option.long).cloned();
+        let given = self.given.get(option.long).and_then(|given| given.last());
         let default = Some(option.default).filter(|default| !default.is_empty());
         given
+            .cloned()
             .or_else(|| option.env.iter().find_map(|name| self.variable(name)))
             .or(default.map(str::to_owned))
+    }
+
+    /// All that an option which repeats is set to; its variable holds them with commas between.
+    fn all(&self, option: &Opt) -> Vec<String> {
+        if let Some(given) = self.given.get(option.long) {
+            return given.clone();
+        }
+        let text = self.get(option).unwrap_or_default();
+        text.split(',').map(|one| one.trim().to_owned()).collect()
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<String> {

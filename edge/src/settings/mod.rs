@@ -71,7 +71,7 @@ fn config(
     args: &[OsString],
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Result<Config, String>, Usage> {
-    let mut given = BTreeMap::new();
+    let mut given: BTreeMap<_, Vec<String>> = BTreeMap::new();
     let mut words = Vec::new();
     let mut parser = lexopt::Parser::from_args(args);
     while let Some(arg) = parser.next()? {
@@ -86,7 +86,8 @@ fn config(
                 let option = option.ok_or_else(|| format!("there is no option --{name}"))?;
                 let switch = option.value.is_empty();
                 let value = if switch { "1".into() } else { parser.value()? };
-                given.insert(option.long, value.to_string_lossy().into_owned());
+                let value = value.to_string_lossy().into_owned();
+                given.entry(option.long).or_default().push(value);
             }
             Arg::Short(_) => return Err(Usage::from(arg.unexpected())),
         }
@@ -100,7 +101,11 @@ fn config(
     };
     let given = given
         .into_iter()
-        .map(|(long, value)| (long, one_line(&format!("--{long}"), value)))
+        .map(|(long, values)| {
+            let each = values.into_iter();
+            let values = each.map(|value| one_line(&format!("--{long}"), value));
+            (long, values.collect())
+        })
         .collect();
     let env = |name: &str| env(name).map(|value| one_line(name, value));
     let mut settings = Settings::new(given, &env);

@@ -50,20 +50,33 @@ pub struct Opt {
     pub default: &'static str,
     /// What it does, in one line.
     pub help: &'static str,
+    /// Whether it may be given several times; its variable then holds them with commas between. Of others the last counts.
+    pub repeats: bool,
 }
 
 macro_rules! options {
-    ($($name:ident: $long:literal $value:literal $env:expr, $default:literal, $help:literal;)*) => {
-        $(#[doc = $help] pub const $name: &Opt = &Opt { long: $long, value: $value, env: &$env, default: $default, help: $help };)*
+    ($($name:ident: $long:literal $value:literal $env:expr, $default:literal, $help:literal $(, $repeats:ident)?;)*) => {
+        $(#[doc = $help] pub const $name: &Opt = &Opt {
+            long: $long, value: $value, env: &$env, default: $default, help: $help, repeats: repeats!($($repeats)?),
+        };)*
 
         /// All of them, in the order of the help.
         pub const ALL: &[&Opt] = &[$($name),*];
     };
 }
 
+macro_rules! repeats {
+    (repeats) => {
+        true
+    };
+    () => {
+        false
+    };
+}
+
 options! {
     SOURCE: "source" "x|jetstream|lines" ["HEADWATER_SOURCE"], "x", "Where posts come from";
-    INPUT: "input" "FILE|-" ["HEADWATER_INPUT"], "-", "For lines: a file to follow, or standard input";
+    INPUT: "input" "FILE|-" ["HEADWATER_INPUT"], "-", "For lines: a file to follow, a pattern in quotes, or standard input; repeats, in the variable with commas", repeats;
     PARTITION_KEY: "partition-key" "POINTER" ["HEADWATER_PARTITION_KEY"], "", "For lines of JSON: the member that keeps order, as in /sensor/id";
     STREAM: "stream" "NAME" ["AWS_STREAM_NAME"], "", "The Kinesis data stream";
     REGION: "region" "NAME" ["AWS_REGION", "AWS_DEFAULT_REGION"], "", "Its region";

@@ -115,6 +115,16 @@ impl Feed {
         log::warn!("left out {what}: {why}; reading goes on");
     }
 
+    /// Counts something that is gone before it could be read, `bytes` of it if that is known, and says `what`.
+    pub fn gap(&self, bytes: Option<u64>, what: impl std::fmt::Display) {
+        self.counters.gaps.add(1);
+        self.counters.gap_bytes.add(bytes.unwrap_or_default());
+        match bytes {
+            Some(bytes) => log::warn!("a gap of {bytes} bytes: {what}; reading goes on after it"),
+            None => log::warn!("a gap of unknown size: {what}; reading goes on after it"),
+        }
+    }
+
     /// There is trouble: a person must act ([`Level::Error`]), or it heals. The same again is told once and then summed up.
     pub fn trouble(&self, level: Level, what: &str) {
         let now = self.clock.elapsed();

@@ -6,7 +6,8 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use crate::stage::Server;
-use crate::support::program::Board;
+use crate::support::board::board_to;
+use testkit::program::Board;
 
 /// Nobody told the program of these: they are what its credential process knows.
 const SECRETS: [&str; 2] = [
@@ -21,11 +22,11 @@ fn board(server: &Server, folder: &Path, process: &str) -> Board {
     fs::write(&script, process).unwrap();
     let text = format!("[default]\ncredential_process = sh {}\n", script.display());
     fs::write(&config, text).unwrap();
-    Board::new(&server.kinesis.url())
+    board_to(&server.kinesis.url())
         .with("AWS_ACCESS_KEY_ID", "")
         .with("AWS_SECRET_ACCESS_KEY", "")
-        .with("AWS_CONFIG_FILE", &config.display().to_string())
-        .with("PATH", &std::env::var("PATH").unwrap())
+        .with("AWS_CONFIG_FILE", config.display().to_string())
+        .with("PATH", std::env::var("PATH").unwrap())
 }
 
 #[test]
@@ -35,12 +36,12 @@ fn secrets_it_complains_with_are_in_neither_log_nor_status() {
     let [key, token] = SECRETS;
     let process = format!("echo 'bad key {key}, token={token}' >&2; echo {key} >&2; exit 1");
     let board = board(&server, folder.path(), &process);
-    let mut running = board.start(&[]);
+    let mut running = board.start(&[]).unwrap();
     running.write(&["a line"]);
     running.wait_for("credential_process failed (exit status: 1): bad key [secret], token=");
     running.wait_for("the first line of ");
-    let status = crate::support::program::until("a status with trouble", || {
-        let status = crate::support::program::status(&board)?.to_string();
+    let status = testkit::until("a status with trouble", || {
+        let status = crate::support::board::status(&board)?.to_string();
         status.contains("credential_process").then_some(status)
     });
     running.signal(Signal::TERM);
@@ -58,7 +59,7 @@ fn a_hundred_megabytes_from_it_are_not_kept() {
     let server = Server::new(false);
     let folder = tempfile::tempdir().unwrap();
     let board = board(&server, folder.path(), "head -c 100000000 /dev/zero");
-    let mut running = board.start(&[]);
+    let mut running = board.start(&[]).unwrap();
     running.write(&["a line"]);
     running.wait_for("credential_process printed more than 65536 bytes and was ended");
     let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();

@@ -7,12 +7,14 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::stage::{POISON, Server, cannot_be_root, in_namespace};
-use crate::support::program::{Board, heard, status, until};
+use crate::support::board::{board_to, status};
+use testkit::program::Board;
+use testkit::until;
 
 #[test]
 fn a_limit_on_file_sizes_is_a_full_disk_and_not_the_end() {
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
+    let board = board_to(&server.kinesis.url());
     let program = board.command(&[]);
     let mut shell = Command::new("sh");
     shell
@@ -25,7 +27,7 @@ fn a_limit_on_file_sizes_is_a_full_disk_and_not_the_end() {
         shell.env(name, value.unwrap_or_default());
     }
     let output = shell.stdin(Stdio::null()).output().unwrap();
-    heard(&output.stderr);
+    println!("{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", output.status);
     assert!(said.contains("File too large"), "{said}");
@@ -38,8 +40,8 @@ fn a_full_disk_tears_no_dead_letter() {
         return;
     }
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
-    let folder = board.card.path().display();
+    let board = board_to(&server.kinesis.url());
+    let folder = board.card().display();
     let script =
         format!("mount -t tmpfs -o size=64k none {folder} && \"$@\" && cat {folder}/spool.dead");
     let input = format!(
@@ -59,8 +61,8 @@ fn a_full_disk_tears_no_dead_letter() {
 /// Runs with a card that is lost in an outage, by `lose`, and then delivers.
 fn loses(lose: fn(&Board), said_why: &str) -> Vec<String> {
     let server = Server::new(true);
-    let board = Board::new(&server.kinesis.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.kinesis.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["first"]);
     running.wait_for("is in use");
     until("it is on the card", || {
@@ -110,8 +112,8 @@ fn a_spool_that_is_cut_short_is_noticed_and_loses_only_what_was_cut_off() {
 fn what_damaged_blocks_lose_has_one_name_in_log_and_status() {
     // Given lines on the card alone
     let server = Server::new(true);
-    let board = Board::new(&server.kinesis.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.kinesis.url());
+    let mut running = board.start(&[]).unwrap();
     let long = |n: u32| format!("{n} {}", "x".repeat(6000));
     let lines: Vec<String> = (0..8).map(long).collect();
     for line in &lines {
@@ -124,7 +126,7 @@ fn what_damaged_blocks_lose_has_one_name_in_log_and_status() {
     });
     running.signal(Signal::TERM);
     running.end();
-    for file in fs::read_dir(board.ram.path()).unwrap() {
+    for file in fs::read_dir(board.ram()).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }
     // When two blocks of them are damaged
@@ -134,7 +136,7 @@ fn what_damaged_blocks_lose_has_one_name_in_log_and_status() {
     }
     fs::write(board.spool(), bytes).unwrap();
     server.heal();
-    let running = board.start(&[]);
+    let running = board.start(&[]).unwrap();
     running.wait_for(" records were lost by ");
     until("the last arrives", || {
         server

@@ -9,7 +9,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::stage::{POISON, Server};
-use crate::support::program::{Board, Running, until};
+use crate::support::board::board_to;
+use testkit::program::{Board, Program};
+use testkit::until;
 
 /// Everything that makes a terminal show what is not there.
 const STEERING: &str = "\u{1b}[2J\u{9b}31m\u{202e}\u{2066}\u{7f}";
@@ -23,7 +25,7 @@ fn steers(text: &str) -> bool {
 /// The file of this kind in the board's RAM, once it is there.
 fn in_ram(board: &Board, kind: &str) -> PathBuf {
     until(kind, || {
-        let mut files = fs::read_dir(board.ram.path()).unwrap();
+        let mut files = fs::read_dir(board.ram()).unwrap();
         files.find_map(|file| {
             let path = file.unwrap().path();
             path.extension()
@@ -34,7 +36,7 @@ fn in_ram(board: &Board, kind: &str) -> PathBuf {
 }
 
 /// The most memory the program has had, in KiB.
-fn peak_kib(running: &Running) -> u64 {
+fn peak_kib(running: &Program) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
     let line = status
         .lines()
@@ -46,8 +48,8 @@ fn peak_kib(running: &Running) -> u64 {
 #[test]
 fn a_device_in_the_place_of_the_metrics_file_stays_one() {
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
-    let device = board.card.path().join("full");
+    let board = board_to(&server.kinesis.url());
+    let device = board.card().join("full");
     if let Err(error) = mknodat(
         CWD,
         &device,
@@ -58,7 +60,9 @@ fn a_device_in_the_place_of_the_metrics_file_stays_one() {
         println!("skipped: no device can be made here ({error})");
         return;
     }
-    let running = board.start(&["--metrics-file", device.to_str().unwrap()]);
+    let running = board
+        .start(&["--metrics-file", device.to_str().unwrap()])
+        .unwrap();
     let (went_well, said) = running.end();
     assert!(
         went_well && said.contains("it is a device, and is left as it is"),
@@ -76,8 +80,8 @@ fn a_device_in_the_place_of_the_metrics_file_stays_one() {
 fn a_state_without_an_end_is_not_read_whole() {
     // Given the memory of a run without one
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.kinesis.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["first"]);
     until("it is delivered", || {
         (server.lines().len() == 1).then_some(())
@@ -90,7 +94,7 @@ fn a_state_without_an_end_is_not_read_whole() {
         .unwrap()
         .set_len(400 << 20)
         .unwrap();
-    let mut running = board.start(&[]);
+    let mut running = board.start(&[]).unwrap();
     running.write(&["second"]);
     until("it is delivered", || {
         (server.lines().len() == 2).then_some(())
@@ -107,7 +111,7 @@ fn a_state_without_an_end_is_not_read_whole() {
 #[test]
 fn its_files_are_its_users_alone_whatever_the_umask() {
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
+    let board = board_to(&server.kinesis.url());
     let program = board.command(&[]);
     let mut shell = std::process::Command::new("sh");
     shell
@@ -139,8 +143,8 @@ fn its_files_are_its_users_alone_whatever_the_umask() {
 #[test]
 fn a_status_file_with_terminal_codes_is_shown_without_them() {
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
-    let running = board.start(&[]);
+    let board = board_to(&server.kinesis.url());
+    let running = board.start(&[]).unwrap();
     let file = in_ram(&board, "status");
     running.signal(Signal::STOP);
     let mut forged: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
@@ -173,8 +177,8 @@ fn a_status_file_with_terminal_codes_is_shown_without_them() {
 #[test]
 fn a_post_with_terminal_codes_in_key_and_text_is_shown_without_them() {
     let server = Server::new(true);
-    let board = Board::new(&server.kinesis.url()).with("HEADWATER_PARTITION_KEY", "/key");
-    let mut running = board.start(&[]);
+    let board = board_to(&server.kinesis.url()).with("HEADWATER_PARTITION_KEY", "/key");
+    let mut running = board.start(&[]).unwrap();
     let line = serde_json::json!({"key": STEERING, "text": STEERING}).to_string();
     running.write(&[&line]);
     running.wait_for("is in use");
@@ -191,15 +195,13 @@ fn a_post_with_terminal_codes_in_key_and_text_is_shown_without_them() {
 #[test]
 fn a_server_that_answers_with_terminal_codes_does_not_reach_the_log() {
     let message = serde_json::json!({"__type": STEERING, "message": STEERING}).to_string();
-    let kinesis = crate::support::kinesis::Kinesis::start(move |_, _| {
-        crate::support::kinesis::Reply::Answer(400, message.clone())
+    let kinesis = testkit::kinesis::Kinesis::start(move |_, _| {
+        testkit::kinesis::Reply::Answer(400, message.clone())
     });
-    let board = Board::new(&kinesis.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&kinesis.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["a line"]);
-    until("a call", || {
-        kinesis.calls.lock().unwrap().first().map(|_| ())
-    });
+    until("a call", || kinesis.calls().first().map(|_| ()));
     running.signal(Signal::TERM);
     let (_, said) = running.end();
     assert!(!steers(&said), "{}", said.escape_debug());
@@ -208,8 +210,8 @@ fn a_server_that_answers_with_terminal_codes_does_not_reach_the_log() {
 #[test]
 fn a_stage_in_which_nothing_waits_goes_with_its_run() {
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.kinesis.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["a line"]);
     running.wait_for("is in use");
     let stage = in_ram(&board, "stage");
@@ -218,8 +220,8 @@ fn a_stage_in_which_nothing_waits_goes_with_its_run() {
     assert_eq!(server.lines(), ["a line"]);
     // One in which something waits stays.
     let server = Server::new(true);
-    let board = Board::new(&server.kinesis.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.kinesis.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["a line"]);
     running.wait_for("is in use");
     let stage = in_ram(&board, "stage");
@@ -231,7 +233,7 @@ fn a_stage_in_which_nothing_waits_goes_with_its_run() {
 #[test]
 fn looking_at_a_pipe_in_the_place_of_a_spool_ends_at_once() {
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
+    let board = board_to(&server.kinesis.url());
     mknodat(CWD, board.spool(), FileType::Fifo, Mode::RWXU, 0).unwrap();
     let spool = board.spool().display().to_string();
     for verb in ["stat", "verify", "peek", "export"] {

@@ -9,7 +9,9 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::stage::{NOBODY, POISON, Server, cannot_be_root, in_namespace, open_to_all};
-use crate::support::program::{Board, until};
+use crate::support::board::board_to;
+use testkit::program::Board;
+use testkit::until;
 
 /// What a name may turn out to be. `$1` is the name, `$2` root's file, `$3` a file forged for this name.
 const KINDS: [(&str, &str); 6] = [
@@ -55,13 +57,13 @@ struct Forgeries {
 impl Forgeries {
     fn new() -> Self {
         let server = Server::new(true);
-        let board = Board::new(&server.kinesis.url());
-        let mut running = board.start(&[]);
+        let board = board_to(&server.kinesis.url());
+        let mut running = board.start(&[]).unwrap();
         running.write(&["forged"]);
         running.wait_for("is in use");
         let folder = tempfile::tempdir().unwrap();
         let stage = until("the line is in the stage", || {
-            let files = fs::read_dir(board.ram.path()).unwrap();
+            let files = fs::read_dir(board.ram()).unwrap();
             let mut paths = files.map(|file| file.unwrap().path());
             let path = paths.find(|path| path.extension().is_some_and(|end| end == "stage"))?;
             let bytes = fs::read(&path).unwrap();
@@ -116,7 +118,7 @@ struct Attack<'a> {
 impl Attack<'_> {
     /// Plays it; what went wrong, or nothing.
     fn play(&self, board: &Board, number: usize) -> Result<(), String> {
-        let folder = board.card.path();
+        let folder = board.card();
         open_to_all(folder);
         let treasure = folder.join("treasure");
         fs::write(&treasure, "root's own").unwrap();
@@ -206,11 +208,11 @@ fn nothing_planted_under_a_name_it_uses_stops_it_is_sent_or_changed() {
             told,
         };
         for (name, prepare) in BESIDE {
-            let board = Board::new(&server.kinesis.url());
-            let names = vec![board.card.path().join(name)];
+            let board = board_to(&server.kinesis.url());
+            let names = vec![board.card().join(name)];
             play(name, &attack(prepare, "", names, ""), &board);
         }
-        let board = Board::new(&server.kinesis.url());
+        let board = board_to(&server.kinesis.url());
         let own = PathBuf::from("/dev/shm/headwater-0");
         play(
             "the folder in RAM",
@@ -219,7 +221,7 @@ fn nothing_planted_under_a_name_it_uses_stops_it_is_sent_or_changed() {
         );
 
         let crc = |board: &Board| {
-            let path = fs::canonicalize(board.card.path()).unwrap().join("spool");
+            let path = fs::canonicalize(board.card()).unwrap().join("spool");
             crc32c::crc32c(path.as_os_str().as_encoded_bytes())
         };
         // Where earlier versions had them, and in a folder of another user's that has the name of root's.
@@ -231,7 +233,7 @@ fn nothing_planted_under_a_name_it_uses_stops_it_is_sent_or_changed() {
                 REFUSED,
             ),
         ] {
-            let board = Board::new(&server.kinesis.url());
+            let board = board_to(&server.kinesis.url());
             let crc = crc(&board);
             let names = IN_RAM.iter().flat_map(|of| {
                 ["", ".new"]
@@ -253,20 +255,20 @@ fn root_trusts_no_lock_that_another_user_can_take() {
     }
     // Given a spool of an earlier version, which every user may read
     let server = Server::new(false);
-    let board = Board::new(&server.kinesis.url());
-    let mut running = board.start(&[]);
+    let board = board_to(&server.kinesis.url());
+    let mut running = board.start(&[]).unwrap();
     running.write(&["first"]);
     running.wait_for("is in use");
     assert!(running.end().0);
     fs::set_permissions(board.spool(), fs::Permissions::from_mode(0o644)).unwrap();
     // When it was opened once
-    let mut running = board.start(&[]);
+    let mut running = board.start(&[]).unwrap();
     running.write(&["second"]);
     assert!(running.end().0);
     // Then nobody can open it any more, to lock it
     let spool = board.spool().display().to_string();
     let script = format!("{NOBODY} flock {spool} true && exit 1; \"$@\"");
-    open_to_all(board.card.path());
+    open_to_all(board.card());
     assert!(
         in_namespace(&board, &[], &script, b"third\n")
             .status
@@ -281,7 +283,7 @@ fn what_it_keeps_in_ram_without_a_folder_of_its_own_is_its_users_alone() {
         return;
     }
     let server = Server::new(true);
-    let board = Board::new(&server.kinesis.url());
+    let board = board_to(&server.kinesis.url());
     let script = r#"umask 000; "$@" & pid=$!
         tries=0; until [ -e /dev/shm/headwater-0/*.status ] && [ -e /dev/shm/headwater-0/*.stage ]; do
             tries=$((tries + 1)); [ $tries -lt 600 ] || exit 96; sleep 0.1; done

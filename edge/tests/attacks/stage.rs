@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use crate::support::kinesis::{Kinesis, Reply};
-use crate::support::program::{Board, heard};
+use testkit::kinesis::{Kinesis, Reply};
+use testkit::program::Board;
 
 /// A line with this in it is one that Kinesis can never take.
 pub const POISON: &str = "poison";
@@ -29,7 +29,7 @@ impl Server {
             move |_, call| match fails.load(Ordering::SeqCst) {
                 true => Reply::error(500, "InternalFailure"),
                 false if call.puts.iter().any(|put| put.data.contains(POISON)) => {
-                    Reply::error(400, "ValidationException")
+                    Reply::refusal("data")
                 }
                 false => Reply::Accept,
             }
@@ -105,6 +105,6 @@ pub fn in_namespace(board: &Board, args: &[&str], script: &str, input: &[u8]) ->
     let _ = std::io::Write::write_all(&mut stdin, input);
     drop(stdin);
     let output = child.wait_with_output().unwrap();
-    heard(&output.stderr);
+    println!("{}", String::from_utf8_lossy(&output.stderr));
     output
 }

@@ -18,7 +18,7 @@ use testkit::wait_until;
 /// Every line of the file at `path`.
 pub fn settings(path: &Path) -> Settings {
     Settings {
-        input: Input::File(path.to_owned()),
+        input: Input::Files(vec![path.to_owned()]),
         filter: None,
         partition_key: None,
         host: "board-7".to_owned(),

@@ -1,26 +1,57 @@
-//! Lines of standard input or a file: sensors, logs, anything that prints. Each becomes one record,
-//! in an [`envelope`] that says when and where it was read.
+//! Lines of standard input or of files: sensors, logs, anything that prints. Each becomes one record, in an [`envelope`] that says when
+//! and where it was read.
 //!
-//! A file is followed as it grows, is rotated or cut short ([`tail`]), and every line of it has a
-//! [`place`] to come back to, from which its id is made. Standard input, a pipe or a serial port is
-//! read as it comes ([`pipe`]).
+//! Standard input, a pipe or a serial port is read as it comes ([`pipe`]). Files are followed as they grow, are rotated or cut short
+//! ([`tail`]), several at once ([`follow`]), and every line has a [`place`] to come back to, from which its id is made.
+//!
+//! # Which file is it?
+//!
+//! Neither a name nor an inode says so for long: rotation takes the name, a copy (`/var/log` in RAM, a restored backup) has another
+//! inode, and an inode is used again. So a place holds several things that were seen together:
+//!
+//! - the **name** that is followed, as a CRC: one name's places are never taken for another's;
+//! - the **content**: a CRC of the first 256 bytes, as far as they were read, and of the 64 just before the place. A file *fits* if it
+//!   has both, and is at least as long as the place is far. Content decides; two files with the same beginning differ before the place;
+//! - the **inode**, which is asked first, and alone where nothing was read yet;
+//! - the **time** the file was last written to, as far as was seen: what is younger had the name later;
+//! - the **turn**: how many files the name had before. It tells which of two places is the later, and keeps the ids of what one inode
+//!   held one after the other apart;
+//! - what the ids of the file's lines have in common: its birth, and a CRC of name, inode, birth, turn and first line. It stays when the
+//!   file moves to another inode, and is the same when the file is read again from its start.
+//!
+//! Whenever a file is left, cut short, or not where it was at the start of the program:
+//!
+//! 1. What was being read is looked for: by inode, then under its name, then beside it and beside its link's target, by content. It is
+//!    read to its end, with a last line that nobody will end any more.
+//! 2. Then come the [`siblings`] younger than it, the oldest first, and at last the file that has the name now.
+//! 3. What is gone or compressed is a gap: said with its size where that is known, and counted ([`Feed::gap`]).
+//!
+//! Where two answers are possible, lines are rather read again than left out.
 
+mod access;
 mod envelope;
+mod follow;
 mod id;
+mod next;
+mod pattern;
 mod pipe;
 mod place;
+mod places;
 mod pointer;
+mod siblings;
 mod tail;
+mod text;
 
+use std::fmt;
 use std::fs;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::bail;
 
 use self::envelope::Envelope;
 use self::id::Ulid;
 pub use self::pointer::{NoPointer, Pointer};
+use self::text::Text;
 use crate::post::filter::Filter;
 use crate::post::record::{Record, Unfit};
 use crate::source::lenient;
@@ -45,9 +76,24 @@ pub struct Settings {
 pub enum Input {
     /// Standard input: its end ends the source.
     Stdin,
-    /// A file, followed as it grows, is rotated, cut short or made anew; or a named pipe or serial
-    /// port. It may appear later.
-    File(PathBuf),
+    /// Files, followed as they grow, are rotated, cut short or made anew; or one named pipe or serial port. They may appear later. A name
+    /// with `*` or `?` stands for all files that match it.
+    Files(Vec<PathBuf>),
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::Files(paths) => {
+                for (index, path) in paths.iter().enumerate() {
+                    let comma = if index > 0 { ", " } else { "" };
+                    write!(f, "{comma}{}", path.display())?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// A source of lines.
@@ -66,31 +112,38 @@ impl Lines {
 impl Source for Lines {
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()> {
         let mut maker = Maker::new(&self.settings, feed);
-        match &self.settings.input {
-            Input::Stdin => pipe::read_stdin(&mut maker),
-            Input::File(path) if is_special(path) => pipe::read_device(path, &mut maker),
-            Input::File(path) => tail::follow(path, &mut maker),
+        let paths = match &self.settings.input {
+            Input::Stdin => return pipe::read_stdin(&mut maker),
+            Input::Files(paths) => paths,
+        };
+        if let Some(folder) = paths.iter().find(|path| path.is_dir()) {
+            bail!("{} is a folder: name a file", folder.display());
+        }
+        match paths.as_slice() {
+            [path] if is_special(path) => pipe::read_device(path, &mut maker),
+            paths => {
+                if let Some(path) = paths.iter().find(|path| is_special(path)) {
+                    bail!(
+                        "{} is a pipe or a device: it must be the only --input",
+                        path.display()
+                    );
+                }
+                follow::follow(paths, &mut maker);
+                Ok(())
+            }
         }
     }
 
     fn check(&self) -> anyhow::Result<String> {
         match &self.settings.input {
             Input::Stdin => Ok("standard input, until it ends".to_owned()),
-            Input::File(path) if !path.exists() => Ok(format!(
-                "{} does not exist yet and is waited for",
-                path.display()
-            )),
-            Input::File(path) => {
-                let cannot = || format!("{} cannot be read by this user", path.display());
-                fs::File::open(path).with_context(cannot)?;
-                Ok(format!("{} can be read", path.display()))
-            }
+            Input::Files(paths) => access::check(paths),
         }
     }
 }
 
 /// Whether `path` names a pipe or device, which has no places to come back to.
-fn is_special(path: &std::path::Path) -> bool {
+fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
@@ -111,14 +164,25 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Hands over what was read, or counts it as not wanted or not usable. What is handed over is flushed before the next read (see
-    /// [`Flushed`]): lines come many at a time.
-    fn put(&mut self, next: &Next<'_>, id: Ulid, position: &[u8]) -> Result<(), Stopped> {
+    /// Hands over what was read, or counts it as not wanted or not usable; `is_first` in its file. What is handed over is to be flushed
+    /// before the next read: lines come many at a time.
+    fn put(
+        &mut self,
+        next: &Next<'_>,
+        id: Ulid,
+        position: &[u8],
+        is_first: bool,
+    ) -> Result<(), Stopped> {
         match next {
-            Next::Line { line, .. } => match plain(line) {
-                Ok(line) => self.put_line(line, id, position)?,
-                Err(why) => self.feed.unusable("a line", why),
-            },
+            Next::Line { line, raw, taken } => {
+                let Text { text, is_mended } = Text::of(line, is_first);
+                let is_mended = is_mended || raw.len() as u64 != *taken;
+                self.feed.counters.mended.add(is_mended.into());
+                // Of nothing but NUL bytes nothing is left.
+                if !(is_mended && text.is_empty()) {
+                    self.put_line(&text, id, position)?;
+                }
+            }
             Next::TooLong(bytes) => {
                 let why = Unfit::TooLarge(*bytes as usize);
                 self.feed.unusable("a line", why);
@@ -149,23 +213,5 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// A reader that flushes what was handed over before it reads more.
-struct Flushed<'a, R> {
-    reader: R,
-    feed: &'a Feed,
-}
-
-impl<R: Read> Read for Flushed<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.feed.flush();
-        self.reader.read(buffer)
-    }
-}
-
-/// The line as text, or why it is none.
-fn plain(line: &[u8]) -> Result<&str, &'static str> {
-    if memchr::memchr(0, line).is_some() {
-        return Err("it holds a NUL byte");
-    }
-    std::str::from_utf8(line).map_err(|_| "it is not UTF-8")
-}
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,8 @@ use rustix::fs::OFlags;
 
 use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::Feed;
+use crate::source::lines::Maker;
 use crate::source::lines::id::Run;
-use crate::source::lines::{Flushed, Maker};
 use crate::source::split::{LineSplitter, Next};
 
 /// How long a stop may go unseen while nothing comes.
@@ -30,18 +30,20 @@ pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
     let stdin = File::from(stdin.context("standard input cannot be read")?);
     let mut lines = LineSplitter::new(MAX_RECORD_BYTES);
     let mut run = Run::new()?;
+    let mut is_first = true;
     let mut patient = Patient {
         file: stdin,
         feed: maker.feed,
     };
-    read_to_end(&mut patient, &mut lines, &mut run, maker)
+    read_to_end(&mut patient, &mut lines, &mut run, &mut is_first, maker)
         .context("standard input cannot be read")?;
     if !maker.feed.stop.asked() {
         info!("the input has ended");
         // A last line may lack its newline.
         if let Some(rest) = lines.rest() {
             // If the program ends just now, nothing else is left to do either.
-            let _ = maker.put(&rest, run.next(maker.feed.clock.wall()), b"");
+            let id = run.next(maker.feed.clock.wall());
+            let _ = maker.put(&rest, id, b"", is_first);
             maker.feed.flush();
         }
     }
@@ -56,6 +58,7 @@ pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut lines = LineSplitter::new(MAX_RECORD_BYTES);
     let mut run = Run::new()?;
+    let mut is_first = true;
     loop {
         let opened = OpenOptions::new()
             .read(true)
@@ -67,7 +70,7 @@ pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
                 feed: maker.feed,
             };
             loop {
-                read_to_end(&mut patient, &mut lines, &mut run, maker)?;
+                read_to_end(&mut patient, &mut lines, &mut run, &mut is_first, maker)?;
                 if maker.feed.sleep(SLICE).is_err() {
                     return Ok(());
                 }
@@ -88,6 +91,7 @@ fn read_to_end(
     patient: &mut Patient<'_>,
     lines: &mut LineSplitter,
     run: &mut Run,
+    is_first: &mut bool,
     maker: &mut Maker<'_>,
 ) -> io::Result<()> {
     let mut patient = Flushed {
@@ -99,7 +103,8 @@ fn read_to_end(
             Ok(Next::End) => return Ok(()),
             Ok(next) => {
                 let id = run.next(maker.feed.clock.wall());
-                if maker.put(&next, id, b"").is_err() {
+                let is_first = std::mem::take(is_first);
+                if maker.put(&next, id, b"", is_first).is_err() {
                     return Ok(());
                 }
             }
@@ -136,5 +141,18 @@ impl Read for Patient<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// A reader that flushes what was handed over before it reads more.
+struct Flushed<'a, R> {
+    reader: R,
+    feed: &'a Feed,
+}
+
+impl<R: Read> Read for Flushed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.feed.flush();
+        self.reader.read(buffer)
     }
 }

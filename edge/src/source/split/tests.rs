@@ -43,7 +43,7 @@ enum Seen {
 
 fn see(next: Next<'_>) -> Option<Seen> {
     match next {
-        Next::Line { line, taken } => {
+        Next::Line { line, taken, .. } => {
             let line = String::from_utf8(line.to_vec()).expect("a whole character");
             Some(Seen::Line(line, taken))
         }
