@@ -6,16 +6,18 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use headwater::source::Feed;
 use headwater::source::lines::{Input, Lines, Settings};
 use serde_json::Value;
-use support::kinesis::{Kinesis, Reply};
+use support::board::board_to;
 use support::lines::*;
 use support::source::*;
+use testkit::kinesis::{Kinesis, Reply};
+use testkit::wait_until;
 
 /// Every line of the files that these name.
 fn follow_all(inputs: &[PathBuf], feed: &Feed) -> Running {
@@ -224,7 +226,7 @@ fn a_file_that_is_missing_or_may_not_be_read_is_trouble_while_it_lasts() {
         fs::remove_dir(&file).unwrap();
     } else {
         append(&file, "");
-        fs::set_permissions(&file, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o000)).unwrap();
         wait_until("it may not be read", || {
             trouble().contains("usermod -aG adm")
         });
@@ -297,16 +299,6 @@ fn a_pattern_stands_for_the_files_that_match_and_not_for_what_rotation_made_of_t
     assert_eq!(lines, expected.map(str::to_owned).into());
 }
 
-/// A program that ends with its test, also with one that fails.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The lines that Kinesis has, and how many different ids.
 fn delivered(kinesis: &Kinesis) -> (BTreeSet<String>, usize) {
     let envelopes = kinesis.data();
@@ -324,39 +316,37 @@ fn several_files_of_a_program_killed_again_and_again_are_stored_once() {
     const LINES: usize = 1_500;
     let folder = Folder::new();
     let kinesis = Kinesis::scripted([]);
-    let runtime = runtime_folder();
+    let board = board_to(&kinesis.url());
     let names = ["one.log", "two.log", "three.log"];
     for name in names {
         let content: String = (0..LINES).map(|n| format!("{name} {n}\n")).collect();
         fs::write(folder.file(name), content).unwrap();
     }
     let start = || {
-        let child = headwater(folder.folder.path(), runtime.path(), &kinesis)
-            .args(["--source", "lines", "--when-full", "block", "--input"])
-            .arg(folder.file("*.log"))
-            .stderr(Stdio::null())
-            .spawn();
-        Ends(child.unwrap())
+        let input = folder.file("*.log").display().to_string();
+        board
+            .start(&["--when-full", "block", "--input", &input])
+            .unwrap()
     };
 
     // When it is killed again and again, and its files are rotated meanwhile
     for part in 1..=5 {
-        let child = start();
+        let mut child = start();
         wait_until("more is delivered", || {
-            kinesis.taken.lock().unwrap().len() >= part * names.len() * LINES / 7
+            kinesis.taken().len() >= part * names.len() * LINES / 7
         });
-        drop(child);
+        child.kill();
         let name = names[part % names.len()];
         let number = 9 - part;
         fs::rename(folder.file(name), folder.file(&format!("{name}.{number}"))).unwrap();
         append(&folder.file(name), &format!("{name} after {part}\n"));
     }
     let all = names.len() * LINES + 5;
-    let child = start();
+    let mut child = start();
     wait_until("all is delivered", || {
-        kinesis.taken.lock().unwrap().len() >= all && delivered(&kinesis).0.len() == all
+        kinesis.taken().len() >= all && delivered(&kinesis).0.len() == all
     });
-    drop(child);
+    child.kill();
 
     // Then each line is one item, however often it was sent
     assert_eq!(delivered(&kinesis).1, all);
@@ -375,7 +365,6 @@ fn a_log_rotated_twice_while_the_spool_is_full_is_stored_whole() {
             false => Reply::Accept,
         }
     });
-    let runtime = runtime_folder();
     let filler = "x".repeat(400);
     let lines = |name: &str, count: usize| -> String {
         (0..count)
@@ -383,13 +372,12 @@ fn a_log_rotated_twice_while_the_spool_is_full_is_stored_whole() {
             .collect()
     };
     fs::write(&file, lines("first", 6_000)).unwrap();
-    let child = headwater(folder.folder.path(), runtime.path(), &kinesis)
-        .args(["--source", "lines", "--when-full", "block", "--input"])
-        .arg(&file)
-        .stderr(Stdio::null())
-        .spawn();
-    let child = Ends(child.unwrap());
-    wait_until("it began", || !kinesis.calls.lock().unwrap().is_empty());
+    let board = board_to(&kinesis.url());
+    let input = file.display().to_string();
+    let mut child = board
+        .start(&["--when-full", "block", "--input", &input])
+        .unwrap();
+    wait_until("it began", || !kinesis.calls().is_empty());
 
     // When the log is rotated twice meanwhile
     fs::rename(&file, folder.file("log.2")).unwrap();
@@ -400,9 +388,9 @@ fn a_log_rotated_twice_while_the_spool_is_full_is_stored_whole() {
 
     // Then each of the three is stored
     wait_until("all is delivered", || {
-        kinesis.taken.lock().unwrap().len() >= 7_000 && delivered(&kinesis).0.len() == 7_000
+        kinesis.taken().len() >= 7_000 && delivered(&kinesis).0.len() == 7_000
     });
-    drop(child);
+    child.kill();
     assert_eq!(delivered(&kinesis).1, 7_000);
 }
 
