@@ -186,6 +186,9 @@ impl Spool {
             _ => io::Error::other("it is not the same file any more"),
         })?;
         let other = || io::Error::other("it is not the same file any more");
+        if ring.is_cut_short() {
+            return Err(io::Error::other("it was cut short"));
+        }
         let before = self.lock().card.as_ref().map(|card| card.ring.spec());
         let found = recover::find(&ring).ok_or_else(other)?;
         let ours = committer.stamp;

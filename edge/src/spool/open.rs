@@ -339,7 +339,12 @@ fn plan(
     if !fits && ledger.head >= ledger.cursor.card_next {
         return (Disk::Make(make, false), Destination::Making, None);
     }
-    if !fits {
+    let cut_short = ring.is_cut_short();
+    if cut_short {
+        warn!(
+            "{path} was cut short: records are kept in memory, where a power cut loses them, until what is left of it is delivered and a new one is made"
+        );
+    } else if !fits {
         warn!(
             "{path} keeps its size of {} MiB until it is empty at a start",
             Ring::len_bytes(blocks) >> 20
@@ -356,6 +361,18 @@ fn plan(
         unsynced: found.durable_vblk..found.tail,
         untangled_at: found.untangled_at(),
     };
+    if cut_short {
+        let spec = Super {
+            blocks: make.blocks,
+            ..view.ring.spec()
+        };
+        let why = format!("{path}: it was cut short");
+        return (
+            Disk::Make(spec, false),
+            Destination::Memory(why),
+            Some(view),
+        );
+    }
     (Disk::Ready(Box::new(card)), Destination::Card, Some(view))
 }
 

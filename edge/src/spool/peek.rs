@@ -169,7 +169,7 @@ impl Reader {
             };
         }
         state.pass(to, gap);
-        Plan::Passed(to)
+        Plan::Passed(state.ledger.head)
     }
 
     fn resumed(&self, source: Source, seq: Seq) -> Option<Point> {

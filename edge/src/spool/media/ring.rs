@@ -115,6 +115,11 @@ impl Ring {
         self.spec.blocks
     }
 
+    /// Whether the file is shorter than its superblock says: what is written beyond its end would make it grow.
+    pub fn is_cut_short(&self) -> bool {
+        self.storage.len() < Self::len_bytes(self.spec.blocks)
+    }
+
     /// Whether the file is as long as its superblock says.
     pub fn has_right_length(&self) -> bool {
         self.storage.len() == Self::len_bytes(self.spec.blocks)

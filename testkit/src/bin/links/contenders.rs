@@ -90,7 +90,7 @@ impl Contender {
             .env("SSL_CERT_FILE", authority)
             // Credentials that sign, and mean nothing; the stream tells the boards apart by them.
             .env("AWS_ACCESS_KEY_ID", format!("AKIDBOARD{board}"))
-            .env("AWS_SECRET_ACCESS_KEY", "secret");
+            .env("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-tests");
         match self.kind {
             Kind::Headwater => command
                 .args(["--source", "lines", "pizza"])
