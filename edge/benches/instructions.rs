@@ -12,6 +12,7 @@ use aws_credential_types::Credentials;
 
 use headwater::aws::kinesis::MAX_RECORDS;
 use headwater::aws::kinesis::request::Batch;
+use headwater::aws::kinesis::wire::Wire;
 use headwater::aws::sign::Signer;
 use headwater::net::endpoint::Endpoint;
 use headwater::platform::time::SystemClock;
@@ -123,7 +124,7 @@ fn filter(posts: usize) {
 }
 
 fn request(posts: usize) {
-    let mut batch = Batch::new("posts");
+    let mut batch = Batch::new("posts", Wire::Json);
     for _ in 0..posts / MAX_RECORDS {
         for seq in 0..MAX_RECORDS {
             batch.push(seq as u64, record());
@@ -134,7 +135,7 @@ fn request(posts: usize) {
 }
 
 fn sign_calls(calls: usize, records: usize) {
-    let mut batch = Batch::new("posts");
+    let mut batch = Batch::new("posts", Wire::Json);
     for seq in 0..records {
         batch.push(seq as u64, record());
     }
@@ -148,11 +149,17 @@ fn sign_calls(calls: usize, records: usize) {
     );
     let endpoint = Endpoint::parse("https://kinesis.eu-west-1.amazonaws.com", false);
     let endpoint = endpoint.expect("an endpoint");
-    let json = "application/x-amz-json-1.1";
-    let mut signer = Signer::new(&endpoint, "eu-west-1", "kinesis", json);
+    let json = Wire::Json.content_type();
+    let mut signer = Signer::new(&endpoint, "eu-west-1", "kinesis");
     for second in 0..calls {
         let time = UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second as u64 % 3600);
-        let signature = signer.sign(Some(call.target()), black_box(body), &credentials, time);
+        let signature = signer.sign(
+            json,
+            Some(call.target()),
+            black_box(body),
+            &credentials,
+            time,
+        );
         black_box(signature.expect("a signature"));
     }
 }

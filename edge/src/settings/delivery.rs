@@ -1,5 +1,6 @@
 //! Where records go and how, as the user set it.
 
+use crate::aws::kinesis::wire::Wire;
 use crate::net::endpoint::Endpoint;
 use crate::settings::config::Settings;
 use crate::settings::{options, values};
@@ -72,6 +73,11 @@ impl Settings<'_> {
             "a size such as 50MiB, at least 1KiB",
             bytes,
         );
+        let wire = self.parsed(options::WIRE, "json or cbor", |text| match text {
+            "json" => Some(Wire::Json),
+            "cbor" => Some(Wire::Cbor),
+            _ => None,
+        });
         let fresh_first = self.switch(options::FRESH_FIRST);
         if fresh_first && ordered {
             self.wrong("--ordered and --fresh-first exclude each other: leave one out");
@@ -80,6 +86,7 @@ impl Settings<'_> {
             linger: linger?,
             fresh_first,
             limits: Limits { rate, per_day },
+            wire: wire?,
         })
     }
 }

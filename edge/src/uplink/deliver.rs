@@ -17,6 +17,7 @@ use crate::aws::credentials::{Keychain, Provider};
 use crate::aws::kinesis::client::Client;
 use crate::aws::kinesis::outcome::{self, Outcome, Problem, SequenceNumber};
 use crate::aws::kinesis::request::Batch;
+use crate::aws::kinesis::wire::Wire;
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
 use crate::net::meter::{Broken, Phase};
 use crate::observe::counters::Counters;
@@ -24,7 +25,7 @@ use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::time::Clock;
 use crate::spool::{Seq, Spool};
-use crate::uplink::dead_letter::DeadLetters;
+use crate::uplink::dead_letter::{self, DeadLetters};
 use crate::uplink::explain::{self, Target};
 use crate::uplink::flight::{CALL_BYTES, Flight};
 use crate::uplink::flow;
@@ -110,7 +111,7 @@ impl Uplink {
     pub fn run(mut self) {
         let today = self.facts.get(SENT_TODAY).unwrap_or_default();
         let mut flight = Flight::new(
-            Batch::new(&self.target.stream),
+            Batch::new(&self.target.stream, self.flow.wire),
             Pace::new(self.flow.limits, today),
             self.remembered_time(),
         );
@@ -287,6 +288,7 @@ impl Uplink {
         };
         self.tell_expiry(&credentials);
         let count = flight.count(self.client.life(), self.clock.wall());
+        let wire = flight.batch.wire();
         let (call, body) = flight.batch.body(count, flight.order.after());
         let bytes = body.len() + CALL_BYTES;
         self.alive(ATTEMPT + Duration::from_secs(bytes as u64 / SLOWEST));
@@ -295,17 +297,20 @@ impl Uplink {
         self.counters
             .sent_again
             .add(flight.maybe_arrived.min(count) as u64);
-        let result = self.client.put(call, body, &credentials, now);
+        let mut is_unlike_cbor = false;
+        let result = self.client.put(call, wire, body, &credentials, now);
         self.counters.call.clear();
         let (outcome, traffic, clock_changed) = match result {
             Ok(answer) => {
                 let sent = answer.sent;
                 let outcome = outcome::read(
+                    answer.wire,
                     answer.status,
                     answer.error_type.as_deref(),
                     answer.body,
                     count,
                 );
+                is_unlike_cbor = outcome::is_unlike_cbor(answer.status, &outcome);
                 let date = answer.date;
                 let clock_changed = self.learn_time(flight, sent_at, date);
                 flight.flow.succeeded(bytes, sent.took, self.client.life());
@@ -319,6 +324,13 @@ impl Uplink {
         self.spent(flight, traffic);
         let mended_before = std::mem::take(&mut flight.mended);
         match outcome {
+            Outcome::Failed(_, problem) if wire == Wire::Cbor && is_unlike_cbor => {
+                log::warn!("{}", explain::of_wire(&problem, &self.target));
+                let maybe_arrived = flight.put_all_back();
+                self.counters.sent_again.add(maybe_arrived as u64);
+                flight.batch.speak(Wire::Json);
+                Step::Go
+            }
             Outcome::Delivered(number) => self.delivered(flight, count, number),
             Outcome::Partly(classes, problem) => self.partly(flight, &classes, problem),
             Outcome::Failed(Class::Throttled, problem) if !self.ordered => {
@@ -482,9 +494,7 @@ impl Uplink {
         };
         match verdict {
             Verdict::Impossible => {
-                let text = flight.batch.first_text();
-                self.dead_letters
-                    .set_aside(&problem.to_string(), text, self.clock.wall());
+                self.set_aside(seq, &problem);
                 self.counters.impossible.add(1);
                 if flight.passing {
                     self.spool.ack_each([seq]);
@@ -507,6 +517,19 @@ impl Uplink {
                 flight.limit = 1;
                 self.hold(Class::Refused, problem)
             }
+        }
+    }
+
+    /// Keeps a record that Kinesis can never take in the dead-letter file, as long as the spool has it.
+    fn set_aside(&self, seq: Seq, problem: &Problem) {
+        let mut record = None;
+        self.spool.peek_from(seq, |found, shown| {
+            record = (found == seq).then(|| dead_letter::text(shown));
+            ControlFlow::Break(())
+        });
+        if let Some(record) = record {
+            self.dead_letters
+                .set_aside(&problem.to_string(), &record, self.clock.wall());
         }
     }
 

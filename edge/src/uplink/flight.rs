@@ -140,6 +140,18 @@ impl Flight {
         count.clamp(1, self.limit.min(self.batch.entries().len()))
     }
 
+    /// The batch's records are read again, into a batch that may be written in another way. How many of them may have arrived.
+    pub fn put_all_back(&mut self) -> usize {
+        // Where none is passed, they are the first that wait.
+        if self.passing {
+            for entry in self.batch.entries() {
+                self.window.park(entry.seq, READY);
+            }
+        }
+        self.batch.clear();
+        std::mem::take(&mut self.maybe_arrived)
+    }
+
     /// Tells the lanes what became of the batch's first records.
     pub fn learn(&mut self, now: Duration, classes: &[Class]) {
         let Self { batch, lanes, .. } = self;

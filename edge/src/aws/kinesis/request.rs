@@ -5,17 +5,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use base64_simd::STANDARD;
-
+use crate::aws::kinesis::wire::{BETWEEN_BYTES, Wire};
 use crate::aws::kinesis::{Class, MAX_RECORDS, MAX_REQUEST_BYTES};
 use crate::post::record::Record;
-
-/// What a record's text begins with.
-const PARTITION_KEY: &[u8] = br#""PartitionKey":"#;
-
-/// What stands between two records of a body. As long as [`TAIL`], so that the one can be written over the other.
-const BETWEEN: &[u8; 2] = b",{";
-const TAIL: &[u8; 2] = b"]}";
 
 /// Room a larger batch once needed is given back when a batch over this is cleared.
 const KEEP_BYTES: usize = 1 << 20;
@@ -39,21 +31,25 @@ impl Call {
     }
 }
 
-/// The records in flight, as the body of the call that carries them:
+/// The records in flight, as the body of the call that carries them, here in JSON:
 ///
 /// ```text
 /// [room for a head]"PartitionKey":"k","Data":"ZA=="},{"PartitionKey":"l","Data":"ZQ=="},{
 /// ```
 ///
-/// Any number of them from the first on becomes a body by writing the head that fits in front and `]}` over the last `,{`.
+/// Any number of them from the first on becomes a body by writing the head that fits in front and `]}` over the last `,{`; in CBOR
+/// likewise ([`crate::aws::kinesis::wire`]).
 #[derive(Debug)]
 pub struct Batch {
+    wire: Wire,
     buffer: Vec<u8>,
     entries: heapless::Vec<Entry, MAX_RECORDS>,
     /// Key and data bytes of all entries, before base64.
     bytes: usize,
-    /// `{"StreamName":"...",`
-    stream: Vec<u8>,
+    /// Its name.
+    stream: String,
+    /// The same as a member: `"StreamName":"...",`
+    named: Vec<u8>,
     /// Bytes kept free in front of the first entry: enough for either head.
     head_room: usize,
     /// Below it, every record was taken: it is in the batch, or was delivered.
@@ -73,28 +69,40 @@ pub struct Entry {
 impl Entry {
     /// Bytes it takes in a body.
     pub fn text_bytes(&self) -> usize {
-        self.text.len() + BETWEEN.len()
+        self.text.len() + BETWEEN_BYTES
     }
 }
 
 impl Batch {
-    /// An empty batch for `stream`.
-    pub fn new(stream: &str) -> Self {
-        let mut named = br#"{"StreamName":"#.to_vec();
-        push_json_string(&mut named, stream);
-        named.push(b',');
-        let head_room = named.len() + 200;
+    /// An empty batch for `stream`, to be written as `wire` says.
+    pub fn new(stream: &str, wire: Wire) -> Self {
         // Memory that is never written to costs nothing; a buffer that grows is there twice while it does.
-        let mut buffer = Vec::with_capacity(KEEP_BYTES);
-        buffer.resize(head_room, b' ');
-        Self {
-            buffer,
+        let mut batch = Self {
+            wire,
+            buffer: Vec::with_capacity(KEEP_BYTES),
             entries: heapless::Vec::new(),
             bytes: 0,
-            stream: named,
-            head_room,
+            stream: stream.to_owned(),
+            named: Vec::new(),
+            head_room: 0,
             taken_below: 0,
-        }
+        };
+        batch.speak(wire);
+        batch
+    }
+
+    /// How it is written.
+    pub fn wire(&self) -> Wire {
+        self.wire
+    }
+
+    /// Lets go of the records in it; those to come are written as `wire` says.
+    pub fn speak(&mut self, wire: Wire) {
+        self.clear();
+        self.wire = wire;
+        self.named = wire.stream(&self.stream);
+        self.head_room = self.named.len() + 200;
+        self.buffer.resize(self.head_room, 0);
     }
 
     /// The records in it.
@@ -110,10 +118,7 @@ impl Batch {
     /// The partition key of the record at `index`.
     pub fn partition_key(&self, index: usize) -> Cow<'_, str> {
         let text = &self.buffer[self.entries[index].text.clone()];
-        let key = text.get(PARTITION_KEY.len()..).unwrap_or_default();
-        let mut texts = serde_json::Deserializer::from_slice(key).into_iter::<Cow<'_, str>>();
-        // The text is one that `push` wrote.
-        texts.next().and_then(Result::ok).unwrap_or_default()
+        self.wire.partition_key(text)
     }
 
     /// Adds a record, unless that would break a limit of the call: then it stays as it was and says false. An empty batch takes any one.
@@ -125,17 +130,13 @@ impl Batch {
             return false;
         }
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(PARTITION_KEY);
-        push_json_string(&mut self.buffer, record.partition_key);
-        self.buffer.extend_from_slice(br#","Data":""#);
-        STANDARD.encode_append(record.data, &mut self.buffer);
-        self.buffer.extend_from_slice(br#""}"#);
+        self.wire.push_record(record, &mut self.buffer);
         let entry = Entry {
             seq,
             text: start..self.buffer.len(),
             bytes,
         };
-        self.buffer.extend_from_slice(BETWEEN);
+        self.buffer.extend_from_slice(self.wire.between());
         self.bytes += bytes;
         self.taken_below = seq + 1;
         // Cannot fail: whether it is full was asked above.
@@ -147,31 +148,21 @@ impl Batch {
     /// strict order; it goes with one record only.
     pub fn body(&mut self, count: usize, after: &str) -> (Call, &[u8]) {
         let count = count.clamp(1, self.entries.len());
+        let (between, tail) = (self.wire.between(), self.wire.tail());
         for (index, entry) in self.entries.iter().enumerate() {
-            let follows = entry.text.end..entry.text.end + BETWEEN.len();
-            self.buffer[follows].copy_from_slice(if index + 1 == count { TAIL } else { BETWEEN });
+            let follows = entry.text.end..entry.text.end + between.len();
+            self.buffer[follows].copy_from_slice(if index + 1 == count { tail } else { between });
         }
         let end = self.entries[count - 1].text.end;
+        let room = &mut self.buffer[..self.head_room];
         if count == 1 {
-            let ordering: [&[u8]; 3] = match after {
-                "" => [b"", b"", b""],
-                number => [
-                    br#""SequenceNumberForOrdering":""#,
-                    number.as_bytes(),
-                    br#"","#,
-                ],
-            };
-            let start = write_before(
-                &mut self.buffer[..self.head_room],
-                &[&self.stream, ordering[0], ordering[1], ordering[2]],
-            );
+            let (open, ordering) = self.wire.before_one(after);
+            let start = write_before(room, &[open, &self.named, &ordering]);
             (Call::PutRecord, &self.buffer[start..end])
         } else {
-            let start = write_before(
-                &mut self.buffer[..self.head_room],
-                &[&self.stream, br#""Records":[{"#],
-            );
-            (Call::PutRecords, &self.buffer[start..end + TAIL.len()])
+            let [open, records] = self.wire.before_many();
+            let start = write_before(room, &[open, &self.named, records]);
+            (Call::PutRecords, &self.buffer[start..end + tail.len()])
         }
     }
 
@@ -186,7 +177,7 @@ impl Batch {
             }
             self.buffer.copy_within(entry.text.clone(), write);
             let text = write..write + entry.text.len();
-            write = text.end + BETWEEN.len();
+            write = text.end + self.wire.between().len();
             bytes += entry.bytes;
             let _ = kept.push(Entry {
                 text,
@@ -214,14 +205,8 @@ impl Batch {
         left.map_or(self.taken_below, |entry| entry.seq)
     }
 
-    /// The first record's key and data as they stand in the body, JSON escapes and base64 included.
-    pub fn first_text(&self) -> &[u8] {
-        self.entries
-            .first()
-            .map_or(&[], |entry| &self.buffer[entry.text.clone()])
-    }
-
-    fn clear(&mut self) {
+    /// Lets go of all records.
+    pub fn clear(&mut self) {
         self.entries.clear();
         self.bytes = 0;
         self.buffer.truncate(self.head_room);
@@ -239,11 +224,6 @@ fn write_before(room: &mut [u8], parts: &[&[u8]]) -> usize {
         room[start..start + part.len()].copy_from_slice(part);
     }
     start
-}
-
-fn push_json_string(buffer: &mut Vec<u8>, text: &str) {
-    // Writing a string into memory cannot fail.
-    let _ = serde_json::to_writer(buffer, text);
 }
 
 #[cfg(test)]
