@@ -32,7 +32,7 @@ pub struct Answer<'a> {
     pub status: u16,
     /// The header `x-amzn-errortype`.
     pub error_type: Option<String>,
-    /// How the body is written: as its `Content-Type` says, or else as the request was.
+    /// How the body is written: as its `Content-Type` says, or else its first byte, or else as the request was.
     pub wire: Wire,
     /// The server's own time as its `Date` header gives it, unless a cache held the answer for a while.
     pub date: Option<SystemTime>,
@@ -77,7 +77,10 @@ impl Client {
         let (head, body, sent) = self.connection.call(&self.head, body)?;
         Ok(Answer {
             status: head.status,
-            wire: Wire::of(&head.content_type).unwrap_or(wire),
+            wire: Wire::of(&head.content_type).unwrap_or(match body {
+                [b'{', ..] => Wire::Json,
+                _ => wire,
+            }),
             error_type: head.error_type,
             date: head
                 .date

@@ -33,9 +33,6 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// 2^128: one more than the largest hash key.
 const NO_HASH_KEY: &str = "340282366920938463463374607431768211456";
 
-/// What a hash key out of range is refused with.
-const OUT_OF_RANGE: &str = "InvalidArgumentException";
-
 /// What the server did with the record that must be refused.
 enum Answered {
     Taken,
@@ -157,7 +154,7 @@ impl Asker {
         for call in [Call::PutRecord, Call::PutRecords] {
             match self.put(call, Wire::Cbor, &credentials) {
                 // Read as CBOR and refused for the hash key, or taken by a server that does not look at that.
-                Ok((Wire::Cbor, Answered::Refused(_, problem))) if problem.code == OUT_OF_RANGE => {
+                Ok((Wire::Cbor, Answered::Refused(_, problem))) if names_the_hash_key(&problem) => {
                 }
                 Ok((Wire::Cbor, Answered::Taken)) => {}
                 Ok(_) if wanted => {
@@ -211,7 +208,8 @@ impl Asker {
             Answered::Taken => Good(format!(
                 "{there}; {host}, which is not Kinesis, took an empty record for that"
             )),
-            Answered::Refused(_, problem) if problem.code == OUT_OF_RANGE => Good(there),
+            // The record's own fault was looked at, and so all else is right: the signature, the permission, the stream.
+            Answered::Refused(_, problem) if names_the_hash_key(&problem) => Good(there),
             Answered::Refused(class, problem) => {
                 refusal(class, &problem, call, stream, region, host, &self.advice)
             }
@@ -264,6 +262,11 @@ fn refusable(call: Call, wire: Wire, stream: &str) -> Vec<u8> {
     }
 }
 
+fn names_the_hash_key(problem: &Problem) -> bool {
+    let message = problem.message.to_ascii_lowercase().replace(' ', "");
+    message.contains("explicithashkey")
+}
+
 fn refusal(
     class: Class,
     problem: &Problem,
@@ -291,11 +294,11 @@ fn refusal(
         (_, Class::Renew(Renew::Clock)) => Bad(format!(
             "the signature is not accepted, so the secret key is wrong: {advice}"
         )),
-        (_, Class::Retry) => Doubtful(format!(
+        (_, Class::Retry | Class::Throttled) => Doubtful(format!(
             "{host} is in trouble ({problem}): the program will try again, and so may you"
         )),
-        (_, Class::Impossible) => Untested(format!(
-            "{host} did not say whether '{stream}' may be written to ({problem})"
+        (_, Class::Refused | Class::Impossible) => Bad(format!(
+            "{host} refuses every record ({problem}): check AWS_STREAM_NAME, AWS_REGION and the endpoint, or a proxy's limits"
         )),
         _ => Bad(format!("{host} refuses ({problem})")),
     }

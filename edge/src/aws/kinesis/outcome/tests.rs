@@ -24,7 +24,11 @@ fn class_of(outcome: &Outcome) -> Class {
 fn every_code_of_the_reference_has_the_class_that_keeps_the_record_safe() {
     use Renew::{Clock, Credentials};
     let table = [
-        (400, "ProvisionedThroughputExceededException", Class::Retry),
+        (
+            400,
+            "ProvisionedThroughputExceededException",
+            Class::Throttled,
+        ),
         (500, "InternalFailure", Class::Retry),
         (400, "KMSThrottlingException", Class::Retry),
         (400, "ThrottlingException", Class::Retry),
@@ -51,9 +55,9 @@ fn every_code_of_the_reference_has_the_class_that_keeps_the_record_safe() {
         (400, "KMSInvalidStateException", Class::Hold),
         (400, "KMSOptInRequired", Class::Hold),
         (400, "SomethingNobodyHasSeenYet", Class::Hold),
-        (400, "ValidationException", Class::Impossible),
-        (400, "InvalidArgumentException", Class::Impossible),
-        (400, "SerializationException", Class::Impossible),
+        (400, "ValidationException", Class::Refused),
+        (400, "InvalidArgumentException", Class::Refused),
+        (400, "SerializationException", Class::Refused),
     ];
     for (status, code, class) in table {
         // Given the code in each of the forms that AWS and its stand-ins use
@@ -86,6 +90,60 @@ fn every_code_of_the_reference_has_the_class_that_keeps_the_record_safe() {
 }
 
 #[test]
+fn a_refusal_is_a_records_own_only_where_kinesis_names_what_is_wrong_with_it() {
+    let table = [
+        (
+            "1 validation error detected: Value '' at 'partitionKey' failed to satisfy constraint",
+            true,
+        ),
+        (
+            "1 validation error detected: Value at 'records.3.member.partitionKey' failed to satisfy constraint",
+            true,
+        ),
+        (
+            "1 validation error detected: Value at 'data' failed to satisfy constraint: Member must have length less than",
+            true,
+        ),
+        (
+            "1 validation error detected: Value at 'records.1.member.data' failed to satisfy constraint",
+            true,
+        ),
+        (
+            "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]",
+            true,
+        ),
+        (
+            "1 validation error detected: Value 'arn:aws' at 'streamName' failed to satisfy constraint",
+            false,
+        ),
+        (
+            "2 validation errors detected: Value 'x' at 'streamName'; Value '' at 'partitionKey'",
+            false,
+        ),
+        (
+            "Invalid SequenceNumberForOrdering 495 for the shard of this partition key",
+            false,
+        ),
+        (
+            "1 validation error detected: Value at 'streamARN' failed to satisfy constraint",
+            false,
+        ),
+        ("The data could not be read", false),
+        ("", false),
+    ];
+    for (message, is_records) in table {
+        let body = serde_json::json!({"__type": "ValidationException", "message": message});
+        let class = class_of(&read(Wire::Json, 400, None, body.to_string().as_bytes(), 1));
+        let expected = if is_records {
+            Class::Impossible
+        } else {
+            Class::Refused
+        };
+        assert_eq!(class, expected, "{message}");
+    }
+}
+
+#[test]
 fn a_status_without_a_code_is_classed_by_itself() {
     let table = [
         (500, Class::Retry),
@@ -98,7 +156,7 @@ fn a_status_without_a_code_is_classed_by_itself() {
         (408, Class::Retry),
         (429, Class::Retry),
         (302, Class::Retry),
-        (413, Class::Impossible),
+        (413, Class::Refused),
     ];
     let people = [
         (400, Class::Hold),
@@ -325,7 +383,12 @@ fn many_records_are_told_apart_one_by_one() {
     // Then only the first is let go of
     assert_eq!(
         classes.as_slice(),
-        [Class::Delivered, Class::Retry, Class::Retry, Class::Hold]
+        [
+            Class::Delivered,
+            Class::Throttled,
+            Class::Retry,
+            Class::Hold
+        ]
     );
     assert_eq!(
         problem.to_string(),
