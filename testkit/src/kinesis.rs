@@ -45,11 +45,29 @@ impl Reply {
 pub struct Put {
     /// Its partition key.
     pub key: String,
-    /// Its data, decoded.
+    /// Its data, decoded; those of a pack are its posts, each with its newline.
     pub data: String,
+    /// The bytes of a pack as they came.
+    pub pack: Option<Vec<u8>>,
     /// The number of the record it must come after.
     pub after: Option<String>,
 }
+
+impl Put {
+    /// The posts in it: one, or those of the pack.
+    pub fn posts(&self) -> Vec<String> {
+        match self.pack {
+            None => vec![self.data.clone()],
+            Some(_) => self.data.lines().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// What a Zstandard frame begins with.
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Memory for the largest pack.
+const PACK_BYTES: usize = 1 << 20;
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -142,9 +160,9 @@ impl Kinesis {
         lock(&self.seen.taken).len()
     }
 
-    /// The data of the records it took, in order.
+    /// The posts in the records it took, in order.
     pub fn data(&self) -> Vec<String> {
-        self.taken().into_iter().map(|put| put.data).collect()
+        self.taken().iter().flat_map(Put::posts).collect()
     }
 }
 
@@ -238,9 +256,17 @@ impl From<&Request> for Call {
         };
         let put = |value: &Value| {
             let data = STANDARD.decode(value["Data"].as_str().expect("data"));
+            let data = data.expect("base64");
+            let pack = data.starts_with(&MAGIC).then(|| data.clone());
+            let data = pack.as_ref().map_or(data, |pack| {
+                let mut text = Vec::with_capacity(PACK_BYTES);
+                zstd_safe::decompress(&mut text, pack).expect("a whole frame");
+                text
+            });
             Put {
+                pack,
                 key: value["PartitionKey"].as_str().expect("a key").to_owned(),
-                data: String::from_utf8(data.expect("base64")).expect("UTF-8"),
+                data: String::from_utf8(data).expect("UTF-8"),
                 after: value["SequenceNumberForOrdering"]
                     .as_str()
                     .map(str::to_owned),

@@ -82,11 +82,16 @@ impl Settings<'_> {
         if fresh_first && ordered {
             self.wrong("--ordered and --fresh-first exclude each other: leave one out");
         }
+        let pack = self.switch(options::PACK);
+        if pack && ordered {
+            self.wrong("--ordered and --pack exclude each other, as order is lost between packs: leave one out");
+        }
         Some(flow::Options {
             linger: linger?,
             fresh_first,
             limits: Limits { rate, per_day },
             wire: wire?,
+            pack,
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::uplink::order::Order;
 use crate::uplink::pace::Pace;
 use crate::uplink::pause::Backoff;
 use crate::uplink::suspects::Suspects;
-use crate::uplink::window::{READY, Reason, SUSPECT, Window};
+use crate::uplink::window::{READY, SUSPECT, Window};
 
 /// Bytes of a call beside its records: the head with its signature, and TLS around it.
 pub const CALL_BYTES: usize = 1000;
@@ -81,9 +81,10 @@ impl Flight {
         if self.is_full(record.len_bytes()) {
             return ControlFlow::Break(());
         }
+        let mut lane = 0;
         if !self.lanes.is_empty() && !ordered {
             let cell = cell_of(record.partition_key);
-            if !self.lanes.take(cell, now) {
+            if !self.may_go(cell, record, now) {
                 self.window.read_to(seq + 1);
                 self.window.park(seq, cell);
                 self.passing = true;
@@ -92,8 +93,11 @@ impl Flight {
                     false => ControlFlow::Continue(()),
                 };
             }
+            lane = self.lanes.lane_of(cell);
+            // Packs of several lanes are not in the spool's order.
+            self.passing |= self.batch.packs();
         }
-        if !self.batch.push(seq, record) {
+        if !self.batch.push_in_lane(lane, seq, record) {
             return ControlFlow::Break(());
         }
         self.window.read_to(seq + 1);
@@ -106,19 +110,46 @@ impl Flight {
         }
     }
 
-    /// Whether a record of so many bytes more would make the batch larger than a call is to be now.
-    pub fn is_full(&self, record_bytes: usize) -> bool {
-        let entries = self.batch.entries().len();
-        let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;
-        entries > 0 && (entries >= self.limit || bytes > self.flow.aim())
+    /// Offers a parked record whose time has come.
+    pub fn take_again(&mut self, seq: Seq, record: Record<'_>, now: Duration) {
+        let reason = self.window.reason(seq);
+        let packs = self.batch.packs();
+        if self.is_full(record.len_bytes()) {
+            if reason < READY && !packs {
+                self.lanes.give_back(reason);
+            }
+            return;
+        }
+        let mut lane = 0;
+        if packs && !self.lanes.is_empty() {
+            let cell = cell_of(record.partition_key);
+            if reason < READY && !self.may_go(cell, record, now) {
+                return self.window.park(seq, cell);
+            }
+            lane = self.lanes.lane_of(cell);
+        }
+        if self.batch.push_in_lane(lane, seq, record) {
+            self.window.unpark(seq);
+        }
     }
 
-    /// A parked record that was to go has to wait for the next call.
-    pub fn put_back(&mut self, seq: Seq, reason: Reason) {
-        if reason < READY {
-            self.lanes.give_back(reason);
-        }
-        self.window.park(seq, reason);
+    /// Whether a record of this cell may go now: into a pack that goes anyway, or by a token of its lane.
+    fn may_go(&mut self, cell: u8, record: Record<'_>, now: Duration) -> bool {
+        let lane = self.lanes.lane_of(cell);
+        self.batch.joins(lane, record.len_bytes()) || self.lanes.take(cell, now)
+    }
+
+    /// Whether a record of so many bytes more would make the batch larger than a call is to be now.
+    pub fn is_full(&self, record_bytes: usize) -> bool {
+        let posts = self.batch.len();
+        let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;
+        posts > 0 && (posts >= self.limit || bytes > self.flow.aim())
+    }
+
+    /// Whether the batch begins with a pack that is larger than a call is to be now. It can be made smaller.
+    pub fn begins_too_large(&self, life: Life) -> bool {
+        let first = self.batch.entries().first().map_or(0, Entry::text_bytes);
+        self.batch.posts(1) > 1 && first + CALL_BYTES > self.flow.call_bytes(life)
     }
 
     /// How many of the batch's first records the next call carries.
@@ -140,16 +171,20 @@ impl Flight {
         count.clamp(1, self.limit.min(self.batch.entries().len()))
     }
 
-    /// The batch's records are read again, into a batch that may be written in another way. How many of them may have arrived.
+    /// What is in the batch is read again, into a batch that may be written in another way. How many posts of it may have arrived.
     pub fn put_all_back(&mut self) -> usize {
         // Where none is passed, they are the first that wait.
         if self.passing {
-            for entry in self.batch.entries() {
-                self.window.park(entry.seq, READY);
+            for index in 0..self.batch.entries().len() {
+                for seq in self.batch.seqs(index) {
+                    self.window.park(*seq, READY);
+                }
             }
         }
+        let maybe_arrived = self.batch.posts(self.maybe_arrived);
+        self.maybe_arrived = 0;
         self.batch.clear();
-        std::mem::take(&mut self.maybe_arrived)
+        maybe_arrived
     }
 
     /// Tells the lanes what became of the batch's first records.
@@ -177,7 +212,9 @@ impl Flight {
                 Class::Throttled => cell_of(&self.batch.partition_key(index)),
                 _ => READY,
             };
-            self.window.park(self.batch.entries()[index].seq, reason);
+            for seq in self.batch.seqs(index) {
+                self.window.park(*seq, reason);
+            }
         }
     }
 

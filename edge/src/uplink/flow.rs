@@ -24,6 +24,8 @@ pub struct Options {
     pub limits: Limits,
     /// How calls are written.
     pub wire: Wire,
+    /// Posts go in packs, not each in a record of its own.
+    pub pack: bool,
 }
 
 /// The first call of a process.

@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::slice;
 
+use crate::aws::kinesis::pack::Packer;
 use crate::aws::kinesis::wire::{BETWEEN_BYTES, Wire};
 use crate::aws::kinesis::{Class, MAX_RECORDS, MAX_REQUEST_BYTES};
 use crate::post::record::Record;
@@ -44,6 +46,10 @@ pub struct Batch {
     wire: Wire,
     buffer: Vec<u8>,
     entries: heapless::Vec<Entry, MAX_RECORDS>,
+    /// Where posts go in packs: what makes these.
+    packer: Option<Box<Packer>>,
+    /// And the spool's numbers of the posts in them, entry by entry.
+    seqs: Vec<u64>,
     /// Key and data bytes of all entries, before base64.
     bytes: usize,
     /// Its name.
@@ -59,8 +65,10 @@ pub struct Batch {
 /// One record of the batch.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its number in the spool.
+    /// Its number in the spool, or that of the first post in it.
     pub seq: u64,
+    /// Where the numbers of a pack's posts stand.
+    posts: Range<usize>,
     /// Its text in the buffer, without what stands after it.
     text: Range<usize>,
     bytes: usize,
@@ -81,6 +89,8 @@ impl Batch {
             wire,
             buffer: Vec::with_capacity(KEEP_BYTES),
             entries: heapless::Vec::new(),
+            packer: None,
+            seqs: Vec::new(),
             bytes: 0,
             stream: stream.to_owned(),
             named: Vec::new(),
@@ -89,6 +99,20 @@ impl Batch {
         };
         batch.speak(wire);
         batch
+    }
+
+    /// The same, but posts go in packs, and an entry is one of these once it is [closed](Self::close_packs).
+    pub fn packing(self) -> Self {
+        Self {
+            packer: Some(Box::default()),
+            seqs: Vec::with_capacity(MAX_RECORDS),
+            ..self
+        }
+    }
+
+    /// Whether posts go in packs.
+    pub fn packs(&self) -> bool {
+        self.packer.is_some()
     }
 
     /// How it is written.
@@ -110,9 +134,41 @@ impl Batch {
         &self.entries
     }
 
+    /// Whether there is nothing in it, not even in a pack that is being filled.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The posts in it: one a record, or all that are in packs.
+    pub fn len(&self) -> usize {
+        match &self.packer {
+            None => self.entries.len(),
+            Some(packer) => self.seqs.len() + packer.posts(),
+        }
+    }
+
+    /// The spool's numbers of what is in the record at `index`.
+    pub fn seqs(&self, index: usize) -> &[u64] {
+        let entry = &self.entries[index];
+        match self.packer {
+            None => slice::from_ref(&entry.seq),
+            Some(_) => &self.seqs[entry.posts.clone()],
+        }
+    }
+
+    /// How many posts the first `count` records hold.
+    pub fn posts(&self, count: usize) -> usize {
+        match (&self.packer, count.checked_sub(1)) {
+            (Some(_), Some(last)) => self.entries[last].posts.end,
+            _ => count,
+        }
+    }
+
     /// Bytes of the body that carries all of them, but for what stands around them.
     pub fn text_bytes(&self) -> usize {
-        self.buffer.len() - self.head_room
+        let closed = self.buffer.len() - self.head_room;
+        let packer = self.packer.as_ref();
+        closed + packer.map_or(0, |packer| packer.expected_bytes() / 3 * 4)
     }
 
     /// The partition key of the record at `index`.
@@ -123,25 +179,69 @@ impl Batch {
 
     /// Adds a record, unless that would break a limit of the call: then it stays as it was and says false. An empty batch takes any one.
     pub fn push(&mut self, seq: u64, record: Record<'_>) -> bool {
-        let bytes = record.len_bytes();
-        if !self.entries.is_empty() && self.bytes + bytes > MAX_REQUEST_BYTES
-            || self.entries.is_full()
-        {
+        self.push_in_lane(0, seq, record)
+    }
+
+    /// The same. Where posts go in packs, it is into one with others of this `lane`.
+    pub fn push_in_lane(&mut self, lane: u8, seq: u64, record: Record<'_>) -> bool {
+        let (posts, bytes) = (self.len(), record.len_bytes());
+        if posts > 0 && self.bytes + bytes > MAX_REQUEST_BYTES || posts == MAX_RECORDS {
             return false;
         }
+        self.bytes += bytes;
+        self.taken_below = seq + 1;
+        if let Some(mut packer) = self.packer.take() {
+            if let Some(index) = packer.in_the_way(lane, bytes) {
+                self.close(&mut packer, index);
+            }
+            packer.add(lane, seq, record);
+            self.packer = Some(packer);
+        } else {
+            self.put(seq, 0..0, record, bytes);
+        }
+        true
+    }
+
+    /// Whether a post of so many bytes would share a pack with others of its `lane`.
+    pub fn joins(&self, lane: u8, bytes: usize) -> bool {
+        let packer = self.packer.as_ref();
+        packer.is_some_and(|packer| packer.joins(lane, bytes))
+    }
+
+    /// Makes records of the packs that are being filled.
+    pub fn close_packs(&mut self) {
+        if let Some(mut packer) = self.packer.take() {
+            for index in packer.filled() {
+                self.close(&mut packer, index);
+            }
+            self.packer = Some(packer);
+        }
+    }
+
+    fn close(&mut self, packer: &mut Packer, index: usize) {
+        packer.close(index, |open, frame| {
+            let posts = self.seqs.len()..self.seqs.len() + open.seqs.len();
+            self.seqs.extend_from_slice(&open.seqs);
+            let record = Record {
+                partition_key: &open.key,
+                data: frame,
+            };
+            self.put(open.seqs[0], posts, record, open.bytes);
+        });
+    }
+
+    fn put(&mut self, seq: u64, posts: Range<usize>, record: Record<'_>, bytes: usize) {
         let start = self.buffer.len();
         self.wire.push_record(record, &mut self.buffer);
         let entry = Entry {
             seq,
+            posts,
             text: start..self.buffer.len(),
             bytes,
         };
         self.buffer.extend_from_slice(self.wire.between());
-        self.bytes += bytes;
-        self.taken_below = seq + 1;
-        // Cannot fail: whether it is full was asked above.
+        // Cannot fail: there are no more records than posts.
         let _ = self.entries.push(entry);
-        true
     }
 
     /// The call and body that carry the first `count` records, at least one. `after` is the sequence number of the record before, for
@@ -170,7 +270,7 @@ impl Batch {
     pub fn keep_undelivered(&mut self, classes: &[Class]) {
         let mut write = self.head_room;
         let mut kept = heapless::Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut numbered) = (0, 0);
         for (index, entry) in self.entries.iter().enumerate() {
             if classes.get(index) == Some(&Class::Delivered) {
                 continue;
@@ -179,12 +279,17 @@ impl Batch {
             let text = write..write + entry.text.len();
             write = text.end + self.wire.between().len();
             bytes += entry.bytes;
+            let posts = numbered..numbered + entry.posts.len();
+            self.seqs.copy_within(entry.posts.clone(), numbered);
+            numbered = posts.end;
             let _ = kept.push(Entry {
+                posts,
                 text,
                 ..entry.clone()
             });
         }
         self.buffer.truncate(write);
+        self.seqs.truncate(numbered);
         self.entries = kept;
         self.bytes = bytes;
         if self.entries.is_empty() {
@@ -208,6 +313,10 @@ impl Batch {
     /// Lets go of all records.
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.seqs.clear();
+        if let Some(packer) = &mut self.packer {
+            packer.clear();
+        }
         self.bytes = 0;
         self.buffer.truncate(self.head_room);
         if self.buffer.capacity() > KEEP_BYTES {
