@@ -75,6 +75,7 @@ fn one_round(spool: &Spool, batch: &mut Batch, committed: bool) {
             ControlFlow::Break(())
         }
     });
+    batch.close_packs();
     batch.body(MAX_RECORDS, "");
     spool.ack(batch.drop_first(MAX_RECORDS));
     assert_eq!(spool.stats().waiting_records, 0);
@@ -82,11 +83,13 @@ fn one_round(spool: &Spool, batch: &mut Batch, committed: bool) {
 
 #[test]
 fn a_post_goes_through_the_spool_into_a_request_without_an_allocation() {
-    for committed in [false, true] {
+    let json = || Batch::new("posts", Wire::Json);
+    let cbor = || Batch::new("posts", Wire::Cbor);
+    let batches = [json(), cbor(), json().packing(), cbor().packing()];
+    for (mut batch, committed) in batches.into_iter().zip([false, true].into_iter().cycle()) {
         // Given a spool and a batch that were used before
         let folder = tempfile::tempdir().unwrap();
         let spool = spool(folder.path());
-        let mut batch = Batch::new("posts", Wire::Json);
         for _ in 0..20 {
             one_round(&spool, &mut batch, committed);
         }

@@ -15,6 +15,7 @@ use support::delivery::{Delivery, texts};
 use headwater::aws::kinesis::wire::Wire;
 use headwater::platform::time::{Clock, TestClock};
 use headwater::uplink::flow;
+use headwater::uplink::lanes::{CELLS, cell_of};
 use testkit::kinesis::{Kinesis, Put, Reply};
 
 fn packed(records: impl IntoIterator<Item = String>) -> Delivery {
@@ -233,6 +234,55 @@ fn what_refuses_every_pack_lets_go_of_none() {
         assert_eq!(sorted(server.data()), texts(0..200), "{body}");
         assert_eq!(delivery.counters.impossible.get(), 0, "{body}");
     }
+}
+
+#[test]
+fn while_a_shard_is_throttled_packs_wait_for_it_full_and_none_is_lost_or_twice() {
+    // Given a stream of two shards, the first of which takes no pack for a while, then one in three
+    const THROTTLED: &str = "ProvisionedThroughputExceededException";
+    let is_first = |text: &str| cell_of(&text[..1]) < CELLS / 2;
+    let offered = AtomicU64::new(0);
+    let server = Kinesis::start(move |_, call| {
+        let takes = |put: &Put| {
+            !is_first(&put.key) || {
+                let offered = offered.fetch_add(1, Ordering::SeqCst);
+                offered > 8 && offered.is_multiple_of(3)
+            }
+        };
+        let which: Vec<_> = call.puts.iter().map(takes).collect();
+        match which[..] {
+            [false] => Reply::error(400, THROTTLED),
+            _ => Reply::AcceptThese(which, THROTTLED),
+        }
+    });
+    // A key of each shard.
+    let key_of = |first: bool| {
+        ('a'..='z')
+            .map(String::from)
+            .find(|key| is_first(key) == first)
+    };
+    let keys = [true, false].map(|first| key_of(first).unwrap());
+    let posts: Vec<_> = long_texts(0..2000)
+        .iter()
+        .enumerate()
+        .map(|(index, text)| format!("{}{text}", keys[index % 2]))
+        .collect();
+    let delivery = packed(posts.clone());
+    // When posts of both are delivered
+    delivery.deliver_to(&server);
+    // Then each arrives once
+    assert_eq!(sorted(server.data()), sorted(posts));
+    assert_eq!(delivery.waiting(), 0);
+    assert!(delivery.counters.throttled.get() > 0);
+    // And the packs stay packs, also of what waits for its turn
+    let calls = server.calls();
+    let packs: Vec<_> = calls.iter().flat_map(|call| &call.puts).collect();
+    let posts: usize = packs.iter().map(|put| put.posts().len()).sum();
+    assert!(
+        posts / packs.len() > 10,
+        "{posts} posts in {} packs",
+        packs.len()
+    );
 }
 
 #[test]

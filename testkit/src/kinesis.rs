@@ -24,6 +24,8 @@ pub enum Reply {
     AcceptAndAnswerHalf,
     /// Takes those for which the answer is true; the others fail with this code.
     AcceptSome(fn(usize) -> bool, &'static str),
+    /// The same, said of each record in its place.
+    AcceptThese(Vec<bool>, &'static str),
     /// Answers with this status and body, in the way the call is written.
     Error(u16, Value),
     /// Answers with this status and text, however the call is written.
@@ -202,17 +204,18 @@ impl Seen {
             };
             let reply = (self.decide)(number, &call);
             let all: fn(usize) -> bool = |_| true;
-            let success = |which: fn(usize) -> bool, code| {
+            let success = |which: &dyn Fn(usize) -> bool, code| {
                 call.write(&call.success(&self.accept(&call, which), code))
             };
             let (status, body, part) = match reply {
-                Reply::Accept => (200, success(all, ""), 1.0),
+                Reply::Accept => (200, success(&all, ""), 1.0),
                 Reply::AcceptAndCut => {
                     self.accept(&call, all);
                     return;
                 }
-                Reply::AcceptAndAnswerHalf => (200, success(all, ""), 0.5),
-                Reply::AcceptSome(which, code) => (200, success(which, code), 1.0),
+                Reply::AcceptAndAnswerHalf => (200, success(&all, ""), 0.5),
+                Reply::AcceptSome(which, code) => (200, success(&which, code), 1.0),
+                Reply::AcceptThese(which, code) => (200, success(&|index| which[index], code), 1.0),
                 Reply::Error(status, body) => (status, call.write(&body), 1.0),
                 Reply::Answer(status, body) => (status, Answer::new(status, body), 1.0),
             };

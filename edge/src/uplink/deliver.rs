@@ -200,7 +200,7 @@ impl Uplink {
         if flight.is_full(0) || flight.suspects.any() && !flight.batch.is_empty() {
             return;
         }
-        if flight.window.has_room(head) && !flight.lanes.blocks_all(now) {
+        if flight.window.has_room(head) && !flight.is_blocked(now) {
             let end = flight.window.end();
             self.spool.peek_from(end, |seq, record| {
                 flight.take(seq, record, now, self.ordered)

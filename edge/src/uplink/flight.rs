@@ -88,7 +88,7 @@ impl Flight {
                 self.window.read_to(seq + 1);
                 self.window.park(seq, cell);
                 self.passing = true;
-                return match self.lanes.blocks_all(now) {
+                return match self.is_blocked(now) {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 };
@@ -131,6 +131,11 @@ impl Flight {
         if self.batch.push_in_lane(lane, seq, record) {
             self.window.unpark(seq);
         }
+    }
+
+    /// Whether no record may go now, of any cell.
+    pub fn is_blocked(&self, now: Duration) -> bool {
+        self.lanes.blocks_all(now) && !self.batch.is_filling()
     }
 
     /// Whether a record of this cell may go now: into a pack that goes anyway, or by a token of its lane.
@@ -246,3 +251,6 @@ impl Flight {
         named
     }
 }
+
+#[cfg(test)]
+mod tests;

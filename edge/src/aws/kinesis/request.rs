@@ -202,6 +202,12 @@ impl Batch {
         true
     }
 
+    /// Whether a pack is being filled.
+    pub fn is_filling(&self) -> bool {
+        let packer = self.packer.as_ref();
+        packer.is_some_and(|packer| packer.posts() > 0)
+    }
+
     /// Whether a post of so many bytes would share a pack with others of its `lane`.
     pub fn joins(&self, lane: u8, bytes: usize) -> bool {
         let packer = self.packer.as_ref();
