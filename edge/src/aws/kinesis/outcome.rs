@@ -3,11 +3,13 @@
 //! Only [`Class::Delivered`] and [`Class::Impossible`] let go of a record. Codes are those of the Kinesis API reference (PutRecord,
 //! PutRecords, common errors).
 
-use std::borrow::Cow;
+mod text;
+
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use text::Text;
 
 use crate::aws::kinesis::wire::Wire;
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
@@ -281,21 +283,6 @@ struct RecordAnswer<'a> {
     sequence_number: Option<Text<'a>>,
 }
 
-/// A text, or something that should have been one.
-enum Text<'a> {
-    Is(Cow<'a, str>),
-    IsNone,
-}
-
-impl Text<'_> {
-    fn get(&self) -> Option<&str> {
-        match self {
-            Self::Is(text) => Some(text),
-            Self::IsNone => None,
-        }
-    }
-}
-
 /// Why a record was not delivered.
 struct Failure<'a> {
     class: Class,
@@ -354,58 +341,6 @@ fn digits(text: &str) -> Option<&str> {
     let is_number = (1..=SequenceNumber::new().capacity()).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some(text)
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text::Is(text.into()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text::Is(text.to_owned().into()))
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(Text::IsNone)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(Text::IsNone)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(Text::IsNone)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Text::IsNone)
-            }
-
-            fn visit_bytes<E>(self, _: &[u8]) -> Result<Self::Value, E> {
-                Ok(Text::IsNone)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Text::IsNone)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Text::IsNone)
-            }
-        }
-        deserializer.deserialize_any(Any)
-    }
 }
 
 impl<'de> Deserialize<'de> for PerRecord {

@@ -45,7 +45,7 @@ fn a_lane_without_a_token_holds_its_posts_back_and_the_others_fill_their_pack() 
     offer(&mut flight, 0..40, Duration::ZERO);
     // Then one pack goes, with all that are not of the lane
     let others: Vec<_> = (0..40).filter(|seq| seq % 2 == 1).collect();
-    assert_eq!(packs(&mut flight), [others.clone()]);
+    assert_eq!(packs(&mut flight), [others]);
     let parked: Vec<_> = flight.window.parked().map(|(seq, _)| seq).collect();
     assert!(parked.iter().all(|seq| seq % 2 == 0) && parked.len() == 20);
 }
