@@ -31,10 +31,10 @@ count() { # STEP POSTS
 posts=2000
 [ "$mode" = --board ] && posts=500
 counted=$(
-  for step in append commit peek filter request sign-500 sign-1; do
+  for step in append commit peek filter request request-cbor request-pack sign-500 sign-cbor sign-pack sign-1; do
     once=$(count "$step" "$posts")
     twice=$(count "$step" $((2 * posts)))
-    printf '%-10s %7d\n' "$step" $(((twice - once) / posts))
+    printf '%-12s %7d\n' "$step" $(((twice - once) / posts))
   done
 )
 
@@ -48,7 +48,7 @@ case $mode in
       {
         change = ($2 / was[$1] - 1) * 100
         bad = change > 5 || change < -5
-        printf "%-10s %7d a post, %+.1f%%%s\n", $1, $2, change, bad ? "  <- over 5%" : ""
+        printf "%-12s %7d a post, %+.1f%%%s\n", $1, $2, change, bad ? "  <- over 5%" : ""
         failed = failed || bad
       }
       END { exit failed }

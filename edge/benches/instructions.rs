@@ -12,6 +12,7 @@ use aws_credential_types::Credentials;
 
 use headwater::aws::kinesis::MAX_RECORDS;
 use headwater::aws::kinesis::request::Batch;
+use headwater::aws::kinesis::wire::Wire;
 use headwater::aws::sign::Signer;
 use headwater::net::endpoint::Endpoint;
 use headwater::platform::time::SystemClock;
@@ -43,9 +44,13 @@ fn main() {
         "commit" => commit(posts),
         "peek" => peek(posts),
         "filter" => filter(posts),
-        "request" => request(posts),
-        "sign-500" => sign_calls(posts / MAX_RECORDS, MAX_RECORDS),
-        "sign-1" => sign_calls(posts, 1),
+        "request" => request(posts, json()),
+        "request-cbor" => request(posts, cbor()),
+        "request-pack" => request(posts, json().packing()),
+        "sign-500" => sign_calls(posts / MAX_RECORDS, MAX_RECORDS, json()),
+        "sign-cbor" => sign_calls(posts / MAX_RECORDS, MAX_RECORDS, cbor()),
+        "sign-pack" => sign_calls(posts / MAX_RECORDS, MAX_RECORDS, json().packing()),
+        "sign-1" => sign_calls(posts, 1, json()),
         other => panic!("no step is called {other}"),
     }
 }
@@ -122,23 +127,72 @@ fn filter(posts: usize) {
     }
 }
 
-fn request(posts: usize) {
-    let mut batch = Batch::new("posts");
+fn json() -> Batch {
+    Batch::new("posts", Wire::Json)
+}
+
+fn cbor() -> Batch {
+    Batch::new("posts", Wire::Cbor)
+}
+
+/// As many posts as a call carries, each unlike the others in what differs from post to post: packs of one post repeated would be too good.
+fn posts_of_a_call() -> Vec<String> {
+    let mut random = 1;
+    (0..MAX_RECORDS).map(|_| varied(&mut random)).collect()
+}
+
+fn fill(batch: &mut Batch, posts: &[String]) {
+    for (seq, post) in posts.iter().enumerate() {
+        let data = black_box(post.as_bytes());
+        batch.push(seq as u64, Record { data, ..record() });
+    }
+    batch.close_packs();
+}
+
+/// A post with other numbers, names and words in the same places.
+fn varied(random: &mut u64) -> String {
+    let mut word = || {
+        *random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        *random >> 33
+    };
+    let mut post = POST.replace("7123456789", &format!("{:010}", word()));
+    post = post.replace("2244994945", &format!("{:010}", word()));
+    for place in [
+        "town",
+        "everyone",
+        "stood",
+        "Friday",
+        "mushrooms",
+        "crackles",
+        "AbCdEfGhIj",
+        "Lover",
+        "pizzalover",
+    ] {
+        let letters = format!("{:010}", word());
+        post = post.replace(place, &letters[10 - place.len()..]);
+    }
+    post
+}
+
+fn request(posts: usize, mut batch: Batch) {
+    let of_a_call = posts_of_a_call();
     for _ in 0..posts / MAX_RECORDS {
-        for seq in 0..MAX_RECORDS {
-            batch.push(seq as u64, record());
-        }
+        fill(&mut batch, &of_a_call);
         black_box(batch.body(MAX_RECORDS, ""));
         batch.drop_first(MAX_RECORDS);
     }
 }
 
-fn sign_calls(calls: usize, records: usize) {
-    let mut batch = Batch::new("posts");
-    for seq in 0..records {
-        batch.push(seq as u64, record());
-    }
+fn sign_calls(calls: usize, records: usize, mut batch: Batch) {
+    fill(&mut batch, &posts_of_a_call()[..records]);
+    let wire = batch.wire();
     let (call, body) = batch.body(records, "");
+    if calls == 0 {
+        // What a post takes on the way, but for the call's head.
+        println!("{} bytes a post", body.len() / records);
+    }
     let credentials = Credentials::new(
         "AKIDEXAMPLE",
         "a secret of forty characters, as all are",
@@ -148,11 +202,16 @@ fn sign_calls(calls: usize, records: usize) {
     );
     let endpoint = Endpoint::parse("https://kinesis.eu-west-1.amazonaws.com", false);
     let endpoint = endpoint.expect("an endpoint");
-    let json = "application/x-amz-json-1.1";
-    let mut signer = Signer::new(&endpoint, "eu-west-1", "kinesis", json);
+    let mut signer = Signer::new(&endpoint, "eu-west-1", "kinesis");
     for second in 0..calls {
         let time = UNIX_EPOCH + Duration::from_secs(1_790_000_000 + second as u64 % 3600);
-        let signature = signer.sign(Some(call.target()), black_box(body), &credentials, time);
+        let signature = signer.sign(
+            wire.content_type(),
+            Some(call.target()),
+            black_box(body),
+            &credentials,
+            time,
+        );
         black_box(signature.expect("a signature"));
     }
 }

@@ -20,6 +20,7 @@ use headwater::aws::kinesis::MAX_RECORDS;
 use headwater::aws::kinesis::client::Client;
 use headwater::aws::kinesis::outcome::{self, Outcome};
 use headwater::aws::kinesis::request::Batch;
+use headwater::aws::kinesis::wire::Wire;
 use headwater::net::endpoint::Endpoint;
 use headwater::net::roots::Roots;
 use headwater::platform::time::SystemClock;
@@ -74,6 +75,7 @@ fn one_round(spool: &Spool, batch: &mut Batch, committed: bool) {
             ControlFlow::Break(())
         }
     });
+    batch.close_packs();
     batch.body(MAX_RECORDS, "");
     spool.ack(batch.drop_first(MAX_RECORDS));
     assert_eq!(spool.stats().waiting_records, 0);
@@ -81,11 +83,13 @@ fn one_round(spool: &Spool, batch: &mut Batch, committed: bool) {
 
 #[test]
 fn a_post_goes_through_the_spool_into_a_request_without_an_allocation() {
-    for committed in [false, true] {
+    let json = || Batch::new("posts", Wire::Json);
+    let cbor = || Batch::new("posts", Wire::Cbor);
+    let batches = [json(), cbor(), json().packing(), cbor().packing()];
+    for (mut batch, committed) in batches.into_iter().zip([false, true].into_iter().cycle()) {
         // Given a spool and a batch that were used before
         let folder = tempfile::tempdir().unwrap();
         let spool = spool(folder.path());
-        let mut batch = Batch::new("posts");
         for _ in 0..20 {
             one_round(&spool, &mut batch, committed);
         }
@@ -112,14 +116,16 @@ fn a_call_with_500_posts_allocates_as_often_as_one_with_2() {
     let endpoint = Endpoint::parse(&server.url(), false).unwrap();
     let mut client = Client::new(&endpoint, "eu-west-1", Roots::default());
     let credentials = Credentials::new("AKIDEXAMPLE", "a-secret-of-the-tests", None, None, "test");
-    let mut batch = Batch::new("posts");
+    let mut batch = Batch::new("posts", Wire::Json);
     while batch.push(0, record()) {}
     let mut allocated_by = |count: usize| {
         let allocated = measure(|| {
             let (call, body) = batch.body(count, "");
             let now = SystemTime::now();
-            let answer = client.put(call, body, &credentials, now).unwrap();
-            let outcome = outcome::read(answer.status, None, answer.body, count);
+            let answer = client
+                .put(call, Wire::Json, body, &credentials, now)
+                .unwrap();
+            let outcome = outcome::read(answer.wire, answer.status, None, answer.body, count);
             assert!(matches!(outcome, Outcome::Delivered(_)), "{outcome:?}");
         });
         allocated.count_total

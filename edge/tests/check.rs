@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use support::board::board_to;
 
+use testkit::cbor;
 use testkit::http::{Answer, Request};
 use testkit::nobody;
 use testkit::program::Board;
@@ -38,6 +39,9 @@ fn refuse(code: &str) -> Answer {
         format!(r#"{{"__type":"{code}","message":"as the test says"}}"#),
     )
 }
+
+/// 2^128: one more than the largest hash key.
+const NO_HASH_KEY: &str = "340282366920938463463374607431768211456";
 
 /// A board that reads X by way of the server at `url`.
 fn board(url: &str) -> Board {
@@ -79,6 +83,7 @@ fn a_board_on_which_all_is_well_says_so_of_each_thing() {
             "stream",
             "good      'posts' in eu-west-1 exists and may be written to",
         ),
+        ("cbor", "good      127.0.0.1"),
         ("source", "good      X takes the keys"),
         ("spool", "good      "),
         ("disk", ""),
@@ -206,6 +211,71 @@ fn a_clock_that_is_off_is_doubtful_since_the_program_corrects_it() {
 }
 
 #[test]
+fn whether_the_server_takes_cbor_is_tried_and_said() {
+    let no = r#"{"__type":"InvalidArgumentException","message":"Value at 'explicitHashKey' is out of range"}"#;
+    let in_cbor = || {
+        let body = cbor::from_json(&serde_json::from_str(no).unwrap());
+        Answer::new(400, body).with("content-type", cbor::CONTENT_TYPE)
+    };
+    let knows = move |request: &Request| {
+        // What is read is what must be refused, and nothing is left out.
+        let call = cbor::to_json(&request.body).unwrap();
+        let record = call["Records"].get(0).unwrap_or(&call);
+        assert_eq!(call["StreamName"], "posts");
+        assert_eq!(record["ExplicitHashKey"], NO_HASH_KEY);
+        assert_eq!(record["Data"], "");
+        in_cbor()
+    };
+    let many_only_in_json = move |request: &Request| match request.what().as_str() {
+        "PutRecord" => knows(request),
+        _ => refuse("SerializationException"),
+    };
+    let does_not = |_: &Request| refuse("SerializationException");
+    let rows: [(Box<dyn Fn(&Request) -> Answer + Send + Sync>, _, _); 5] = [
+        (
+            Box::new(knows),
+            "json",
+            "good      127.0.0.1 takes CBOR: --wire cbor may be switched on",
+        ),
+        (
+            Box::new(knows),
+            "cbor",
+            "good      127.0.0.1 takes CBOR, and that is what is sent",
+        ),
+        (
+            Box::new(does_not),
+            "json",
+            "good      127.0.0.1 does not take CBOR",
+        ),
+        (
+            Box::new(does_not),
+            "cbor",
+            "doubtful  127.0.0.1 does not take CBOR: ",
+        ),
+        (
+            Box::new(many_only_in_json),
+            "cbor",
+            "doubtful  127.0.0.1 does not take CBOR: ",
+        ),
+    ];
+    for (answer, wire, expected) in rows {
+        // Given a server that knows CBOR or not, and a board on which all else is well
+        let server = Web::answering(move |request| {
+            match request.header("content-type") == Some(cbor::CONTENT_TYPE) {
+                true => answer(request),
+                false => well(request),
+            }
+        });
+        // When it is checked
+        let (code, lines) = check(&board(&server.url()).with("HEADWATER_WIRE", wire));
+        // Then it says whether CBOR may be sent
+        let said = lines["cbor"].replace(&server.url()["http://".len()..], "127.0.0.1");
+        assert!(said.starts_with(expected), "{said}");
+        assert_eq!(code, 0);
+    }
+}
+
+#[test]
 fn without_a_network_what_cannot_be_tried_is_not_called_bad() {
     let gone = nobody();
     let (code, lines) = check(&board(&format!("http://{gone}")));
@@ -218,7 +288,8 @@ fn without_a_network_what_cannot_be_tried_is_not_called_bad() {
     // Nothing is known of the credentials: to change them would be the wrong advice
     let credentials = &lines["credentials"];
     assert!(!credentials.contains("AWS_ACCESS_KEY_ID"), "{credentials}");
-    assert_eq!((code, lines.len()), (1, 9));
+    assert!(lines["cbor"].starts_with("untested"), "{}", lines["cbor"]);
+    assert_eq!((code, lines.len()), (1, 10));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use rustls::version::{TLS12, TLS13};
 use headwater::aws::kinesis::client::Client;
 use headwater::aws::kinesis::outcome::{self, Outcome};
 use headwater::aws::kinesis::request::Batch;
+use headwater::aws::kinesis::wire::Wire;
 use headwater::net::endpoint::Endpoint;
 use headwater::net::meter::Sent;
 use headwater::net::roots::Roots;
@@ -83,7 +84,7 @@ struct Board {
 impl Board {
     fn new(port: u16, authority: &Authority) -> Self {
         let endpoint = Endpoint::parse(&format!("https://localhost:{port}"), false).unwrap();
-        let mut batch = Batch::new("posts");
+        let mut batch = Batch::new("posts", Wire::Json);
         let record = Record {
             partition_key: "pizzalover",
             data: &[b'x'; 570],
@@ -104,9 +105,9 @@ impl Board {
         let (call, body) = self.batch.body(1, "");
         let answer = self
             .client
-            .put(call, body, &keys, SystemTime::now())
+            .put(call, Wire::Json, body, &keys, SystemTime::now())
             .unwrap();
-        let outcome = outcome::read(answer.status, None, answer.body, 1);
+        let outcome = outcome::read(answer.wire, answer.status, None, answer.body, 1);
         assert!(matches!(outcome, Outcome::Delivered(_)), "{outcome:?}");
         answer.sent
     }

@@ -126,9 +126,9 @@ fn answer(
     fates: &[Fate],
     aws: &Aws,
 ) -> Answer {
-    let mut body = String::new();
+    let mut body = Vec::new();
     let status = coding.encode(operation, fates, &mut body);
-    let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     if !fates.iter().all(is_throttled) {
         let passed = pass(request, fates, aws, &mut answer);
         if let Err(error) = passed {

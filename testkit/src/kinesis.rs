@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
+use crate::cbor;
 use crate::http::{Answer, Request};
 use crate::server::Server;
 
@@ -23,16 +24,20 @@ pub enum Reply {
     AcceptAndAnswerHalf,
     /// Takes those for which the answer is true; the others fail with this code.
     AcceptSome(fn(usize) -> bool, &'static str),
-    /// Answers with this status and body.
+    /// The same, said of each record in its place.
+    AcceptThese(Vec<bool>, &'static str),
+    /// Answers with this status and body, in the way the call is written.
+    Error(u16, Value),
+    /// Answers with this status and text, however the call is written.
     Answer(u16, String),
 }
 
 impl Reply {
     /// Answers with an error code as Kinesis does.
     pub fn error(status: u16, code: &str) -> Self {
-        Self::Answer(
+        Self::Error(
             status,
-            json!({"__type": code, "message": "as the test says"}).to_string(),
+            json!({"__type": code, "message": "as the test says"}),
         )
     }
 
@@ -51,11 +56,29 @@ impl Reply {
 pub struct Put {
     /// Its partition key.
     pub key: String,
-    /// Its data, decoded.
+    /// Its data, decoded; those of a pack are its posts, each with its newline.
     pub data: String,
+    /// The bytes of a pack as they came.
+    pub pack: Option<Vec<u8>>,
     /// The number of the record it must come after.
     pub after: Option<String>,
 }
+
+impl Put {
+    /// The posts in it: one, or those of the pack.
+    pub fn posts(&self) -> Vec<String> {
+        match self.pack {
+            None => vec![self.data.clone()],
+            Some(_) => self.data.lines().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// What a Zstandard frame begins with.
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Memory for the largest pack.
+const PACK_BYTES: usize = 1 << 20;
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -66,6 +89,8 @@ pub struct Call {
     pub authorization: String,
     /// When it was signed, as in `20260115T103500Z`.
     pub signed_at: String,
+    /// It is written in CBOR, not in JSON.
+    pub is_cbor: bool,
     /// Its records.
     pub puts: Vec<Put>,
 }
@@ -146,9 +171,9 @@ impl Kinesis {
         lock(&self.seen.taken).len()
     }
 
-    /// The data of the records it took, in order.
+    /// The posts in the records it took, in order.
     pub fn data(&self) -> Vec<String> {
-        self.taken().into_iter().map(|put| put.data).collect()
+        self.taken().iter().flat_map(Put::posts).collect()
     }
 }
 
@@ -187,23 +212,25 @@ impl Seen {
                 calls.len() - 1
             };
             let reply = (self.decide)(number, &call);
-            let all = |_| true;
+            let all: fn(usize) -> bool = |_| true;
+            let success = |which: &dyn Fn(usize) -> bool, code| {
+                call.write(&call.success(&self.accept(&call, which), code))
+            };
             let (status, body, part) = match reply {
-                Reply::Accept => (200, call.success(&self.accept(&call, all), ""), 1.0),
+                Reply::Accept => (200, success(&all, ""), 1.0),
                 Reply::AcceptAndCut => {
                     self.accept(&call, all);
                     return;
                 }
-                Reply::AcceptAndAnswerHalf => {
-                    (200, call.success(&self.accept(&call, all), ""), 0.5)
-                }
-                Reply::AcceptSome(which, code) => {
-                    (200, call.success(&self.accept(&call, which), code), 1.0)
-                }
-                Reply::Answer(status, body) => (status, body, 1.0),
+                Reply::AcceptAndAnswerHalf => (200, success(&all, ""), 0.5),
+                Reply::AcceptSome(which, code) => (200, success(&which, code), 1.0),
+                Reply::AcceptThese(which, code) => (200, success(&|index| which[index], code), 1.0),
+                Reply::Error(status, body) => (status, call.write(&body), 1.0),
+                Reply::Answer(status, body) => (status, Answer::new(status, body), 1.0),
             };
-            let bytes = Answer::new(status, body.as_str()).dated().to_bytes();
-            let end = bytes.len() - (body.len() as f64 * (1.0 - part)) as usize;
+            let body = Answer { status, ..body };
+            let bytes = body.clone().dated().to_bytes();
+            let end = bytes.len() - (body.body.len() as f64 * (1.0 - part)) as usize;
             let sent = stream
                 .get_mut()
                 .write_all(&bytes[..end])
@@ -233,12 +260,25 @@ impl From<&Request> for Call {
     /// The body is none that Kinesis takes.
     fn from(request: &Request) -> Self {
         let header = |name| request.header(name).unwrap_or_default();
-        let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+        let is_cbor = header("content-type") == cbor::CONTENT_TYPE;
+        let body = if is_cbor {
+            cbor::to_json(&request.body).expect("CBOR")
+        } else {
+            serde_json::from_slice(&request.body).expect("JSON")
+        };
         let put = |value: &Value| {
             let data = STANDARD.decode(value["Data"].as_str().expect("data"));
+            let data = data.expect("base64");
+            let pack = data.starts_with(&MAGIC).then(|| data.clone());
+            let data = pack.as_ref().map_or(data, |pack| {
+                let mut text = Vec::with_capacity(PACK_BYTES);
+                zstd_safe::decompress(&mut text, pack).expect("a whole frame");
+                text
+            });
             Put {
+                pack,
                 key: value["PartitionKey"].as_str().expect("a key").to_owned(),
-                data: String::from_utf8(data.expect("base64")).expect("UTF-8"),
+                data: String::from_utf8(data).expect("UTF-8"),
                 after: value["SequenceNumberForOrdering"]
                     .as_str()
                     .map(str::to_owned),
@@ -252,6 +292,7 @@ impl From<&Request> for Call {
                 .unwrap_or_default()
                 .to_owned(),
             signed_at: header("x-amz-date").to_owned(),
+            is_cbor,
             puts: body["Records"].as_array().map_or_else(
                 || vec![put(&body)],
                 |records| records.iter().map(put).collect(),
@@ -262,17 +303,26 @@ impl From<&Request> for Call {
 
 impl Call {
     /// The answer to it, with the numbers of the records that were taken, and `code` for the others.
-    fn success(&self, numbers: &[Option<String>], code: &str) -> String {
+    fn success(&self, numbers: &[Option<String>], code: &str) -> Value {
         let one = |number: &Option<String>| match number {
             Some(number) => json!({"SequenceNumber": number, "ShardId": "shardId-000000000000"}),
             None => json!({"ErrorCode": code, "ErrorMessage": "as the test says"}),
         };
         if self.target.ends_with("PutRecord") {
-            return one(&numbers[0]).to_string();
+            return one(&numbers[0]);
         }
         let failed = numbers.iter().filter(|number| number.is_none()).count();
         let records: Vec<_> = numbers.iter().map(one).collect();
-        json!({"FailedRecordCount": failed, "Records": records}).to_string()
+        json!({"FailedRecordCount": failed, "Records": records})
+    }
+
+    /// An answer written as the call is.
+    fn write(&self, body: &Value) -> Answer {
+        if self.is_cbor {
+            Answer::new(200, cbor::from_json(body)).with("content-type", cbor::CONTENT_TYPE)
+        } else {
+            Answer::new(200, body.to_string()).with("content-type", "application/x-amz-json-1.1")
+        }
     }
 }
 

@@ -12,6 +12,8 @@
 //! in `headwater::platform::time`: for that crate's unit tests, the trait is that of another build than any the crate here could be linked with.
 
 #[cfg(feature = "services")]
+pub mod cbor;
+#[cfg(feature = "services")]
 pub mod chaos;
 #[cfg(feature = "services")]
 pub mod dynamodb;

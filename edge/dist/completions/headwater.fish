@@ -19,6 +19,8 @@ complete -c headwater -l durable-within -x -d 'A power cut loses at most what is
 complete -c headwater -l ordered -d 'Strict order for each partition key, one call a post'
 complete -c headwater -l fresh-first -d 'After an outage the newest posts share each call with the backlog'
 complete -c headwater -l linger -x -d 'A live post may wait so long for company, to share a call'
+complete -c headwater -l pack -d 'Many posts in one record, compressed (Zstandard): six times fewer bytes'
+complete -c headwater -l wire -x -a 'json cbor' -d 'How calls to Kinesis are written; CBOR is a quarter shorter, and AWS knows it'
 complete -c headwater -l max-rate -x -d 'Send no more bytes a second than these; the rest waits in the queue'
 complete -c headwater -l max-bytes-per-day -x -d 'Send no more a day (UTC); the rest waits in the queue'
 complete -c headwater -l max-per-day -x -d 'For X, which bills each post: read no more than N a day (UTC)'

@@ -26,8 +26,6 @@ pub struct Signer {
     region: String,
     /// The service's signing name, such as `kinesis`.
     service: &'static str,
-    /// The value of the `Content-Type` header.
-    content_type: &'static str,
     key: Option<Key>,
     /// What is hashed and signed. Used again for every request, as is the header made of it.
     text: String,
@@ -54,28 +52,23 @@ pub struct Signature<'a> {
 
 impl Signer {
     /// A signer of requests to `endpoint`, whose path (mostly none) has no characters that would have to be escaped.
-    pub fn new(
-        endpoint: &Endpoint,
-        region: &str,
-        service: &'static str,
-        content_type: &'static str,
-    ) -> Self {
+    pub fn new(endpoint: &Endpoint, region: &str, service: &'static str) -> Self {
         Self {
             host: endpoint.authority().to_owned(),
             path: endpoint.path(),
             region: region.to_owned(),
             service,
-            content_type,
             key: None,
             text: String::new(),
             authorization: String::new(),
         }
     }
 
-    /// Signs a request with this `target` (as in `X-Amz-Target`, if the protocol has one) and `body` at `time`; the server accepts it for five
-    /// minutes around its own time.
+    /// Signs a request with this `content_type` and `target` (as in `X-Amz-Target`, if the protocol has one) and `body` at `time`; the server
+    /// accepts it for five minutes around its own time.
     pub fn sign<'a>(
         &'a mut self,
+        content_type: &str,
         target: Option<&str>,
         body: &[u8],
         credentials: &'a Credentials,
@@ -96,7 +89,6 @@ impl Signer {
             path,
             region,
             service,
-            content_type,
             key,
             text,
             authorization,

@@ -26,6 +26,8 @@ pub struct Head {
     pub status: u16,
     /// The header `x-amzn-errortype`.
     pub error_type: Option<String>,
+    /// The header `content-type`, as far as there is room for it.
+    pub content_type: heapless::String<64>,
     /// The header `date`, unless a cache held the answer for a while.
     pub date: Option<String>,
     /// How the end of the body is known.
@@ -172,6 +174,12 @@ fn parse_head(input: &[u8]) -> Result<Option<(usize, Head)>, Error> {
             keeps |= words(header).any(|word| word.eq_ignore_ascii_case(b"keep-alive"));
         } else if is("x-amzn-errortype") {
             head.error_type = Some(text(header).to_owned());
+        } else if is("content-type") {
+            let chars = text(header).chars();
+            // What is longer than that is none of Kinesis's.
+            let _ = chars
+                .into_iter()
+                .try_for_each(|char| head.content_type.push(char));
         } else if is("date") {
             head.date = Some(text(header).to_owned());
         } else if is("age") {

@@ -1,6 +1,7 @@
 //! Where records go and how, as the user set it.
 
 use crate::aws::credentials::profile::Profile;
+use crate::aws::kinesis::wire::Wire;
 use crate::aws::partition::{self, Variant};
 use crate::net::endpoint::Endpoint;
 use crate::settings::config::Settings;
@@ -115,14 +116,25 @@ impl Settings<'_> {
             "a size such as 50MiB, at least 1KiB",
             bytes,
         );
+        let wire = self.parsed(options::WIRE, "json or cbor", |text| match text {
+            "json" => Some(Wire::Json),
+            "cbor" => Some(Wire::Cbor),
+            _ => None,
+        });
         let fresh_first = self.switch(options::FRESH_FIRST);
         if fresh_first && ordered {
             self.wrong("--ordered and --fresh-first exclude each other: leave one out");
+        }
+        let pack = self.switch(options::PACK);
+        if pack && ordered {
+            self.wrong("--ordered and --pack exclude each other, as order is lost between packs: leave one out");
         }
         Some(flow::Options {
             linger: linger?,
             fresh_first,
             limits: Limits { rate, per_day },
+            wire: wire?,
+            pack,
         })
     }
 }

@@ -88,6 +88,8 @@ options! {
     ORDERED: "ordered" "" ["HEADWATER_ORDERED"], "", "Strict order for each partition key, one call a post";
     FRESH_FIRST: "fresh-first" "" ["HEADWATER_FRESH_FIRST"], "", "After an outage the newest posts share each call with the backlog";
     LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "A live post may wait so long for company, to share a call";
+    PACK: "pack" "" ["HEADWATER_PACK"], "", "Many posts in one record, compressed (Zstandard): six times fewer bytes";
+    WIRE: "wire" "json|cbor" ["HEADWATER_WIRE"], "json", "How calls to Kinesis are written; CBOR is a quarter shorter, and AWS knows it";
     MAX_RATE: "max-rate" "BYTES" ["HEADWATER_MAX_RATE"], "", "Send no more bytes a second than these; the rest waits in the queue";
     MAX_BYTES_PER_DAY: "max-bytes-per-day" "SIZE" ["HEADWATER_MAX_BYTES_PER_DAY"], "", "Send no more a day (UTC); the rest waits in the queue";
     MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read no more than N a day (UTC)";

@@ -1,4 +1,5 @@
 use super::*;
+use crate::aws::kinesis::wire::Wire;
 use crate::source::{lines, x};
 use crate::spool::WhenFull;
 
@@ -223,10 +224,15 @@ fn delivery_is_as_fast_as_it_can_be_unless_told_otherwise() {
         "--max-bytes-per-day",
         "50MiB",
         "--fresh-first",
+        "--pack",
+        "--wire=cbor",
     ];
     let flow = config(&args, &ENOUGH).flow;
     assert_eq!(flow.linger, std::time::Duration::from_millis(500));
-    assert!(flow.fresh_first);
+    assert!(flow.fresh_first && flow.pack);
+    assert_eq!(flow.wire, Wire::Cbor);
+    let default = config(&["pizza"], &ENOUGH).flow;
+    assert!(!default.pack && default.wire == Wire::Json);
     assert_eq!(
         (flow.limits.rate, flow.limits.per_day),
         (Some(20 << 10), Some(50 << 20))
@@ -237,6 +243,8 @@ fn delivery_is_as_fast_as_it_can_be_unless_told_otherwise() {
         &["--max-rate", "0"],
         &["--max-bytes-per-day", "1"],
         &["--ordered", "--fresh-first"],
+        &["--ordered", "--pack"],
+        &["--wire", "protobuf"],
     ] {
         let args = [&["pizza"], wrong].concat();
         let usage = parse_with(&args, &ENOUGH).unwrap_err().to_string();

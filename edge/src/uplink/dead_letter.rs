@@ -9,9 +9,11 @@ use std::time::SystemTime;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use base64_simd::STANDARD;
 
 use crate::observe::journal;
 use crate::platform::file::{make_private, open_own, replaceable};
+use crate::post::record::Record;
 
 /// The file and the half before it hold at most this much each.
 const MAX_BYTES: u64 = 4 << 20;
@@ -28,7 +30,7 @@ impl DeadLetters {
         Self { path }
     }
 
-    /// Sets a record aside, synced. `record` is its text in the request: `"PartitionKey":...,"Data":...}`.
+    /// Sets a record with this [`text`] aside, synced.
     pub fn set_aside(&self, reason: &str, record: &[u8], at: SystemTime) {
         let path = self.path.display();
         match self.append(reason, record, at) {
@@ -78,6 +80,15 @@ fn ends_a_line(file: &fs::File, len: u64) -> io::Result<bool> {
     let mut byte = [0];
     file.read_exact_at(&mut byte, last)?;
     Ok(byte == *b"\n")
+}
+
+/// A record as it stands in the file: `"PartitionKey":KEY,"Data":BASE64}`.
+pub fn text(record: Record<'_>) -> Vec<u8> {
+    let key = serde_json::Value::from(record.partition_key);
+    let mut text = format!(r#""PartitionKey":{key},"Data":""#).into_bytes();
+    STANDARD.encode_append(record.data, &mut text);
+    text.extend_from_slice(br#""}"#);
+    text
 }
 
 #[cfg(test)]

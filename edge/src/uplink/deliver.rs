@@ -17,6 +17,7 @@ use crate::aws::credentials::{Keychain, Provider};
 use crate::aws::kinesis::client::Client;
 use crate::aws::kinesis::outcome::{self, Outcome, Problem, SequenceNumber};
 use crate::aws::kinesis::request::Batch;
+use crate::aws::kinesis::wire::Wire;
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
 use crate::net::meter::{Broken, Phase};
 use crate::observe::counters::Counters;
@@ -24,10 +25,11 @@ use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::time::Clock;
 use crate::spool::{Seq, Spool};
-use crate::uplink::dead_letter::DeadLetters;
+use crate::uplink::dead_letter::{self, DeadLetters};
 use crate::uplink::explain::{self, Target};
 use crate::uplink::flight::{CALL_BYTES, Flight};
 use crate::uplink::flow;
+use crate::uplink::lanes::CELLS;
 use crate::uplink::pace::Pace;
 use crate::uplink::suspects::Verdict;
 use crate::uplink::window::{READY, SUSPECT};
@@ -109,14 +111,19 @@ impl Uplink {
     /// Delivers until the spool is closed and empty, or until the end was asked for and its time is over.
     pub fn run(mut self) {
         let today = self.facts.get(SENT_TODAY).unwrap_or_default();
+        let batch = Batch::new(&self.target.stream, self.flow.wire);
         let mut flight = Flight::new(
-            Batch::new(&self.target.stream),
+            match self.flow.pack {
+                true => batch.packing(),
+                false => batch,
+            },
             Pace::new(self.flow.limits, today),
             self.remembered_time(),
         );
         while !self.abort.asked() {
             if flight.batch.entries().is_empty() {
                 self.fill(&mut flight);
+                flight.batch.close_packs();
             }
             if flight.batch.entries().is_empty() {
                 if flight.suspects_wait_alone() {
@@ -190,10 +197,10 @@ impl Uplink {
             self.spool.peek(|_, _| ControlFlow::Break(()));
         }
         self.take_parked(flight, now);
-        if flight.is_full(0) || flight.suspects.any() && !flight.batch.entries().is_empty() {
+        if flight.is_full(0) || flight.suspects.any() && !flight.batch.is_empty() {
             return;
         }
-        if flight.window.has_room(head) && !flight.lanes.blocks_all(now) {
+        if flight.window.has_room(head) && !flight.is_blocked(now) {
             let end = flight.window.end();
             self.spool.peek_from(end, |seq, record| {
                 flight.take(seq, record, now, self.ordered)
@@ -210,12 +217,28 @@ impl Uplink {
         } else {
             flight.limit.min(MAX_RECORDS)
         };
+        let packs = flight.batch.packs();
+        // Which lanes let a pack go, by their numbers.
+        let mut open = [None; 1 + CELLS as usize];
         let Flight { window, lanes, .. } = flight;
         for (seq, reason) in window.parked() {
             if wanted.len() == room {
                 break;
             }
-            if reason == READY || reason < READY && lanes.take(reason, now) {
+            let may_go = match reason {
+                READY => true,
+                SUSPECT.. => false,
+                _ if packs => {
+                    let lane = usize::from(lanes.lane_of(reason));
+                    *open[lane].get_or_insert_with(|| {
+                        let may_go = lanes.take(reason, now);
+                        // The token is taken once more with the pack.
+                        may_go.then(|| lanes.give_back(reason)).is_some()
+                    })
+                }
+                _ => lanes.take(reason, now),
+            };
+            if may_go {
                 let _ = wanted.push(seq);
             }
         }
@@ -228,12 +251,7 @@ impl Uplink {
                     flight.window.unpark(gone);
                 }
                 if wanted.next_if_eq(&seq).is_some() {
-                    let reason = flight.window.reason(seq);
-                    if flight.is_full(record.len_bytes()) {
-                        flight.put_back(seq, reason);
-                    } else if flight.batch.push(seq, record) {
-                        flight.window.unpark(seq);
-                    }
+                    flight.take_again(seq, record, now);
                 }
                 match wanted.peek() {
                     Some(next) if *next < seq + FAR => ControlFlow::Continue(()),
@@ -287,28 +305,32 @@ impl Uplink {
         };
         self.tell_expiry(&credentials);
         let count = flight.count(self.client.life(), self.clock.wall());
+        let posts = flight.batch.posts(count);
+        let sent_again = flight.batch.posts(flight.maybe_arrived.min(count));
+        let wire = flight.batch.wire();
         let (call, body) = flight.batch.body(count, flight.order.after());
         let bytes = body.len() + CALL_BYTES;
         self.alive(ATTEMPT + Duration::from_secs(bytes as u64 / SLOWEST));
         self.counters.calls.add(1);
         self.counters.call.set(self.clock.elapsed());
-        self.counters
-            .sent_again
-            .add(flight.maybe_arrived.min(count) as u64);
-        let result = self.client.put(call, body, &credentials, now);
+        self.counters.sent_again.add(sent_again as u64);
+        let mut is_unlike_cbor = false;
+        let result = self.client.put(call, wire, body, &credentials, now);
         self.counters.call.clear();
         let (outcome, traffic, clock_changed) = match result {
             Ok(answer) => {
                 let sent = answer.sent;
                 let outcome = outcome::read(
+                    answer.wire,
                     answer.status,
                     answer.error_type.as_deref(),
                     answer.body,
                     count,
                 );
                 if !flight.lanes.is_empty() || !matches!(outcome, Outcome::Delivered(_)) {
-                    flight.shards = outcome::shards(answer.body);
+                    flight.shards = outcome::shards(answer.wire, answer.body);
                 }
+                is_unlike_cbor = outcome::is_unlike_cbor(answer.status, &outcome);
                 let date = answer.date;
                 let clock_changed = self.learn_time(flight, sent_at, date);
                 flight.flow.succeeded(bytes, sent.took, self.client.life());
@@ -322,6 +344,12 @@ impl Uplink {
         self.spent(flight, traffic);
         let mended_before = std::mem::take(&mut flight.mended);
         match outcome {
+            Outcome::Failed(_, problem) if wire == Wire::Cbor && is_unlike_cbor => {
+                log::warn!("{}", explain::of_wire(&problem, &self.target));
+                self.put_all_back(flight);
+                flight.batch.speak(Wire::Json);
+                Step::Go
+            }
             Outcome::Delivered(number) => self.delivered(flight, count, number),
             Outcome::Partly(classes, problem) => self.partly(flight, &classes, problem),
             Outcome::Failed(Class::Throttled, problem) if !self.ordered => {
@@ -363,7 +391,7 @@ impl Uplink {
                 class @ (Class::Retry | Class::Throttled | Class::Delivered),
                 problem,
             ) => {
-                self.counters.retried.add(count as u64);
+                self.counters.retried.add(posts as u64);
                 self.say(class, &problem);
                 Step::Pause(Eagerness::Quick)
             }
@@ -384,6 +412,9 @@ impl Uplink {
         if broken.phase != Phase::Connecting {
             flight.flow.broke(bytes, life);
             flight.maybe_arrived = flight.maybe_arrived.max(count);
+            if flight.begins_too_large(self.client.life()) {
+                self.put_all_back(flight);
+            }
         }
         let problem = explain::of_network(&broken.error, &self.target, at);
         Outcome::Failed(Class::Retry, problem)
@@ -391,7 +422,7 @@ impl Uplink {
 
     fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Step {
         let now = self.clock.elapsed();
-        self.count_delivered(count);
+        self.count_delivered(flight.batch.posts(count));
         if flight.suspects.any() {
             let first = flight.batch.entries().first().map(|entry| entry.seq);
             flight.suspects.accepted(first);
@@ -405,8 +436,8 @@ impl Uplink {
             self.counters.lanes.set(flight.lanes.len() as i64);
         }
         if flight.passing {
-            let entries = &flight.batch.entries()[..count];
-            self.spool.ack_each(entries.iter().map(|entry| entry.seq));
+            let seqs = (0..count).flat_map(|index| flight.batch.seqs(index));
+            self.spool.ack_each(seqs.copied());
             flight.batch.drop_first(count);
         } else {
             self.spool.ack(flight.batch.drop_first(count));
@@ -421,17 +452,15 @@ impl Uplink {
     /// Some arrived, some did not: those are parked, and the others are let go of.
     fn partly(&self, flight: &mut Flight, classes: &[Class], problem: Problem) -> Step {
         let now = self.clock.elapsed();
+        let batch = &flight.batch;
         let is = |wanted: Class| {
-            classes
-                .iter()
-                .filter(move |class| **class == wanted)
-                .count()
+            let records = (0..classes.len()).filter(move |index| classes[*index] == wanted);
+            records.map(|index| batch.seqs(index).len()).sum::<usize>()
         };
+        let posts = batch.posts(classes.len());
         let (delivered, throttled) = (is(Class::Delivered), is(Class::Throttled));
         self.count_delivered(delivered);
-        self.counters
-            .retried
-            .add((classes.len() - delivered) as u64);
+        self.counters.retried.add((posts - delivered) as u64);
         self.counters.throttled.add(throttled as u64);
         if delivered > 0 {
             flight.suspects.accepted(None);
@@ -442,12 +471,12 @@ impl Uplink {
         flight.learn(now, classes);
         self.counters.lanes.set(flight.lanes.len() as i64);
         flight.park_undelivered(classes);
-        let entries = flight.batch.entries().iter().zip(classes);
-        let arrived = entries.filter(|(_, class)| **class == Class::Delivered);
-        self.spool.ack_each(arrived.map(|(entry, _)| entry.seq));
+        let arrived = (0..classes.len()).filter(|index| classes[*index] == Class::Delivered);
+        let seqs = arrived.flat_map(|index| flight.batch.seqs(index));
+        self.spool.ack_each(seqs.copied());
         flight.batch.drop_first(classes.len());
         flight.maybe_arrived = flight.maybe_arrived.saturating_sub(classes.len());
-        let others = classes.len() - delivered - throttled;
+        let others = posts - delivered - throttled;
         let heals =
             |class: &Class| matches!(class, Class::Delivered | Class::Throttled | Class::Retry);
         match classes.iter().all(heals) {
@@ -466,8 +495,12 @@ impl Uplink {
 
     /// The call is refused as it is: it is halved until one record is left, and then compared with others.
     fn refused(&self, flight: &mut Flight, class: Class, count: usize, problem: Problem) -> Step {
-        if count > 1 {
-            flight.limit = count / 2;
+        let posts = flight.batch.posts(count);
+        if posts > 1 {
+            flight.limit = posts / 2;
+            if flight.batch.packs() {
+                self.put_all_back(flight);
+            }
             return Step::Go;
         }
         let Some(seq) = flight.batch.entries().first().map(|entry| entry.seq) else {
@@ -485,9 +518,7 @@ impl Uplink {
         };
         match verdict {
             Verdict::Impossible => {
-                let text = flight.batch.first_text();
-                self.dead_letters
-                    .set_aside(&problem.to_string(), text, self.clock.wall());
+                self.set_aside(seq, &problem);
                 self.counters.impossible.add(1);
                 if flight.passing {
                     self.spool.ack_each([seq]);
@@ -510,6 +541,25 @@ impl Uplink {
                 flight.limit = 1;
                 self.hold(Class::Refused, problem)
             }
+        }
+    }
+
+    /// Has what is in the batch read again.
+    fn put_all_back(&self, flight: &mut Flight) {
+        let maybe_arrived = flight.put_all_back();
+        self.counters.sent_again.add(maybe_arrived as u64);
+    }
+
+    /// Keeps a record that Kinesis can never take in the dead-letter file, as long as the spool has it.
+    fn set_aside(&self, seq: Seq, problem: &Problem) {
+        let mut record = None;
+        self.spool.peek_from(seq, |found, shown| {
+            record = (found == seq).then(|| dead_letter::text(shown));
+            ControlFlow::Break(())
+        });
+        if let Some(record) = record {
+            self.dead_letters
+                .set_aside(&problem.to_string(), &record, self.clock.wall());
         }
     }
 

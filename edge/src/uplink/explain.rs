@@ -68,6 +68,14 @@ pub fn of_order(problem: &Problem) -> String {
     )
 }
 
+/// The server does not know CBOR.
+pub fn of_wire(problem: &Problem, place: &Target) -> String {
+    format!(
+        "{} does not take CBOR ({problem}): from now on posts go there in JSON; none is lost. Leave --wire cbor out",
+        place.host
+    )
+}
+
 /// A problem of this class, on the way to `place`, with credentials of `provider`.
 pub fn explain(class: Class, problem: &Problem, place: &Target, provider: &Provider) -> String {
     let Target {

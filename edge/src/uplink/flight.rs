@@ -15,7 +15,7 @@ use crate::uplink::order::Order;
 use crate::uplink::pace::Pace;
 use crate::uplink::pause::Backoff;
 use crate::uplink::suspects::Suspects;
-use crate::uplink::window::{READY, Reason, SUSPECT, Window};
+use crate::uplink::window::{READY, SUSPECT, Window};
 
 /// Bytes of a call beside its records: the head with its signature, and TLS around it.
 pub const CALL_BYTES: usize = 1000;
@@ -84,19 +84,23 @@ impl Flight {
         if self.is_full(record.len_bytes()) {
             return ControlFlow::Break(());
         }
+        let mut lane = 0;
         if !self.lanes.is_empty() && !ordered {
             let cell = cell_of(record.partition_key);
-            if !self.lanes.take(cell, now) {
+            if !self.may_go(cell, record, now) {
                 self.window.read_to(seq + 1);
                 self.window.park(seq, cell);
                 self.passing = true;
-                return match self.lanes.blocks_all(now) {
+                return match self.is_blocked(now) {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 };
             }
+            lane = self.lanes.lane_of(cell);
+            // Packs of several lanes are not in the spool's order.
+            self.passing |= self.batch.packs();
         }
-        if !self.batch.push(seq, record) {
+        if !self.batch.push_in_lane(lane, seq, record) {
             return ControlFlow::Break(());
         }
         self.window.read_to(seq + 1);
@@ -109,19 +113,51 @@ impl Flight {
         }
     }
 
-    /// Whether a record of so many bytes more would make the batch larger than a call is to be now.
-    pub fn is_full(&self, record_bytes: usize) -> bool {
-        let entries = self.batch.entries().len();
-        let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;
-        entries > 0 && (entries >= self.limit || bytes > self.flow.aim())
+    /// Offers a parked record whose time has come.
+    pub fn take_again(&mut self, seq: Seq, record: Record<'_>, now: Duration) {
+        let reason = self.window.reason(seq);
+        let packs = self.batch.packs();
+        if self.is_full(record.len_bytes()) {
+            if reason < READY && !packs {
+                self.lanes.give_back(reason);
+            }
+            return;
+        }
+        let mut lane = 0;
+        if packs && !self.lanes.is_empty() {
+            let cell = cell_of(record.partition_key);
+            if reason < READY && !self.may_go(cell, record, now) {
+                return self.window.park(seq, cell);
+            }
+            lane = self.lanes.lane_of(cell);
+        }
+        if self.batch.push_in_lane(lane, seq, record) {
+            self.window.unpark(seq);
+        }
     }
 
-    /// A parked record that was to go has to wait for the next call.
-    pub fn put_back(&mut self, seq: Seq, reason: Reason) {
-        if reason < READY {
-            self.lanes.give_back(reason);
-        }
-        self.window.park(seq, reason);
+    /// Whether no record may go now, of any cell.
+    pub fn is_blocked(&self, now: Duration) -> bool {
+        self.lanes.blocks_all(now) && !self.batch.is_filling()
+    }
+
+    /// Whether a record of this cell may go now: into a pack that goes anyway, or by a token of its lane.
+    fn may_go(&mut self, cell: u8, record: Record<'_>, now: Duration) -> bool {
+        let lane = self.lanes.lane_of(cell);
+        self.batch.joins(lane, record.len_bytes()) || self.lanes.take(cell, now)
+    }
+
+    /// Whether a record of so many bytes more would make the batch larger than a call is to be now.
+    pub fn is_full(&self, record_bytes: usize) -> bool {
+        let posts = self.batch.len();
+        let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;
+        posts > 0 && (posts >= self.limit || bytes > self.flow.aim())
+    }
+
+    /// Whether the batch begins with a pack that is larger than a call is to be now. It can be made smaller.
+    pub fn begins_too_large(&self, life: Life) -> bool {
+        let first = self.batch.entries().first().map_or(0, Entry::text_bytes);
+        self.batch.posts(1) > 1 && first + CALL_BYTES > self.flow.call_bytes(life)
     }
 
     /// How many of the batch's first records the next call carries.
@@ -143,6 +179,22 @@ impl Flight {
         count.clamp(1, self.limit.min(self.batch.entries().len()))
     }
 
+    /// What is in the batch is read again, into a batch that may be written in another way. How many posts of it may have arrived.
+    pub fn put_all_back(&mut self) -> usize {
+        // Where none is passed, they are the first that wait.
+        if self.passing {
+            for index in 0..self.batch.entries().len() {
+                for seq in self.batch.seqs(index) {
+                    self.window.park(*seq, READY);
+                }
+            }
+        }
+        let maybe_arrived = self.batch.posts(self.maybe_arrived);
+        self.maybe_arrived = 0;
+        self.batch.clear();
+        maybe_arrived
+    }
+
     /// Tells the lanes what became of the batch's first records.
     pub fn learn(&mut self, now: Duration, classes: &[Class]) {
         let Self {
@@ -162,7 +214,8 @@ impl Flight {
             };
             Some((cell_of(&batch.partition_key(index)), accepted))
         });
-        let shards = shards.iter().zip(0..).filter(|(shard, _)| **shard != 0);
+        let shards = shards.iter().take(classes.len()).zip(0..);
+        let shards = shards.filter(|(shard, _)| **shard != 0);
         lanes.learn(shards.map(|(shard, index)| (cell_of(&batch.partition_key(index)), *shard)));
         lanes.answered(now, results);
     }
@@ -175,7 +228,9 @@ impl Flight {
                 Class::Throttled => cell_of(&self.batch.partition_key(index)),
                 _ => READY,
             };
-            self.window.park(self.batch.entries()[index].seq, reason);
+            for seq in self.batch.seqs(index) {
+                self.window.park(*seq, reason);
+            }
         }
     }
 
@@ -207,3 +262,6 @@ impl Flight {
         named
     }
 }
+
+#[cfg(test)]
+mod tests;

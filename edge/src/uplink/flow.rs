@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use crate::aws::kinesis::wire::Wire;
 use crate::net::meter::Life;
 use crate::uplink::pace::Limits;
 
@@ -21,6 +22,10 @@ pub struct Options {
     pub fresh_first: bool,
     /// What delivery may use of the link.
     pub limits: Limits,
+    /// How calls are written.
+    pub wire: Wire,
+    /// Posts go in packs, not each in a record of its own.
+    pub pack: bool,
 }
 
 /// The first call of a process.

@@ -141,6 +141,13 @@ impl Lanes {
         may_go
     }
 
+    /// Which lane a cell is in, from 1; 0 where it is in none. Holds until the next call's results are learned.
+    pub fn lane_of(&self, cell: u8) -> u8 {
+        // There are no more lanes than cells.
+        let number = |index| u8::try_from(index + 1).unwrap_or_default();
+        self.index_of(cell).map_or(0, number)
+    }
+
     /// Whether no record of any cell may go now.
     pub fn blocks_all(&self, now: Duration) -> bool {
         let covered: usize = self.lanes.iter().map(|lane| lane.cells.range().len()).sum();

@@ -3,6 +3,7 @@
 
 pub mod board;
 pub mod card;
+pub mod delivery;
 pub mod lines;
 pub mod monitor;
 pub mod source;

@@ -233,7 +233,7 @@ impl Shared {
 
     /// Decides about a call's records, and writes the answer; `accepted` are those that were.
     fn answer(&self, call: &Call, body: &[u8], accepted: &mut Vec<u64>, answer: &mut Vec<u8>) {
-        let mut text = String::new();
+        let mut text = Vec::new();
         let coding = call.coding.unwrap_or(Coding::Json);
         let status = match self.decide(call, body, accepted) {
             Ok((operation, fates)) => coding.encode(operation, &fates, &mut text),
@@ -251,12 +251,13 @@ impl Shared {
              x-amz-id-2: 9eX1kJ3xWm7mBLTxvCq3WqB7q3m3ZqXl2yO0g6kq3vYb6mD4s6yNqf3K1wVQmO0bT1tQm1l0f5q=\r\n\
              Date: {}\r\n\
              Content-Type: {}\r\n\
-             Content-Length: {}\r\n\r\n{text}",
+             Content-Length: {}\r\n\r\n",
             if status == 200 { "OK" } else { "Bad Request" },
             httpdate::fmt_http_date(SystemTime::now()),
             coding.content_type(),
             text.len(),
         );
+        answer.extend(text);
     }
 
     fn decide(

@@ -6,15 +6,13 @@ use std::time::SystemTime;
 use aws_credential_types::Credentials;
 
 use crate::aws::kinesis::request::Call;
+use crate::aws::kinesis::wire::Wire;
 use crate::aws::sign::Signer;
 use crate::net::agent::USER_AGENT;
 use crate::net::endpoint::Endpoint;
 use crate::net::meter::{Broken, Life, Limits, Phase, Sent};
 use crate::net::roots::Roots;
 use crate::net::transport::Connection;
-
-/// The `Content-Type` of the AWS JSON protocol.
-const CONTENT: &str = "application/x-amz-json-1.1";
 
 /// The way to one stream's endpoint.
 #[derive(Debug)]
@@ -34,6 +32,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// The header `x-amzn-errortype`.
     pub error_type: Option<String>,
+    /// How the body is written: as its `Content-Type` says, or else its first byte, or else as the request was.
+    pub wire: Wire,
     /// The server's own time as its `Date` header gives it, unless a cache held the answer for a while.
     pub date: Option<SystemTime>,
     /// The whole body.
@@ -48,15 +48,13 @@ impl Client {
         let (path, host) = (endpoint.path(), endpoint.authority());
         Self {
             connection: Connection::new(endpoint, &roots, Limits::default()),
-            signer: Signer::new(endpoint, region, "kinesis", CONTENT),
-            start: format!(
-                "POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\ncontent-type: {CONTENT}\r\n"
-            ),
+            signer: Signer::new(endpoint, region, "kinesis"),
+            start: format!("POST {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\n"),
             head: Vec::new(),
         }
     }
 
-    /// Sends `body`, signed at `time`.
+    /// Sends `body`, which is written as `wire` says, signed at `time`.
     ///
     /// # Errors
     ///
@@ -65,11 +63,12 @@ impl Client {
     pub fn put(
         &mut self,
         call: Call,
+        wire: Wire,
         body: &[u8],
         credentials: &Credentials,
         time: SystemTime,
     ) -> Result<Answer<'_>, Broken> {
-        self.write_head(call, body, credentials, time)
+        self.write_head(call, wire, body, credentials, time)
             .map_err(|error| Broken {
                 sent: Sent::default(),
                 phase: Phase::Connecting,
@@ -78,6 +77,10 @@ impl Client {
         let (head, body, sent) = self.connection.call(&self.head, body)?;
         Ok(Answer {
             status: head.status,
+            wire: Wire::of(&head.content_type).unwrap_or(match body {
+                [b'{', ..] => Wire::Json,
+                _ => wire,
+            }),
             error_type: head.error_type,
             date: head
                 .date
@@ -90,14 +93,15 @@ impl Client {
     fn write_head(
         &mut self,
         call: Call,
+        wire: Wire,
         body: &[u8],
         credentials: &Credentials,
         time: SystemTime,
     ) -> io::Result<()> {
-        let target = call.target();
+        let (content_type, target) = (wire.content_type(), call.target());
         let signature = self
             .signer
-            .sign(Some(target), body, credentials, time)
+            .sign(content_type, Some(target), body, credentials, time)
             .map_err(io::Error::other)?;
         let texts = [Some(signature.authorization), signature.token];
         if texts
@@ -114,7 +118,7 @@ impl Client {
         head.extend_from_slice(self.start.as_bytes());
         write!(
             head,
-            "content-length: {}\r\nx-amz-target: {target}\r\nx-amz-date: {}\r\nauthorization: {}\r\n",
+            "content-type: {content_type}\r\ncontent-length: {}\r\nx-amz-target: {target}\r\nx-amz-date: {}\r\nauthorization: {}\r\n",
             body.len(),
             signature.date,
             signature.authorization,

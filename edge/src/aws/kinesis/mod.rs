@@ -1,10 +1,12 @@
 //! Amazon Kinesis Data Streams, as far as a producer needs it: two calls, built by hand.
 //!
-//! [`request`] builds the body, [`client`] makes one attempt, [`outcome`] says what the answer means for the records in it.
+//! [`request`] builds the body as [`wire`] writes it, [`pack`] packs posts into records, [`client`] makes one attempt, [`outcome`] says what the answer means for the records in it.
 
 pub mod client;
 pub mod outcome;
+pub mod pack;
 pub mod request;
+pub mod wire;
 
 /// Most records in one PutRecords.
 pub const MAX_RECORDS: usize = 500;

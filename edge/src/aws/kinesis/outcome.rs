@@ -1,15 +1,18 @@
-//! What an answer means for the records that were sent: a pure function of status, error header and body.
+//! What an answer means for the records that were sent: a pure function of status, error header and body, whichever way that is written.
 //!
 //! Only [`Class::Delivered`] and [`Class::Impossible`] let go of a record. Codes are those of the Kinesis API reference (PutRecord,
 //! PutRecords, common errors).
+
+mod text;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use text::Text;
 
+use crate::aws::kinesis::wire::Wire;
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
 
 /// What became of a whole call.
@@ -44,17 +47,27 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Reads the answer to a call with `sent` records. `error_type` is the header `x-amzn-errortype`, where there is one.
-pub fn read(status: u16, error_type: Option<&str>, body: &[u8], sent: usize) -> Outcome {
+/// The code of an answer that says nothing of the records.
+pub const UNREADABLE: &str = "UnreadableAnswer";
+
+/// Reads the answer to a call with `sent` records, which is written as `wire` says. `error_type` is the header `x-amzn-errortype`, where there
+/// is one.
+pub fn read(
+    wire: Wire,
+    status: u16,
+    error_type: Option<&str>,
+    body: &[u8],
+    sent: usize,
+) -> Outcome {
     match status {
-        200 if sent == 1 => read_one(body),
-        200 => read_many(body, sent),
-        _ => read_error(status, error_type, body),
+        200 if sent == 1 => read_one(wire, body),
+        200 => read_many(wire, body, sent),
+        _ => read_error(wire, status, error_type, body),
     }
 }
 
 /// The shards that took the records of a call, in their order, each by a hash of its name; 0 where the answer names none.
-pub fn shards(body: &[u8]) -> heapless::Vec<u32, MAX_RECORDS> {
+pub fn shards(wire: Wire, body: &[u8]) -> heapless::Vec<u32, MAX_RECORDS> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Named<'a> {
@@ -67,11 +80,27 @@ pub fn shards(body: &[u8]) -> heapless::Vec<u32, MAX_RECORDS> {
         let name = named.shard_id.as_deref();
         name.map_or(0, |name| crc32c::crc32c(name.as_bytes()).max(1))
     };
-    match parse::<Named<'_>>(body) {
+    match parse::<Named<'_>>(wire, body) {
         Some(named) if named.records.is_empty() => std::iter::once(hash(&named)).collect(),
         Some(named) => named.records.iter().take(MAX_RECORDS).map(hash).collect(),
         None => heapless::Vec::new(),
     }
+}
+
+/// Whether a server that answered so to a call in CBOR may be one that does not know CBOR. Kinesis does; many that stand in for it do not, and
+/// each says so in its own way.
+pub fn is_unlike_cbor(status: u16, outcome: &Outcome) -> bool {
+    let Outcome::Failed(_, problem) = outcome else {
+        return false;
+    };
+    let code = problem.code.as_str();
+    matches!(status, 404 | 415 | 501)
+        || matches!(
+            code,
+            "SerializationException" | "UnknownOperationException" | UNREADABLE
+        )
+        // It is an error, and nobody can say which.
+        || matches!(status, 400 | 500) && code.starts_with(NO_CODE_BUT_STATUS)
 }
 
 /// The class of an error code, alone or for one record of PutRecords; `None` for a code not in the reference.
@@ -137,8 +166,8 @@ fn is_about_a_record(message: &str) -> bool {
     names(&of_a_record) && !names(&of_the_call)
 }
 
-fn read_one(body: &[u8]) -> Outcome {
-    let Some(answer) = parse::<RecordAnswer<'_>>(body) else {
+fn read_one(wire: Wire, body: &[u8]) -> Outcome {
+    let Some(answer) = parse::<RecordAnswer<'_>>(wire, body) else {
         return unreadable(body);
     };
     match answer.number().map(SequenceNumber::try_from) {
@@ -156,8 +185,8 @@ struct PutRecordsAnswer {
     records: PerRecord,
 }
 
-fn read_many(body: &[u8], sent: usize) -> Outcome {
-    let Some(PutRecordsAnswer { records }) = parse(body) else {
+fn read_many(wire: Wire, body: &[u8], sent: usize) -> Outcome {
+    let Some(PutRecordsAnswer { records }) = parse(wire, body) else {
         return unreadable(body);
     };
     let answered = records.classes.len();
@@ -170,9 +199,18 @@ fn read_many(body: &[u8], sent: usize) -> Outcome {
     }
 }
 
-/// `body` as an answer, if it is one. Looked at as text once as a whole, not string by string.
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
+/// `body` as an answer, if it is one.
+fn parse<'a, T: Deserialize<'a>>(wire: Wire, body: &'a [u8]) -> Option<T> {
+    match wire {
+        // Looked at as text once as a whole, not string by string.
+        Wire::Json => serde_json::from_str(std::str::from_utf8(body).ok()?).ok(),
+        Wire::Cbor => {
+            let mut deserializer = minicbor_serde::Deserializer::new(body);
+            let answer = T::deserialize(&mut deserializer).ok()?;
+            let is_whole = deserializer.decoder().position() == body.len();
+            is_whole.then_some(answer)
+        }
+    }
 }
 
 /// A 200 that Kinesis did not write, or only half of one that it did.
@@ -189,28 +227,30 @@ fn not_an_answer(message: String) -> Outcome {
     Outcome::Failed(
         Class::Retry,
         Problem {
-            code: "UnreadableAnswer".into(),
+            code: UNREADABLE.into(),
             message,
         },
     )
 }
 
-fn read_error(status: u16, error_type: Option<&str>, body: &[u8]) -> Outcome {
+fn read_error(wire: Wire, status: u16, error_type: Option<&str>, body: &[u8]) -> Outcome {
     #[derive(Deserialize, Default)]
-    struct Error {
-        #[serde(default, rename = "__type")]
-        kind: Option<String>,
-        #[serde(default, alias = "Message")]
-        message: Option<String>,
+    struct Error<'a> {
+        #[serde(borrow, default, rename = "__type")]
+        kind: Option<Text<'a>>,
+        #[serde(borrow, default, alias = "Message")]
+        message: Option<Text<'a>>,
     }
-    let error = parse::<Error>(body).unwrap_or_default();
-    let code = [error.kind.as_deref(), error_type]
+    let error = parse::<Error<'_>>(wire, body).unwrap_or_default();
+    let kind = error.kind.as_ref().and_then(Text::get);
+    let code = [kind, error_type]
         .into_iter()
         .flatten()
         .map(bare_code)
         .find(|code| !code.is_empty())
         .unwrap_or_default();
-    let message = error.message.unwrap_or_default();
+    let message = error.message.as_ref().and_then(Text::get);
+    let message = message.unwrap_or_default().to_owned();
     let class = match classify(code) {
         Some(Class::Refused) if is_about_a_record(&message) => Some(Class::Impossible),
         class => class,
@@ -223,7 +263,7 @@ fn read_error(status: u16, error_type: Option<&str>, body: &[u8]) -> Outcome {
         _ => Class::Hold,
     });
     let code = if code.is_empty() {
-        format!("HTTP status {status}")
+        format!("{NO_CODE_BUT_STATUS} {status}")
     } else {
         code.to_owned()
     };
@@ -249,17 +289,20 @@ const NO_NUMBER: &str = "NoSequenceNumber";
 /// The code of a record whose error has none.
 const NO_CODE: &str = "NoErrorCode";
 
+/// What stands in the place of the code of an error that has none, with the status.
+const NO_CODE_BUT_STATUS: &str = "HTTP status";
+
 /// What an answer says about one record.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RecordAnswer<'a> {
     #[serde(borrow, default)]
-    error_code: Option<Cow<'a, str>>,
+    error_code: Option<Text<'a>>,
     #[serde(borrow, default)]
-    error_message: Option<Cow<'a, str>>,
-    /// As it stands there: only a text of digits says that Kinesis has the record.
+    error_message: Option<Text<'a>>,
+    /// Only a text of digits says that Kinesis has the record.
     #[serde(borrow, default)]
-    sequence_number: Option<&'a RawValue>,
+    sequence_number: Option<Text<'a>>,
 }
 
 /// Why a record was not delivered.
@@ -278,24 +321,28 @@ impl Failure<'_> {
     }
 }
 
-impl<'a> RecordAnswer<'a> {
+impl RecordAnswer<'_> {
     /// The record's number if it was delivered. Whatever else is said, an error code wins.
-    fn number(&self) -> Result<&'a str, Failure<'_>> {
+    fn number(&self) -> Result<&str, Failure<'_>> {
         let retry = |code, message| Failure {
             class: Class::Retry,
             code,
             message,
         };
-        let message = self.error_message.as_deref().unwrap_or_default();
-        let Some(code) = self.error_code.as_deref() else {
-            let Some(number) = self.sequence_number.map(RawValue::get) else {
+        let message = self.error_message.as_ref().and_then(Text::get);
+        let message = message.unwrap_or_default();
+        let Some(code) = &self.error_code else {
+            let Some(number) = &self.sequence_number else {
                 let why = "the answer gives a record neither a number nor an error";
                 return Err(retry(NO_NUMBER, why));
             };
             let why = "the answer gives a record a sequence number that is none";
-            return digits(number).ok_or_else(|| retry("InvalidSequenceNumber", why));
+            return number
+                .get()
+                .and_then(digits)
+                .ok_or_else(|| retry("InvalidSequenceNumber", why));
         };
-        Err(match (bare_code(code), message) {
+        Err(match (bare_code(code.get().unwrap_or_default()), message) {
             ("", "") => retry(NO_CODE, "the answer gives a record an error without a code"),
             ("", message) => retry(NO_CODE, message),
             (code, message) => Failure {
@@ -311,12 +358,11 @@ impl<'a> RecordAnswer<'a> {
     }
 }
 
-/// The digits of a sequence number, of which there are 1 to 128, in a JSON text.
-fn digits(json: &str) -> Option<&str> {
-    let digits = json.strip_prefix('"')?.strip_suffix('"')?;
-    let is_number = (1..=SequenceNumber::new().capacity()).contains(&digits.len())
-        && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then_some(digits)
+/// The digits of a sequence number, of which there are 1 to 128.
+fn digits(text: &str) -> Option<&str> {
+    let is_number = (1..=SequenceNumber::new().capacity()).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(text)
 }
 
 impl<'de> Deserialize<'de> for PerRecord {
@@ -336,7 +382,7 @@ impl<'de> Deserialize<'de> for PerRecord {
                     records
                         .classes
                         .push(class)
-                        .map_err(|_| serde::de::Error::invalid_length(MAX_RECORDS + 1, &self))?;
+                        .map_err(|_| A::Error::invalid_length(MAX_RECORDS + 1, &self))?;
                 }
                 Ok(records)
             }

@@ -55,14 +55,14 @@ proptest! {
         hours in prop::collection::vec(0u32..500_000, 1..5),
     ) {
         // Given one signer, for several credentials and times
-        let mut signer = Signer::new(&endpoint(&host), "eu-west-1", "kinesis", JSON);
+        let mut signer = Signer::new(&endpoint(&host), "eu-west-1", "kinesis");
         for (secret, hour) in secrets.iter().flat_map(|secret| hours.iter().map(move |hour| (secret, *hour))) {
             let credentials = Credentials::new("AKIDEXAMPLE", secret, token.clone(), None, "test");
             let time = UNIX_EPOCH + Duration::from_secs(3600) * hour;
 
             // When it signs
             let Signature { date, authorization, token } =
-                signer.sign(target.as_deref(), &body, &credentials, time).unwrap();
+                signer.sign(JSON, target.as_deref(), &body, &credentials, time).unwrap();
 
             // Then the headers are those of aws-sigv4
             let mut headers = vec![
@@ -77,8 +77,12 @@ proptest! {
 
 #[test]
 fn a_time_no_signature_can_name_is_an_error() {
-    let mut signer = Signer::new(&endpoint("host"), "eu-west-1", "kinesis", JSON);
+    let mut signer = Signer::new(&endpoint("host"), "eu-west-1", "kinesis");
     let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
     let time = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
-    assert!(signer.sign(Some("t"), b"", &credentials, time).is_err());
+    assert!(
+        signer
+            .sign(JSON, Some("t"), b"", &credentials, time)
+            .is_err()
+    );
 }

@@ -5,16 +5,20 @@
 //! an `InvalidArgumentException` means that all three are right, and nothing was written. A server that is not Kinesis may not look at hash
 //! keys, and take the record: it has no data, and this says so.
 
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
 use aws_credential_types::Credentials;
+use minicbor::{Encoder, encode};
+use serde_json::json;
 
 use crate::aws::clock::ServerClock;
 use crate::aws::credentials::{Keychain, Provider};
 use crate::aws::kinesis::client::Client;
 use crate::aws::kinesis::outcome::{self, Outcome, Problem};
 use crate::aws::kinesis::request::Call;
+use crate::aws::kinesis::wire::Wire;
 use crate::aws::kinesis::{Class, Renew};
 use crate::aws::sign::Signer;
 use crate::commands::check::Verdict::{self, Bad, Doubtful, Good, Untested};
@@ -29,6 +33,13 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// 2^128: one more than the largest hash key.
 const NO_HASH_KEY: &str = "340282366920938463463374607431768211456";
 
+/// What the server did with the record that must be refused.
+enum Answered {
+    Taken,
+    Refused(Class, Problem),
+    Unreadable,
+}
+
 /// Asks AWS, and remembers what it learned on the way.
 pub struct Asker {
     client: Client,
@@ -40,6 +51,8 @@ pub struct Asker {
     /// What to do when AWS does not accept the credentials.
     advice: String,
     credentials: Option<Credentials>,
+    /// The stream was found to be in order, with calls in JSON.
+    takes_json: bool,
 }
 
 impl Asker {
@@ -54,6 +67,7 @@ impl Asker {
             time: time.map(|time| time.clock).unwrap_or_default(),
             advice: config.provider.advice(),
             credentials: None,
+            takes_json: false,
         }
     }
 
@@ -82,8 +96,8 @@ impl Asker {
         let url = format!("{sts}/");
         let body = "Action=GetCallerIdentity&Version=2011-06-15";
         const FORM: &str = "application/x-www-form-urlencoded";
-        let mut signer = Signer::new(sts, &self.region, "sts", FORM);
-        let signature = signer.sign(None, body.as_bytes(), credentials, self.now())?;
+        let mut signer = Signer::new(sts, &self.region, "sts");
+        let signature = signer.sign(FORM, None, body.as_bytes(), credentials, self.now())?;
         let mut request = agent::agent(sts, self.roots.client_config(), SILENCE)
             .post(&url)
             .header("content-type", FORM)
@@ -116,63 +130,135 @@ impl Asker {
         let Some(credentials) = self.credentials.clone() else {
             return Untested("there are no credentials to ask with".to_owned());
         };
-        let stream = serde_json::Value::from(self.stream.as_str());
-        let record = format!(
-            r#""PartitionKey":"headwater check","Data":"","ExplicitHashKey":"{NO_HASH_KEY}""#
-        );
-        let bodies = [
-            (
-                Call::PutRecord,
-                format!(r#"{{"StreamName":{stream},{record}}}"#),
-            ),
-            (
-                Call::PutRecords,
-                format!(r#"{{"StreamName":{stream},"Records":[{{{record}}}]}}"#),
-            ),
-        ];
         let mut verdict = Untested(String::new());
-        for (call, body) in bodies {
-            verdict = self.put(call, &body, &credentials);
+        for call in [Call::PutRecord, Call::PutRecords] {
+            verdict = match self.put(call, Wire::Json, &credentials) {
+                Ok((_, outcome)) => self.verdict(call, outcome),
+                Err(bad) => bad,
+            };
             if !matches!(verdict, Good(_)) {
                 break;
             }
         }
+        self.takes_json = matches!(verdict, Good(_));
         verdict
     }
 
-    fn put(&mut self, call: Call, body: &str, credentials: &Credentials) -> Verdict {
+    /// Whether the server takes calls in CBOR; `wanted` if the run is to send it.
+    pub fn cbor(&mut self, wanted: bool) -> Verdict {
+        let credentials = self.credentials.clone().filter(|_| self.takes_json);
+        let Some(credentials) = credentials else {
+            return Untested("the stream has to be in order first".to_owned());
+        };
+        let host = self.host.clone();
+        for call in [Call::PutRecord, Call::PutRecords] {
+            match self.put(call, Wire::Cbor, &credentials) {
+                // Read as CBOR and refused for the hash key, or taken by a server that does not look at that.
+                Ok((Wire::Cbor, Answered::Refused(_, problem))) if names_the_hash_key(&problem) => {
+                }
+                Ok((Wire::Cbor, Answered::Taken)) => {}
+                Ok(_) if wanted => {
+                    return Doubtful(format!(
+                        "{host} does not take CBOR: a run will find out and send JSON; leave --wire cbor out"
+                    ));
+                }
+                Ok(_) => {
+                    return Good(format!(
+                        "{host} does not take CBOR, and JSON is what is sent"
+                    ));
+                }
+                Err(bad) => return bad,
+            }
+        }
+        Good(match wanted {
+            true => format!("{host} takes CBOR, and that is what is sent"),
+            false => format!("{host} takes CBOR: --wire cbor may be switched on"),
+        })
+    }
+
+    /// Sends the record that must be refused: how the answer is written, and what it says.
+    fn put(
+        &mut self,
+        call: Call,
+        wire: Wire,
+        credentials: &Credentials,
+    ) -> Result<(Wire, Answered), Verdict> {
         let now = self.now();
+        let body = refusable(call, wire, &self.stream);
+        let answer = self.client.put(call, wire, &body, credentials, now);
+        let answer = answer.map_err(|broken| Bad(explain::explain(&broken.error, &self.host)))?;
+        let error_type = answer.error_type.as_deref();
+        let outcome = match outcome::read(answer.wire, answer.status, error_type, answer.body, 1) {
+            _ if answer.status == 200 => Answered::Taken,
+            Outcome::Failed(class, problem) => Answered::Refused(class, problem),
+            _ => Answered::Unreadable,
+        };
+        Ok((answer.wire, outcome))
+    }
+
+    fn verdict(&self, call: Call, answered: Answered) -> Verdict {
         let Self {
-            client,
             stream,
             region,
             host,
             ..
         } = self;
-        let answer = match client.put(call, body.as_bytes(), credentials, now) {
-            Ok(answer) => answer,
-            Err(broken) => return Bad(explain::explain(&broken.error, host)),
-        };
         let there = format!("'{stream}' in {region} exists and may be written to");
-        let outcome = outcome::read(answer.status, answer.error_type.as_deref(), answer.body, 1);
-        let (class, problem) = match outcome {
-            _ if answer.status == 200 => {
-                return Good(format!(
-                    "{there}; {host}, which is not Kinesis, took an empty record for that"
-                ));
+        match answered {
+            Answered::Taken => Good(format!(
+                "{there}; {host}, which is not Kinesis, took an empty record for that"
+            )),
+            // The record's own fault was looked at, and so all else is right: the signature, the permission, the stream.
+            Answered::Refused(_, problem) if names_the_hash_key(&problem) => Good(there),
+            Answered::Refused(class, problem) => {
+                refusal(class, &problem, call, stream, region, host, &self.advice)
             }
-            Outcome::Failed(class, problem) => (class, problem),
-            _ => return Untested(format!("{host} gave no answer that can be read")),
-        };
-        // The record's own fault was looked at, and so all else is right: the signature, the permission, the stream.
-        match names_the_hash_key(&problem) {
-            true => Good(there),
-            false => refusal(class, &problem, call, stream, region, host, &self.advice),
+            Answered::Unreadable => Untested(format!("{host} gave no answer that can be read")),
         }
     }
 
     fn now(&self) -> SystemTime {
         self.time.at(SystemTime::now())
+    }
+}
+
+/// The body that carries one record without data, whose hash key is out of range; written as a [`Batch`](crate::aws::kinesis::request::Batch)
+/// would.
+fn refusable(call: Call, wire: Wire, stream: &str) -> Vec<u8> {
+    const KEY: &str = "headwater check";
+    match wire {
+        Wire::Json => {
+            let record = json!({"PartitionKey": KEY, "Data": "", "ExplicitHashKey": NO_HASH_KEY});
+            let mut body = match call {
+                Call::PutRecord => record,
+                Call::PutRecords => json!({"Records": [record]}),
+            };
+            body["StreamName"] = stream.into();
+            body.to_string().into_bytes()
+        }
+        Wire::Cbor => {
+            let mut body = Encoder::new(Vec::new());
+            let record = |body: &mut Encoder<Vec<u8>>| -> Result<(), encode::Error<Infallible>> {
+                body.str("PartitionKey")?.str(KEY)?;
+                body.str("Data")?.bytes(b"")?;
+                body.str("ExplicitHashKey")?.str(NO_HASH_KEY)?;
+                Ok(())
+            };
+            let written = match call {
+                Call::PutRecord => body
+                    .map(4)
+                    .and_then(|body| body.str("StreamName")?.str(stream))
+                    .and_then(record),
+                Call::PutRecords => body
+                    .map(2)
+                    .and_then(|body| body.str("StreamName")?.str(stream))
+                    .and_then(|body| body.str("Records")?.begin_array()?.map(3))
+                    .and_then(record)
+                    .and_then(|()| body.end().map(drop)),
+            };
+            debug_assert!(written.is_ok(), "memory takes all that is written to it");
+            body.into_writer()
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::aws::kinesis::wire::Wire;
 use crate::commands::run;
 use crate::observe::screen::Paint;
 use crate::settings::Config;
@@ -53,6 +54,7 @@ pub fn check(config: Config, settings: Option<&Path>) -> io::Result<ExitCode> {
         asker.identity(config.provider, config.sts.as_ref()),
     )?;
     tell("stream", asker.stream())?;
+    tell("cbor", asker.cbor(config.flow.wire == Wire::Cbor))?;
     let source = match run::source(config.source).check() {
         Ok(good) => Good(good),
         Err(error) => Bad(format!("{error:#}")),

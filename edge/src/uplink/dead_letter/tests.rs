@@ -1,22 +1,16 @@
 use super::*;
-use crate::aws::kinesis::request::Batch;
-use crate::post::record::Record;
 
 #[test]
 fn a_record_set_aside_can_be_read_again_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let letters = DeadLetters::new(folder.path().join("dead"));
-    let mut batch = Batch::new("posts");
-    batch.push(
-        1,
-        Record {
-            partition_key: "cat",
-            data: b"{}",
-        },
-    );
+    let record = Record {
+        partition_key: "cat",
+        data: b"{}",
+    };
     letters.set_aside(
         "ValidationException: \"no\"",
-        batch.first_text(),
+        &text(record),
         SystemTime::UNIX_EPOCH,
     );
 

@@ -5,6 +5,7 @@ use aws_credential_types::Credentials;
 
 use super::*;
 use crate::aws::kinesis::outcome::{self, Outcome};
+use crate::aws::kinesis::wire::Wire;
 
 fn place() -> Target {
     Target {
@@ -67,7 +68,8 @@ fn every_kind_of_answer_reads_as_one_line_that_says_what_to_do() {
         } else {
             format!(r#"{{"__type":"{code}"}}"#)
         };
-        let Outcome::Failed(class, problem) = outcome::read(status, None, body.as_bytes(), 1)
+        let Outcome::Failed(class, problem) =
+            outcome::read(Wire::Json, status, None, body.as_bytes(), 1)
         else {
             panic!("{code}")
         };
@@ -84,7 +86,8 @@ fn every_kind_of_answer_reads_as_one_line_that_says_what_to_do() {
 
 #[test]
 fn a_page_of_the_network_in_the_middle_is_told_apart() {
-    let Outcome::Failed(class, problem) = outcome::read(200, None, b"<html>Log in</html>", 1)
+    let Outcome::Failed(class, problem) =
+        outcome::read(Wire::Json, 200, None, b"<html>Log in</html>", 1)
     else {
         panic!()
     };

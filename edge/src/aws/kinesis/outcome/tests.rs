@@ -2,6 +2,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// What is JSON here, as `wire` writes it.
+fn written(wire: Wire, json: &str) -> Vec<u8> {
+    match wire {
+        Wire::Json => json.as_bytes().to_vec(),
+        Wire::Cbor => testkit::cbor::from_json(&serde_json::from_str(json).unwrap()),
+    }
+}
+
+const WIRES: [Wire; 2] = [Wire::Json, Wire::Cbor];
+
 fn class_of(outcome: &Outcome) -> Class {
     match outcome {
         Outcome::Delivered(_) => Class::Delivered,
@@ -55,9 +65,12 @@ fn every_code_of_the_reference_has_the_class_that_keeps_the_record_safe() {
             format!(r#"{{"__type":"{code}","message":"why"}}"#),
             format!(r#"{{"__type":"com.amazonaws.kinesis.v20131202#{code}","Message":"why"}}"#),
         ];
-        for body in bodies {
-            // When the answer is read
-            let outcome = read(status, None, body.as_bytes(), 1);
+        for (wire, body) in WIRES
+            .into_iter()
+            .flat_map(|wire| bodies.iter().map(move |body| (wire, body)))
+        {
+            // When the answer is read, in either way of writing
+            let outcome = read(wire, status, None, &written(wire, body), 1);
             // Then its class and words are known
             let problem = Problem {
                 code: code.into(),
@@ -65,7 +78,13 @@ fn every_code_of_the_reference_has_the_class_that_keeps_the_record_safe() {
             };
             assert_eq!(outcome, Outcome::Failed(class, problem), "{status} {body}");
         }
-        let by_header = read(status, Some(&format!("{code}:http://example.com/")), b"", 7);
+        let by_header = read(
+            Wire::Json,
+            status,
+            Some(&format!("{code}:http://example.com/")),
+            b"",
+            7,
+        );
         assert_eq!(class_of(&by_header), class, "{code} in the header");
     }
 }
@@ -114,7 +133,7 @@ fn a_refusal_is_a_records_own_only_where_kinesis_names_what_is_wrong_with_it() {
     ];
     for (message, is_records) in table {
         let body = serde_json::json!({"__type": "ValidationException", "message": message});
-        let class = class_of(&read(400, None, body.to_string().as_bytes(), 1));
+        let class = class_of(&read(Wire::Json, 400, None, body.to_string().as_bytes(), 1));
         let expected = if is_records {
             Class::Impossible
         } else {
@@ -153,7 +172,11 @@ fn a_status_without_a_code_is_classed_by_itself() {
             br#"{"message":1}"#,
             b"\xff\xfe",
         ] {
-            assert_eq!(class_of(&read(status, None, body, 1)), class, "{status}");
+            assert_eq!(
+                class_of(&read(Wire::Json, status, None, body, 1)),
+                class,
+                "{status}"
+            );
         }
     }
 }
@@ -161,6 +184,7 @@ fn a_status_without_a_code_is_classed_by_itself() {
 #[test]
 fn one_record_is_delivered_only_with_a_sequence_number() {
     let delivered = read(
+        Wire::Json,
         200,
         None,
         br#"{"ShardId":"shardId-000000000000","SequenceNumber":"4957"}"#,
@@ -181,7 +205,7 @@ fn one_record_is_delivered_only_with_a_sequence_number() {
     ];
     for body in not_ours {
         assert_eq!(
-            class_of(&read(200, None, body, 1)),
+            class_of(&read(Wire::Json, 200, None, body, 1)),
             Class::Retry,
             "{}",
             String::from_utf8_lossy(body)
@@ -290,12 +314,23 @@ fn sayings() -> Vec<(String, Class, &'static str)> {
 fn a_record_is_delivered_by_a_number_of_digits_and_no_error_alone() {
     for (said, class, code) in sayings() {
         // Given an answer that says this about its only record
-        let one = read(200, None, format!("{{{said}}}").as_bytes(), 1);
-        assert_eq!(class_of(&one), class, "{said}");
-
+        let one = format!("{{{said}}}");
         // And one that says it about the second of two
         let two = format!(r#"{{"Records":[{{"SequenceNumber":"1"}},{{{said}}}]}}"#);
-        match read(200, None, two.as_bytes(), 2) {
+        for wire in WIRES {
+            let one = read(wire, 200, None, &written(wire, &one), 1);
+            assert_eq!(class_of(&one), class, "{said}");
+            check_second(
+                read(wire, 200, None, &written(wire, &two), 2),
+                &said,
+                class,
+                code,
+            );
+        }
+    }
+
+    fn check_second(outcome: Outcome, said: &str, class: Class, code: &str) {
+        match outcome {
             Outcome::Delivered(_) => assert_eq!(class, Class::Delivered, "{said}"),
             Outcome::Partly(classes, problem) => {
                 assert_eq!(classes.as_slice(), [Class::Delivered, class], "{said}");
@@ -319,13 +354,14 @@ fn an_error_without_a_code_is_told_by_its_status() {
         "",
     ] {
         for header in [None, Some(""), Some(":http://example.com/")] {
-            let Outcome::Failed(class, problem) = read(400, header, body.as_bytes(), 1) else {
+            let Outcome::Failed(class, problem) = read(Wire::Json, 400, header, body.as_bytes(), 1)
+            else {
                 panic!("{body} is an error");
             };
             assert_eq!((class, &*problem.code), (Class::Hold, "HTTP status 400"));
         }
         // And by the header, where only that has one
-        let outcome = read(400, Some("SlowDown"), body.as_bytes(), 1);
+        let outcome = read(Wire::Json, 400, Some("SlowDown"), body.as_bytes(), 1);
         assert_eq!(class_of(&outcome), Class::Retry, "{body}");
     }
 }
@@ -340,7 +376,7 @@ fn many_records_are_told_apart_one_by_one() {
         {"ErrorCode":"Surprise"}]}"#;
 
     // When it is read
-    let Outcome::Partly(classes, problem) = read(200, None, body, 4) else {
+    let Outcome::Partly(classes, problem) = read(Wire::Json, 200, None, body, 4) else {
         panic!("partly")
     };
 
@@ -363,27 +399,36 @@ fn many_records_are_told_apart_one_by_one() {
 #[test]
 fn the_records_decide_and_not_the_count_beside_them() {
     let lying = br#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1","ShardId":"s"},{"ErrorCode":"InternalFailure"}]}"#;
-    assert!(matches!(read(200, None, lying, 2), Outcome::Partly(..)));
+    assert!(matches!(
+        read(Wire::Json, 200, None, lying, 2),
+        Outcome::Partly(..)
+    ));
 }
 
 #[test]
 fn an_answer_of_the_wrong_length_delivers_nothing() {
     let two =
         br#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1"},{"SequenceNumber":"2"}]}"#;
-    assert!(matches!(read(200, None, two, 2), Outcome::Delivered(_)));
+    assert!(matches!(
+        read(Wire::Json, 200, None, two, 2),
+        Outcome::Delivered(_)
+    ));
     for sent in [3, 499, 500] {
         assert!(
-            matches!(read(200, None, two, sent), Outcome::Failed(Class::Retry, _)),
+            matches!(
+                read(Wire::Json, 200, None, two, sent),
+                Outcome::Failed(Class::Retry, _)
+            ),
             "{sent} sent, 2 answered"
         );
     }
     let none = br#"{"FailedRecordCount":0,"Records":[]}"#;
-    let outcome = read(200, None, none, 2);
+    let outcome = read(Wire::Json, 200, None, none, 2);
     assert!(format!("{outcome:?}").contains("an answer about 0 records to a call with 2"));
     let records = vec![r#"{"SequenceNumber":"1"}"#; MAX_RECORDS + 1].join(",");
     let too_many = format!(r#"{{"Records":[{records}]}}"#);
     assert!(matches!(
-        read(200, None, too_many.as_bytes(), MAX_RECORDS),
+        read(Wire::Json, 200, None, too_many.as_bytes(), MAX_RECORDS),
         Outcome::Failed(Class::Retry, _)
     ));
 }
@@ -396,16 +441,87 @@ proptest! {
         // When it ends early
         let cut = &good[..cut.min(good.len() - 1)];
         // Then nothing is delivered
-        prop_assert!(matches!(read(200, None, cut, 3), Outcome::Failed(Class::Retry, _)));
+        prop_assert!(matches!(read(Wire::Json, 200, None, cut, 3), Outcome::Failed(Class::Retry, _)));
         // And one changed byte never makes a fourth record, nor a panic
         let mut flipped = good.to_vec();
         flipped[flip % good.len()] = to;
-        prop_assert!(!matches!(read(200, None, &flipped, 4), Outcome::Delivered(_)));
+        prop_assert!(!matches!(read(Wire::Json, 200, None, &flipped, 4), Outcome::Delivered(_)));
     }
 
     #[test]
     fn no_bytes_at_all_make_it_panic(status in 100u16..600, body: Vec<u8>, sent in 1usize..501) {
-        let outcome = read(status, None, &body, sent);
+        let outcome = read(Wire::Json, status, None, &body, sent);
+        prop_assert!(status == 200 || !matches!(outcome, Outcome::Delivered(_)));
+    }
+}
+
+/// An answer to three records as the encoders of Java write it: maps and arrays of unknown length, and here a text in pieces.
+const OF_UNKNOWN_LENGTH: &[u8] = b"\xbf\x71FailedRecordCount\x01\x67Records\x9f\
+    \xbf\x6eSequenceNumber\x614\x67ShardId\x61s\xff\
+    \xbf\x69ErrorCode\x6fInternalFailure\x6cErrorMessage\x7f\x63why\x61 \x63not\xff\xff\
+    \xbf\x6eSequenceNumber\x615\x65Other\xbf\x61a\x9f\x01\xf6\xff\xff\x67ShardId\x61s\xff\
+    \xff\xff";
+
+#[test]
+fn cbor_of_unknown_length_is_read_like_that_of_known_length() {
+    let Outcome::Partly(classes, problem) = read(Wire::Cbor, 200, None, OF_UNKNOWN_LENGTH, 3)
+    else {
+        panic!("partly")
+    };
+    let delivered = Class::Delivered;
+    assert_eq!(classes.as_slice(), [delivered, Class::Retry, delivered]);
+    assert_eq!(problem.to_string(), "InternalFailure: why not");
+    let error = b"\xbf\x66__type\x73SlowDown#Throttling\x67message\xf6\xff";
+    let outcome = read(Wire::Cbor, 400, None, error, 1);
+    assert_eq!(class_of(&outcome), Class::Retry, "{outcome:?}");
+}
+
+#[test]
+fn who_may_not_know_cbor_is_told_from_who_is_in_trouble() {
+    let unlike =
+        |status, body: &[u8]| is_unlike_cbor(status, &read(Wire::Cbor, status, None, body, 2));
+    let error = |code: &str| written(Wire::Cbor, &format!(r#"{{"__type":"{code}"}}"#));
+    for (status, body) in [
+        (404, b"".to_vec()),
+        (200, b"<html>".to_vec()),
+        (400, error("SerializationException")),
+    ] {
+        assert!(unlike(status, &body), "{status} {body:?}");
+    }
+    for (status, code) in [
+        (500, "InternalFailure"),
+        (400, "ResourceNotFoundException"),
+        (400, "ThrottlingException"),
+        (403, "AccessDeniedException"),
+        (400, "ValidationException"),
+    ] {
+        assert!(!unlike(status, &error(code)), "{status} {code}");
+    }
+    for status in [302, 403, 407, 429, 502, 503, 504] {
+        assert!(!unlike(status, b"<html>"), "{status}");
+    }
+    assert!(!unlike(
+        200,
+        &written(
+            Wire::Cbor,
+            r#"{"Records":[{"SequenceNumber":"1"},{"ErrorCode":"InternalFailure"}]}"#
+        )
+    ));
+}
+
+proptest! {
+    #[test]
+    fn a_cut_or_garbled_answer_in_cbor_never_lets_go_of_a_record(cut: prop::sample::Index, flip: prop::sample::Index, to: u8) {
+        let cut = &OF_UNKNOWN_LENGTH[..cut.index(OF_UNKNOWN_LENGTH.len())];
+        prop_assert!(matches!(read(Wire::Cbor, 200, None, cut, 3), Outcome::Failed(Class::Retry, _)));
+        let mut flipped = OF_UNKNOWN_LENGTH.to_vec();
+        flipped[flip.index(OF_UNKNOWN_LENGTH.len())] = to;
+        prop_assert!(!matches!(read(Wire::Cbor, 200, None, &flipped, 4), Outcome::Delivered(_)));
+    }
+
+    #[test]
+    fn no_bytes_of_cbor_make_it_panic(status in 100u16..600, body: Vec<u8>, sent in 1usize..501) {
+        let outcome = read(Wire::Cbor, status, None, &body, sent);
         prop_assert!(status == 200 || !matches!(outcome, Outcome::Delivered(_)));
     }
 }

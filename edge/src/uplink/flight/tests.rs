@@ -1,0 +1,100 @@
+use super::*;
+use crate::aws::kinesis::wire::Wire;
+use crate::uplink::lanes::CELLS;
+
+/// A key of each half of the stream.
+const KEYS: [&str; 2] = ["a", "b"];
+
+/// A flight in which posts are packed, and the first half of the stream was just throttled.
+fn throttled_in_the_first_half() -> Flight {
+    let batch = Batch::new("posts", Wire::Json).packing();
+    let pace = Pace::new(Default::default(), Default::default());
+    let mut flight = Flight::new(batch, pace, ServerClock::default());
+    let results = (0..CELLS).flat_map(|cell| [(cell, cell >= CELLS / 2); 8]);
+    flight.lanes.answered(Duration::ZERO, results);
+    assert_eq!(flight.lanes.len(), 1);
+    flight
+}
+
+/// Offers posts of both halves in turn.
+fn offer(flight: &mut Flight, seqs: std::ops::Range<Seq>, now: Duration) {
+    for seq in seqs {
+        let data = format!(r#"{{"number":{seq},"text":"a post about pizza"}}"#);
+        let record = Record {
+            partition_key: KEYS[(seq % 2) as usize],
+            data: data.as_bytes(),
+        };
+        let _ = flight.take(seq, record, now, false);
+    }
+}
+
+/// The posts of each pack.
+fn packs(flight: &mut Flight) -> Vec<Vec<Seq>> {
+    flight.batch.close_packs();
+    let all = 0..flight.batch.entries().len();
+    all.map(|index| flight.batch.seqs(index).to_vec()).collect()
+}
+
+#[test]
+fn a_lane_without_a_token_holds_its_posts_back_and_the_others_fill_their_pack() {
+    let keys_of_halves = KEYS.map(|key| cell_of(key) < CELLS / 2);
+    assert_eq!(keys_of_halves, [true, false]);
+    // Given a lane that has no token yet
+    let mut flight = throttled_in_the_first_half();
+    // When posts of both halves are offered
+    offer(&mut flight, 0..40, Duration::ZERO);
+    // Then one pack goes, with all that are not of the lane
+    let others: Vec<_> = (0..40).filter(|seq| seq % 2 == 1).collect();
+    assert_eq!(packs(&mut flight), [others]);
+    let parked: Vec<_> = flight.window.parked().map(|(seq, _)| seq).collect();
+    assert!(parked.iter().all(|seq| seq % 2 == 0) && parked.len() == 20);
+}
+
+#[test]
+fn one_token_takes_a_whole_pack_of_its_lane_and_no_pack_is_of_two() {
+    // Given a lane that has tokens again
+    let mut flight = throttled_in_the_first_half();
+    let now = Duration::from_secs(1);
+    // When posts of both halves are offered in turn
+    offer(&mut flight, 0..40, now);
+    // Then there are two packs, each of one half
+    let [first, second]: [Vec<Seq>; 2] = [0, 1].map(|half| (half..40).step_by(2).collect());
+    assert_eq!(packs(&mut flight), [first.clone(), second]);
+    assert!(flight.window.is_empty());
+    // And they are let go of one by one, as they are not in the spool's order
+    assert!(flight.passing);
+
+    // When the lane's pack is throttled, each of its posts waits in that lane
+    flight.park_undelivered(&[Class::Throttled, Class::Delivered]);
+    let waits: Vec<_> = flight.window.parked().collect();
+    let cell = cell_of(KEYS[0]);
+    assert_eq!(
+        waits,
+        first.iter().map(|seq| (*seq, cell)).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn what_is_put_back_is_read_again_from_the_head_or_one_by_one() {
+    for passing in [false, true] {
+        // Given a batch of packs, of which the first may have arrived
+        let batch = Batch::new("posts", Wire::Json).packing();
+        let pace = Pace::new(Default::default(), Default::default());
+        let mut flight = Flight::new(batch, pace, ServerClock::default());
+        flight.passing = passing;
+        offer(&mut flight, 0..10, Duration::ZERO);
+        flight.batch.close_packs();
+        flight.maybe_arrived = 1;
+        // When all is put back
+        let maybe_arrived = flight.put_all_back();
+        // Then ten posts are known to be sent again, and are found where the loop looks for them
+        assert_eq!((maybe_arrived, flight.maybe_arrived), (10, 0));
+        assert!(flight.batch.is_empty());
+        let parked: Vec<_> = flight.window.parked().collect();
+        let expected: Vec<_> = (0..10)
+            .filter(|_| passing)
+            .map(|seq| (seq, READY))
+            .collect();
+        assert_eq!(parked, expected);
+    }
+}
