@@ -45,6 +45,7 @@ case $mode in
     awk '
       /^#/ { next }
       NR == FNR { was[$1] = $2; next }
+      !($1 in was) { printf "%-12s %7d a post, new\n", $1, $2; failed = 1; next }
       {
         change = ($2 / was[$1] - 1) * 100
         bad = change > 5 || change < -5

@@ -231,7 +231,8 @@ fn whether_the_server_takes_cbor_is_tried_and_said() {
         _ => refuse("SerializationException"),
     };
     let does_not = |_: &Request| refuse("SerializationException");
-    let rows: [(Box<dyn Fn(&Request) -> Answer + Send + Sync>, _, _); 5] = [
+    type Respond = Box<dyn Fn(&Request) -> Answer + Send + Sync>;
+    let rows: [(Respond, _, _); 5] = [
         (
             Box::new(knows),
             "json",
