@@ -14,7 +14,7 @@ use crate::net::proxy;
 use crate::net::roots::Roots;
 use crate::observe::journal;
 use crate::platform::tmpfs;
-use crate::post::filter::Filter;
+use crate::post::filter::{Filter, MAX_RULE_CHARS};
 use crate::settings::options::{self, Opt};
 use crate::settings::usage::Usage;
 use crate::settings::values;
@@ -200,13 +200,28 @@ impl<'a> Settings<'a> {
             "a number of posts, at least 1",
             |text| text.parse().ok(),
         );
-        Some(Source::X(x::Settings {
+        let gap_at_most = self.parsed(
+            options::GAP_AT_MOST,
+            "a duration such as 7d or 12h",
+            values::duration,
+        );
+        let fills_gaps = self.is_on(options::NO_GAP_FILL);
+        let retweets = self.is_on(options::NO_RETWEETS);
+        let settings = x::Settings {
             endpoint: endpoint?,
             auth: auth?,
             filter: filter?,
+            retweets,
+            gap_at_most: gap_at_most.filter(|_| fills_gaps),
             max_per_day,
             roots: roots?,
-        }))
+        };
+        if settings.rule().chars().count() > MAX_RULE_CHARS {
+            self.wrong(&format!(
+                "the keyword is too long to leave retweets out: a rule of X has at most {MAX_RULE_CHARS} characters"
+            ));
+        }
+        Some(Source::X(settings))
     }
 
     fn jetstream(&mut self, filter: Option<Filter>, roots: Option<Roots>) -> Option<Source> {
@@ -433,6 +448,12 @@ impl<'a> Settings<'a> {
     pub(super) fn switch(&mut self, option: &Opt) -> bool {
         self.parsed(option, "1 or 0", values::switch)
             .unwrap_or_default()
+    }
+
+    /// What an option that begins with "no-" has not switched off.
+    fn is_on(&mut self, option: &Opt) -> bool {
+        self.parsed(option, "1 or 0", values::switch)
+            .unwrap_or(true)
     }
 
     pub(super) fn valid<T>(&mut self, value: anyhow::Result<T>) -> Option<T> {
