@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
@@ -213,6 +214,7 @@ impl<'a> Settings<'a> {
             filter: filter?,
             retweets,
             gap_at_most: gap_at_most.filter(|_| fills_gaps),
+            search_delay: self.search_delay(),
             max_per_day,
             roots: roots?,
         };
@@ -222,6 +224,14 @@ impl<'a> Settings<'a> {
             ));
         }
         Some(Source::X(settings))
+    }
+
+    /// That of X. A build with debug assertions takes HEADWATER_TEST_SEARCH_DELAY, for tests that would take minutes.
+    fn search_delay(&self) -> Duration {
+        self.variable("HEADWATER_TEST_SEARCH_DELAY")
+            .filter(|_| cfg!(debug_assertions))
+            .and_then(|text| values::duration(&text))
+            .unwrap_or(x::SEARCH_DELAY)
     }
 
     fn jetstream(&mut self, filter: Option<Filter>, roots: Option<Roots>) -> Option<Source> {

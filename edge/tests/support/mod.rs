@@ -3,7 +3,9 @@
 
 pub mod board;
 pub mod card;
+pub mod jetstream;
 pub mod lines;
 pub mod monitor;
+pub mod posts;
 pub mod source;
 pub mod x;

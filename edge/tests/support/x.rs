@@ -36,6 +36,7 @@ pub fn settings(endpoint: Endpoint) -> Settings {
         filter: Filter::parse("pizza").unwrap(),
         retweets: true,
         gap_at_most: None,
+        search_delay: Duration::ZERO,
         max_per_day: None,
         roots: Roots::default(),
     }

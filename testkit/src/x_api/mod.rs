@@ -72,6 +72,8 @@ pub struct Settings {
     pub search_limit: usize,
     /// How long after it was written a post is found by the search.
     pub search_delay: Duration,
+    /// How long a search takes.
+    pub search_time: Duration,
 }
 
 impl Default for Settings {
@@ -85,6 +87,7 @@ impl Default for Settings {
             search: true,
             search_limit: 450,
             search_delay: Duration::from_secs(30),
+            search_time: Duration::ZERO,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::refusal::{Refusal, problem};
+use super::refusal::{Refusal, invalid};
 use super::rules::Rule;
 use super::wire::{Fields, iso_8601};
 use super::{Api, Endpoint, State, WINDOW, authorized};
@@ -37,6 +37,7 @@ pub struct Search {
 impl Api {
     /// Answers a search, and remembers it.
     pub(super) fn search(&self, request: &Request) -> Answer {
+        std::thread::sleep(self.settings.search_time);
         let mut state = self.state();
         let id = |name| request.query(name)?.parse().ok();
         let between = (id("since_id"), id("until_id"));
@@ -99,14 +100,7 @@ impl State {
         now: SystemTime,
         indexed: SystemTime,
     ) -> Result<Found, Answer> {
-        let invalid = |message: String| {
-            let errors = json!([{ "message": message }]);
-            problem(
-                400,
-                "Invalid Request",
-                json!({ "errors": errors, "detail": "One or more parameters to your request was invalid." }),
-            )
-        };
+        let invalid = |message: String| invalid(&message);
         let query = request.query("query").unwrap_or_default();
         if query.contains("sample:") || query.contains("bio") {
             return Err(invalid(

@@ -35,7 +35,7 @@ use self::filler::Filler;
 use self::message::Message;
 use self::outcome::{ApiError, NoPage};
 use self::progress::Progress;
-pub use self::settings::{Auth, Settings};
+pub use self::settings::{Auth, SEARCH_DELAY, Settings};
 use crate::post::record::{MAX_RECORD_BYTES, Unfit};
 use crate::source::retry::{Backoff, Failure};
 use crate::source::split::{LineSplitter, Next};

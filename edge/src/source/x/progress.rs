@@ -14,15 +14,15 @@ use crate::source::x::search;
 use crate::source::x::settings::Settings;
 use crate::source::{Feed, Stopped};
 
-/// The search finds a post half a minute after it was written; some more for a slow one.
-pub const SETTLED: Duration = Duration::from_secs(40);
-
 /// X's clock tells whole seconds.
 const SECOND_MS: u64 = 1_000;
 
 /// A healthy board writes nothing to its card, and a power cut would take it back to wherever it last did: so far back posts would be asked
 /// for, and billed, again. So often the place is written down.
 const KEPT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// A post that is later than that by X's own clock has a wrong id, in ms.
+const AHEAD_MS: u64 = 10 * 60 * 1000;
 
 /// How often a gap that waits for its time is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -33,6 +33,8 @@ pub struct Progress<'a> {
     feed: &'a Feed,
     /// Whether gaps are noted and filled.
     fills: bool,
+    /// How long after it was written a post can be searched for.
+    search_delay: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -83,6 +85,7 @@ impl<'a> Progress<'a> {
         let progress = Self {
             feed,
             fills: settings.gap_at_most.is_some(),
+            search_delay: settings.search_delay,
             state: Mutex::new(State {
                 place,
                 budget: Budget::new(settings.max_per_day, feed),
@@ -139,7 +142,7 @@ impl<'a> Progress<'a> {
             return;
         };
         if let Some(opened_ms) = stream.opened_ms
-            && now.saturating_sub(stream.opened) >= SETTLED
+            && now.saturating_sub(stream.opened) >= self.search_delay
         {
             self.note(&mut state, ids::first_at(opened_ms + SECOND_MS));
         }
@@ -172,6 +175,11 @@ impl<'a> Progress<'a> {
 
     /// Notes that a post is read, and first what was missed before it.
     fn come_to(&self, state: &mut State, id: u64) {
+        let known_ms = state.stream.and_then(|stream| stream.opened_ms);
+        if known_ms.is_some() && ids::time_ms(id) > self.now_ms_with(state) + AHEAD_MS {
+            // Such an id is wrong, and all gaps to come would be believed to be read.
+            return;
+        }
         if let Some(stream) = state.stream.filter(|stream| !stream.is_noted)
             && (state.place.is_behind(id) || state.place.is_new())
         {
@@ -257,8 +265,8 @@ impl<'a> Progress<'a> {
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let settled_ms = gap.times_ms().1 + SETTLED.as_millis() as u64;
-            if now >= not_before && self.now_ms_with(&state) >= settled_ms {
+            let found_ms = gap.times_ms().1 + self.search_delay.as_millis() as u64;
+            if now >= not_before && self.now_ms_with(&state) >= found_ms {
                 if state.budget.is_too_small(search::MIN_PAGE) {
                     return Work::TooDear(gap);
                 }

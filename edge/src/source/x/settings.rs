@@ -21,6 +21,8 @@ pub struct Settings {
     pub retweets: bool,
     /// How far back posts are fetched that the stream missed; `None` if they are not.
     pub gap_at_most: Option<Duration>,
+    /// How long after it was written X's search finds a post.
+    pub search_delay: Duration,
     /// The most posts read in one day by UTC: each is billed.
     pub max_per_day: Option<NonZeroU64>,
     /// Whose certificates are trusted.
@@ -38,6 +40,9 @@ impl Settings {
         }
     }
 }
+
+/// X's search finds a post half a minute after it was written; some more for a slow one.
+pub const SEARCH_DELAY: Duration = Duration::from_secs(40);
 
 /// What leaves retweets out of a rule.
 const NO_RETWEETS: &str = "-is:retweet";
