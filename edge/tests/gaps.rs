@@ -27,9 +27,9 @@ fn every_post_of_three_outages_arrives_though_the_program_is_killed_and_x_limits
     let network = Network::to(api.url().trim_start_matches("http://").parse().unwrap()).unwrap();
     let mut board = board_to(&kinesis.url())
         .with("HEADWATER_SOURCE", "x")
+        .with("HEADWATER_KEYWORD", "pizza")
         .with("HEADWATER_TEST_SEARCH_DELAY", "0");
     board.reads_x(&format!("http://{}", network.address()));
-    board.argument("pizza");
     let arrived = || -> BTreeSet<u64> { ids(&kinesis.data()).into_iter().collect() };
     let has = |wanted: &BTreeSet<u64>| wanted.is_subset(&arrived());
     let is_open = || wait_until("the stream is open", || api.is_streaming());

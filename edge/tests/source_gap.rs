@@ -467,9 +467,18 @@ fn a_power_cut_at_any_step_of_a_gap_forgets_nothing_and_asks_for_one_page_again(
         ..x_api::Settings::default()
     });
     let feed = feed_on(&card);
-    away(&api, &feed, 250);
+    let ago = SystemTime::now() - Duration::from_secs(600);
+    let mut posts = posts::about("pizza", ago, Duration::from_secs(2)).take(251);
+    api.play(posts.next().map(Event::Post));
+    let running = start(settings(&api), &feed);
+    wait_until("a post is read", || read(&feed).len() == 1);
+    running.stop().unwrap();
+    wait_until("the stream is closed", || !api.is_streaming());
+    posts.for_each(|post| api.post(post));
     feed.spool.commit();
     let running = start(settings(&api), &feed);
+    is_open(&api);
+    write(&api, &mut 500, 1);
     let (mut moments, mut last) = (Vec::<Moment>::new(), Vec::new());
     loop {
         let is_over = !api.searches().is_empty() && feed.counters.gaps.get() == 0;
@@ -489,6 +498,7 @@ fn a_power_cut_at_any_step_of_a_gap_forgets_nothing_and_asks_for_one_page_again(
     let least = least_pages(&api);
     assert_eq!((least, api.searches().len()), (3, 3));
     assert!(moments.len() > 3, "{} moments", moments.len());
+    println!("{} moments of the card", moments.len());
     let wanted = api.posted();
 
     for Moment { card, asked } in moments {

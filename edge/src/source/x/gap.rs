@@ -9,7 +9,7 @@
 //! that survived: posts may be asked for again then, but none is forgotten. A gap of which nothing
 //! is written down yet follows from `newest` alone: a program that starts knows that it was away.
 //!
-//! Written as `x RULE_CRC NEWEST[ AFTER-UNTIL]...`, the ids in hexadecimal. What was read under
+//! Written as `x RULE_CRC NEWEST NOTED[ AFTER-UNTIL]...`, the ids in hexadecimal. What was read under
 //! another rule says nothing about this one. Where more gaps are open than fit, the two that are
 //! nearest to each other become one: the posts between are read twice, and stored once.
 
@@ -21,7 +21,7 @@ use crate::source::x::ids;
 pub const MAX_GAPS: usize = 6;
 
 /// The longest text of a position: a letter, a CRC, and ids of 16 digits.
-pub const MAX_POSITION_BYTES: usize = 1 + 1 + 8 + 1 + 16 + MAX_GAPS * (1 + 16 + 1 + 16);
+pub const MAX_POSITION_BYTES: usize = 1 + 1 + 8 + 2 * (1 + 16) + MAX_GAPS * (1 + 16 + 1 + 16);
 
 /// Posts reach the stream a little out of order: a gap begins so much before the newest one read.
 const OVERLAP_MS: u64 = 2_000;
@@ -41,6 +41,8 @@ pub struct Place {
     rule_crc: u32,
     /// All up to this id was read, or lies in a gap; 0 where reading begins with the next post.
     newest: u64,
+    /// All below this id was read or lies in a gap, in whatever order posts came.
+    noted: u64,
     /// From the oldest to the newest; they do not overlap.
     gaps: heapless::Vec<Gap, MAX_GAPS>,
 }
@@ -61,6 +63,7 @@ impl Place {
             .unwrap_or(Self {
                 rule_crc,
                 newest: 0,
+                noted: 0,
                 gaps: heapless::Vec::new(),
             })
     }
@@ -72,6 +75,7 @@ impl Place {
         let mut place = Self {
             rule_crc: u32::from_str_radix(words.next()?, 16).ok()?,
             newest: id(words.next()?)?,
+            noted: id(words.next()?)?,
             gaps: heapless::Vec::new(),
         };
         for word in words {
@@ -86,7 +90,13 @@ impl Place {
     pub fn position(&self) -> heapless::String<MAX_POSITION_BYTES> {
         let mut text = heapless::String::new();
         // All of it fits.
-        let _ = write!(text, "x {:x} {:x}", self.rule_crc, self.newest);
+        let Self {
+            rule_crc,
+            newest,
+            noted,
+            ..
+        } = self;
+        let _ = write!(text, "x {rule_crc:x} {newest:x} {noted:x}");
         for Gap { after, until } in &self.gaps {
             let _ = write!(text, " {after:x}-{until:x}");
         }
@@ -119,9 +129,11 @@ impl Place {
             return;
         }
         let overlap = ids::time_ms(self.newest).saturating_sub(OVERLAP_MS);
-        let before = self.gaps.last().map_or(0, |gap| gap.until - 1);
-        let after = ids::first_at(overlap).min(self.newest).max(before);
+        let after = ids::first_at(overlap)
+            .min(self.newest)
+            .max(self.noted.saturating_sub(1));
         self.newest = until - 1;
+        self.noted = until;
         let gap = Gap { after, until };
         if let Err(gap) = self.gaps.push(gap) {
             self.join_nearest();
