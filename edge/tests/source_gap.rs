@@ -511,7 +511,7 @@ fn a_power_cut_at_any_step_of_a_gap_forgets_nothing_and_asks_for_one_page_again(
             let read = read(&feed);
             wanted.iter().all(|post| read.contains(&post.id))
         };
-        wait_until("all posts are read", || has_all());
+        wait_until("all posts are read", has_all);
         wait_until("its own gap is closed", || {
             api.searches().len() > before && feed.counters.gaps.get() == 0
         });

@@ -4,14 +4,14 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use support::board::board_to;
 use support::jetstream::*;
 use support::source::*;
-use tungstenite::{Message, WebSocket};
+use tungstenite::Message;
 
 use headwater::net::endpoint::Endpoint;
 use headwater::platform::facts::Facts;

@@ -12,6 +12,15 @@ use crate::source::x::outcome::{self, ApiError, NoPage, Wait};
 use crate::source::x::settings::{Auth, Settings};
 use crate::source::x::token;
 
+/// X sends at least a keep-alive every 20 s; some more for the way.
+pub const SILENCE: Duration = Duration::from_secs(22);
+
+/// The fields of a post that are asked for, of the stream and of the search. The author comes along in `includes.users`, and what a post
+/// repeats, quotes or answers in `includes.tweets`, whole: the text of a retweet itself is cut at 140 characters.
+pub const POST_FIELDS: &str = "tweet.fields=created_at,author_id,lang,note_tweet,referenced_tweets\
+    &expansions=author_id,referenced_tweets.id,referenced_tweets.id.author_id\
+    &user.fields=username,name";
+
 /// The most of an answer other than the stream that is read.
 const MAX_ANSWER_BYTES: u64 = 256 << 10;
 

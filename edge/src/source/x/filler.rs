@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::platform::time::Rfc3339;
 use crate::source::retry::Failure;
 use crate::source::wire::Watch;
-use crate::source::x::client::Client;
+use crate::source::x::client::{Client, POST_FIELDS, SILENCE};
 use crate::source::x::gap::Gap;
 use crate::source::x::ids;
 use crate::source::x::message::{self, Message};
@@ -19,7 +19,6 @@ use crate::source::x::outcome::{ApiError, NoPage};
 use crate::source::x::progress::{Progress, Work};
 use crate::source::x::search::{self, Page};
 use crate::source::x::settings::Settings;
-use crate::source::x::{POST_FIELDS, SILENCE};
 use crate::source::{Feed, Stopped};
 
 /// How far X's search reaches back, in ms.

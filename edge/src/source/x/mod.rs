@@ -30,7 +30,7 @@ use anyhow::Context;
 use log::{Level, debug, info, warn};
 use ureq::http::Method;
 
-use self::client::Client;
+use self::client::{Client, POST_FIELDS, SILENCE};
 use self::filler::Filler;
 use self::message::Message;
 use self::outcome::{ApiError, NoPage};
@@ -42,20 +42,11 @@ use crate::source::split::{LineSplitter, Next};
 use crate::source::wire::Watch;
 use crate::source::{Feed, Source, Stopped};
 
-/// X sends at least a keep-alive every 20 s; some more for the way.
-const SILENCE: Duration = Duration::from_secs(22);
-
 /// A connection that stood this long has proved itself, posts or not: keep-alives came through.
 const PROVEN: Duration = Duration::from_secs(30);
 
 /// The filtered stream.
 const STREAM_PATH: &str = "/2/tweets/search/stream";
-
-/// The fields of a post that are asked for, of the stream and of the search. The author comes along in `includes.users`, and what a post
-/// repeats, quotes or answers in `includes.tweets`, whole: the text of a retweet itself is cut at 140 characters.
-const POST_FIELDS: &str = "tweet.fields=created_at,author_id,lang,note_tweet,referenced_tweets\
-    &expansions=author_id,referenced_tweets.id,referenced_tweets.id.author_id\
-    &user.fields=username,name";
 
 /// While the day is full, how often the clock is looked at: it may be set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
