@@ -4,20 +4,18 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use support::board::board_to;
+use support::jetstream::*;
 use support::source::*;
-use tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tungstenite::{Message, WebSocket};
+use tungstenite::Message;
 
 use headwater::net::endpoint::Endpoint;
-use headwater::net::roots::Roots;
 use headwater::platform::facts::Facts;
 use headwater::platform::time::TestClock;
-use headwater::post::filter::Filter;
 use headwater::source::Feed;
 use headwater::source::jetstream::{Jetstream, Settings};
 use testkit::kinesis::Kinesis;
@@ -25,80 +23,6 @@ use testkit::proxy::Proxy;
 use testkit::tls::Authority;
 use testkit::wait_until;
 use testkit::web::Web;
-
-const FIRST_US: u64 = 1_763_689_821_000_000;
-
-type Socket = WebSocket<TcpStream>;
-
-/// A server that leaves each connection, by its number from 0 and the path asked for, to `handler`.
-struct JetstreamServer {
-    endpoint: Endpoint,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl JetstreamServer {
-    fn start(handler: impl Fn(usize, Option<u64>, &mut Socket) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("ws://{}", listener.local_addr().unwrap());
-        let server = Self {
-            endpoint: Endpoint::parse(&url, false).unwrap(),
-            asked: Arc::default(),
-        };
-        let asked = server.asked.clone();
-        std::thread::spawn(move || {
-            for (nth, stream) in listener.incoming().map_while(Result::ok).enumerate() {
-                let mut path = String::new();
-                #[allow(clippy::result_large_err, reason = "tungstenite's own type")]
-                let note_path =
-                    |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
-                        path = request.uri().to_string();
-                        Ok(response)
-                    };
-                let Ok(mut socket) = tungstenite::accept_hdr(stream, note_path) else {
-                    continue;
-                };
-                let cursor = path
-                    .split_once("cursor=")
-                    .map(|(_, cursor)| cursor.parse().unwrap());
-                asked.lock().unwrap().push(path);
-                handler(nth, cursor, &mut socket);
-            }
-        });
-        server
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-fn settings(endpoints: &[&JetstreamServer]) -> Settings {
-    Settings {
-        endpoints: endpoints
-            .iter()
-            .map(|server| server.endpoint.clone())
-            .collect(),
-        filter: Filter::parse("pizza").unwrap(),
-        roots: Roots::default(),
-    }
-}
-
-fn event(time_us: u64, text: &str) -> String {
-    let text = serde_json::to_string(text).unwrap();
-    format!(
-        r#"{{"did":"did:plc:nutr","time_us":{time_us},"kind":"commit","commit":{{"rev":"3m64","operation":"create","collection":"app.bsky.feed.post","rkey":"{time_us}","record":{{"$type":"app.bsky.feed.post","langs":["en"],"text":{text},"facets":[{{"index":{{"byteStart":0}}}}]}},"cid":"bafy"}}}}"#
-    )
-}
-
-/// Sends, and says whether there was anyone to send to.
-fn send(socket: &mut Socket, text: String) -> bool {
-    socket.send(Message::text(text)).is_ok()
-}
-
-/// Reads until the other side is gone.
-fn wait_for_close(socket: &mut Socket) {
-    while socket.read().is_ok() {}
-}
 
 #[test]
 fn only_wanted_posts_arrive_as_they_were_sent() {

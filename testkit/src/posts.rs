@@ -134,7 +134,12 @@ pub fn about(keyword: &str, start: SystemTime, every: Duration) -> impl Iterator
 
 /// An id as X makes them: milliseconds since 2010-11-04, then who made it and a number.
 fn snowflake(at: SystemTime, n: u32) -> u64 {
+    first_id(at) | u64::from(n & 0x3f_ffff)
+}
+
+/// The first id of that millisecond.
+pub fn first_id(at: SystemTime) -> u64 {
     const EPOCH_MS: u64 = 1_288_834_974_657;
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    ((since.as_millis() as u64).saturating_sub(EPOCH_MS) << 22) | u64::from(n & 0x3f_ffff)
+    (since.as_millis() as u64).saturating_sub(EPOCH_MS) << 22
 }

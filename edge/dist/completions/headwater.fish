@@ -24,5 +24,8 @@ complete -c headwater -l wire -x -a 'json cbor' -d 'How calls to Kinesis are wri
 complete -c headwater -l max-rate -x -d 'Send no more bytes a second than these; the rest waits in the queue'
 complete -c headwater -l max-bytes-per-day -x -d 'Send no more a day (UTC); the rest waits in the queue'
 complete -c headwater -l max-per-day -x -d 'For X, which bills each post: read no more than N a day (UTC)'
+complete -c headwater -l gap-at-most -x -d 'For X: after an outage, fetch what was posted meanwhile, so far back'
+complete -c headwater -l no-gap-fill -d 'For X: do not (the variable: 0)'
+complete -c headwater -l no-retweets -d 'For X: leave retweets out, which are billed, too (the variable: 0)'
 complete -c headwater -l metrics-file -r -F -d 'Prometheus text, rewritten every second'
 complete -c headwater -l quiet -d 'Do not print the posts on a terminal'

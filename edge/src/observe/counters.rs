@@ -79,6 +79,14 @@ pub struct Counters {
     pub gap_bytes: Counter,
     /// Connections of the source that were lost and opened again.
     pub reconnects: Counter,
+    /// How far the source lags: the age of what was read last, in ms; 0 until that is known.
+    pub source_lag_ms: Gauge,
+    /// Of the records read, those that the source fetched later, from a gap.
+    pub late: Counter,
+    /// Gaps that are to be filled.
+    pub open_gaps: Gauge,
+    /// What nobody can read any more.
+    pub missed: Missed,
     /// Records Kinesis acknowledged.
     pub delivered: Counter,
     /// When it did so last.
@@ -111,6 +119,19 @@ pub struct Counters {
     pub uplink: Vitals,
     /// How the card is; nobody waits for its signs of life.
     pub card: Vitals,
+}
+
+/// Times of which nothing was read, and nothing can be any more.
+#[derive(Debug, Default)]
+pub struct Missed {
+    /// How many.
+    pub gaps: Counter,
+    /// How long they were together, in ms.
+    pub ms: Counter,
+    /// When the last of them began, in ms since 1970; 0 if there was none.
+    pub from_ms: Gauge,
+    /// When it ended.
+    pub until_ms: Gauge,
 }
 
 impl Counters {

@@ -44,6 +44,11 @@ metrics! {
     "headwater_gaps_total" "Times that something of the source was missed: gone before it could be read" |s| count(s.gaps);
     "headwater_gap_bytes_total" "Bytes missed so, as far as that is known" |s| count(s.gap_bytes);
     "headwater_reconnects_total" "Connections of the source that were lost and opened again" |s| count(s.reconnects);
+    "headwater_source_lag_seconds" "How old what the source read last was then; absent for lines" |s| s.source_lag_s;
+    "headwater_late_total" "Of the records read, those fetched later, from a gap" |s| count(s.late);
+    "headwater_open_gaps" "Gaps in the source's stream that are to be filled" |s| count(s.open_gaps);
+    "headwater_missed_gaps_total" "Gaps that can never be filled" |s| count(s.missed_gaps);
+    "headwater_missed_seconds_total" "How long they were together" |s| count(s.missed_s);
     "headwater_delivered_total" "Records Kinesis acknowledged" |s| count(s.delivered);
     "headwater_last_delivered_timestamp_seconds" "When Kinesis acknowledged the last record, in seconds since 1970" |s| ago(s, s.last_delivered_age_s);
     "headwater_impossible_total" "Records Kinesis can never take, set aside in the dead-letter file" |s| count(s.impossible);

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::observe::snapshot::{Snapshot, Trouble};
+use crate::platform::time::Rfc3339;
 
 /// Marks for a terminal, or none.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +64,15 @@ pub fn of(snapshot: &Snapshot, wall_s: u64, paint: Paint) -> String {
     line("to", &to);
     line(
         "read",
-        &flow(snapshot.read, snapshot.read_per_s, snapshot.last_read_age_s),
+        &format!(
+            "{}{}",
+            flow(snapshot.read, snapshot.read_per_s, snapshot.last_read_age_s),
+            lag(snapshot, paint)
+        ),
     );
+    if let Some(gaps) = gaps(snapshot, paint) {
+        line("gaps", &gaps);
+    }
     let delivered = flow(
         snapshot.delivered,
         snapshot.delivered_per_s,
@@ -105,6 +113,54 @@ fn flow(total: u64, per_s: f64, last_age_s: Option<f64>) -> String {
         Some(age) => format!("last {} ago", duration(age as u64)),
     };
     format!("{} posts, {per_s:.1}/s, {last}", grouped(total))
+}
+
+/// A source this far behind is late: seconds.
+const LATE_S: f64 = 60.0;
+
+/// How far the source lags, where that is worth a look.
+fn lag(snapshot: &Snapshot, paint: Paint) -> String {
+    let lag_s = snapshot.source_lag_s.filter(|lag_s| *lag_s >= LATE_S);
+    lag_s.map_or_else(String::new, |lag_s| {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive number of seconds"
+        )]
+        let lag = paint.yellow(&format!(
+            "the source lags {} behind",
+            duration(lag_s as u64)
+        ));
+        format!("; {lag}")
+    })
+}
+
+/// What the stream did not bring; `None` if that is nothing.
+fn gaps(snapshot: &Snapshot, paint: Paint) -> Option<String> {
+    let Snapshot {
+        late,
+        open_gaps,
+        missed_gaps,
+        missed_s,
+        ..
+    } = *snapshot;
+    if late + open_gaps + missed_gaps == 0 {
+        return None;
+    }
+    let mut text = format!("{} posts fetched later", grouped(late));
+    if open_gaps > 0 {
+        let open = paint.yellow(&format!("{open_gaps} being filled"));
+        let _ = write!(text, ", {open}");
+    }
+    if missed_gaps > 0 {
+        let mut missed = format!("{missed_gaps} missed, {} in all", duration(missed_s));
+        if let (Some(from_s), Some(until_s)) = (snapshot.missed_from_s, snapshot.missed_until_s) {
+            let (from, until) = (Rfc3339(from_s * 1000), Rfc3339(until_s * 1000));
+            let _ = write!(missed, ", the last from {from} to {until}");
+        }
+        let _ = write!(text, "; {}", paint.red(&missed));
+    }
+    Some(text)
 }
 
 fn sent(snapshot: &Snapshot, paint: Paint) -> String {

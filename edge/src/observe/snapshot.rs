@@ -56,6 +56,20 @@ pub struct Snapshot {
     pub gap_bytes: u64,
     /// [`Counters::reconnects`].
     pub reconnects: u64,
+    /// How old what was read last was then; unknown for lines.
+    pub source_lag_s: Option<f64>,
+    /// [`Counters::late`].
+    pub late: u64,
+    /// [`Counters::gaps`].
+    pub open_gaps: u64,
+    /// Gaps that can never be filled.
+    pub missed_gaps: u64,
+    /// How long they were together.
+    pub missed_s: u64,
+    /// When the last of them began, in s since 1970.
+    pub missed_from_s: Option<u64>,
+    /// When it ended.
+    pub missed_until_s: Option<u64>,
     /// [`Counters::impossible`].
     pub impossible: u64,
     /// [`Counters::calls`].
@@ -175,6 +189,14 @@ impl Snapshot {
             gaps: counters.gaps.get(),
             gap_bytes: counters.gap_bytes.get(),
             reconnects: counters.reconnects.get(),
+            source_lag_s: positive(counters.source_lag_ms.get())
+                .map(|ms| tenths(Duration::from_millis(ms).as_secs_f64())),
+            late: counters.late.get(),
+            open_gaps: not_negative(counters.open_gaps.get()),
+            missed_gaps: counters.missed.gaps.get(),
+            missed_s: counters.missed.ms.get() / 1000,
+            missed_from_s: positive(counters.missed.from_ms.get()).map(|ms| ms / 1000),
+            missed_until_s: positive(counters.missed.until_ms.get()).map(|ms| ms / 1000),
             impossible: counters.impossible.get(),
             calls: counters.calls.get(),
             retried: counters.retried.get(),
@@ -197,7 +219,7 @@ impl Snapshot {
             flash_bytes: stats.flash_bytes,
             syncs: stats.syncs,
             clock_offset_s,
-            credentials_expiry_s: u64::try_from(expiry).ok().filter(|expiry| *expiry > 0),
+            credentials_expiry_s: positive(expiry),
             troubles: troubles(counters, stats, now),
         }
     }
@@ -265,6 +287,11 @@ impl Snapshot {
 
 fn not_negative(gauge: i64) -> u64 {
     u64::try_from(gauge).unwrap_or_default()
+}
+
+/// A gauge that is 0 where nothing is known.
+fn positive(gauge: i64) -> Option<u64> {
+    u64::try_from(gauge).ok().filter(|value| *value > 0)
 }
 
 fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {

@@ -21,7 +21,7 @@ use memchr::memchr2_iter;
 use self::letters::Folded;
 
 /// The longest rule X takes, in characters.
-const MAX_RULE_CHARS: usize = 1024;
+pub const MAX_RULE_CHARS: usize = 1024;
 
 /// What the tags of this program's own rules begin with.
 pub const TAG_PREFIX: &str = "headwater:";

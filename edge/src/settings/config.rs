@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
@@ -14,7 +15,7 @@ use crate::net::proxy;
 use crate::net::roots::Roots;
 use crate::observe::journal;
 use crate::platform::tmpfs;
-use crate::post::filter::Filter;
+use crate::post::filter::{Filter, MAX_RULE_CHARS};
 use crate::settings::options::{self, Opt};
 use crate::settings::usage::Usage;
 use crate::settings::values;
@@ -195,13 +196,37 @@ impl<'a> Settings<'a> {
             "a number of posts, at least 1",
             |text| text.parse().ok(),
         );
-        Some(Source::X(x::Settings {
+        let gap_at_most = self.parsed(
+            options::GAP_AT_MOST,
+            "a duration such as 7d or 12h",
+            values::duration,
+        );
+        let fills_gaps = self.is_on(options::NO_GAP_FILL);
+        let retweets = self.is_on(options::NO_RETWEETS);
+        let settings = x::Settings {
             endpoint: endpoint?,
             auth: auth?,
             filter: filter?,
+            retweets,
+            gap_at_most: gap_at_most.filter(|_| fills_gaps),
+            search_delay: self.search_delay(),
             max_per_day,
             roots: roots?,
-        }))
+        };
+        if settings.rule().chars().count() > MAX_RULE_CHARS {
+            self.wrong(&format!(
+                "the keyword is too long to leave retweets out: a rule of X has at most {MAX_RULE_CHARS} characters"
+            ));
+        }
+        Some(Source::X(settings))
+    }
+
+    /// That of X. A build with debug assertions takes HEADWATER_TEST_SEARCH_DELAY, for tests that would take minutes.
+    fn search_delay(&self) -> Duration {
+        self.variable("HEADWATER_TEST_SEARCH_DELAY")
+            .filter(|_| cfg!(debug_assertions))
+            .and_then(|text| values::duration(&text))
+            .unwrap_or(x::SEARCH_DELAY)
     }
 
     fn jetstream(&mut self, filter: Option<Filter>, roots: Option<Roots>) -> Option<Source> {
@@ -442,6 +467,12 @@ impl<'a> Settings<'a> {
     pub(super) fn switch(&mut self, option: &Opt) -> bool {
         self.parsed(option, "1 or 0", values::switch)
             .unwrap_or_default()
+    }
+
+    /// What an option that begins with "no-" has not switched off.
+    fn is_on(&mut self, option: &Opt) -> bool {
+        self.parsed(option, "1 or 0", values::switch)
+            .unwrap_or(true)
     }
 
     pub(super) fn valid<T>(&mut self, value: anyhow::Result<T>) -> Option<T> {

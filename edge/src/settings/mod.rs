@@ -84,8 +84,12 @@ fn config(
             Arg::Long(name) => {
                 let option = options::ALL.iter().find(|option| option.long == name);
                 let option = option.ok_or_else(|| format!("there is no option --{name}"))?;
-                let switch = option.value.is_empty();
-                let value = if switch { "1".into() } else { parser.value()? };
+                // The variable of a switch that begins with "no-" says whether, not whether not.
+                let value = match (option.value, option.long.starts_with("no-")) {
+                    ("", true) => "0".into(),
+                    ("", false) => "1".into(),
+                    _ => parser.value()?,
+                };
                 let value = value.to_string_lossy().into_owned();
                 given.entry(option.long).or_default().push(value);
             }

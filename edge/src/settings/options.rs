@@ -93,6 +93,9 @@ options! {
     MAX_RATE: "max-rate" "BYTES" ["HEADWATER_MAX_RATE"], "", "Send no more bytes a second than these; the rest waits in the queue";
     MAX_BYTES_PER_DAY: "max-bytes-per-day" "SIZE" ["HEADWATER_MAX_BYTES_PER_DAY"], "", "Send no more a day (UTC); the rest waits in the queue";
     MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read no more than N a day (UTC)";
+    GAP_AT_MOST: "gap-at-most" "DURATION" ["HEADWATER_GAP_AT_MOST"], "7d", "For X: after an outage, fetch what was posted meanwhile, so far back";
+    NO_GAP_FILL: "no-gap-fill" "" ["HEADWATER_GAP_FILL"], "", "For X: do not (the variable: 0)";
+    NO_RETWEETS: "no-retweets" "" ["HEADWATER_RETWEETS"], "", "For X: leave retweets out, which are billed, too (the variable: 0)";
     METRICS_FILE: "metrics-file" "FILE" ["HEADWATER_METRICS_FILE"], "", "Prometheus text, rewritten every second";
     QUIET: "quiet" "" ["HEADWATER_QUIET"], "", "Do not print the posts on a terminal";
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::aws::kinesis::wire::Wire;
 use crate::source::{lines, x};
 use crate::spool::WhenFull;
+use std::time::Duration;
 
 const ENOUGH: [(&str, &str); 7] = [
     ("TWITTER_API_CONSUMER_KEY", "ck"),
@@ -369,4 +370,38 @@ fn awss_servers_are_chosen_by_region_environment_and_profile() {
         let usage = parse_with(&["pizza"], &env).unwrap_err();
         assert!(usage.line().contains(wrong[0].0), "{}", usage.line());
     }
+}
+
+/// The settings of X that these arguments and this environment besides the usual one give.
+fn x_settings(args: &[&str], env: &[(&str, &str)]) -> x::Settings {
+    let env = [&ENOUGH[..], env].concat();
+    match config(&[&["pizza"], args].concat(), &env).source {
+        Source::X(settings) => settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn gaps_are_filled_and_retweets_read_unless_switched_off() {
+    let week = Duration::from_secs(7 * 24 * 60 * 60);
+    let usual = x_settings(&[], &[]);
+    assert_eq!((usual.gap_at_most, usual.retweets), (Some(week), true));
+    assert_eq!(usual.rule(), "pizza");
+    assert_eq!(usual.search_delay, x::SEARCH_DELAY);
+
+    let shorter = x_settings(&["--gap-at-most=12h"], &[]);
+    assert_eq!(shorter.gap_at_most, Some(week / 14));
+
+    for off in [
+        x_settings(&["--no-gap-fill", "--no-retweets"], &[]),
+        x_settings(
+            &[],
+            &[("HEADWATER_GAP_FILL", "0"), ("HEADWATER_RETWEETS", "no")],
+        ),
+    ] {
+        assert_eq!((off.gap_at_most, off.retweets), (None, false));
+        assert_eq!(off.rule(), "pizza -is:retweet");
+    }
+    let on = x_settings(&[], &[("HEADWATER_GAP_FILL", "1")]);
+    assert_eq!(on.gap_at_most, Some(week));
 }

@@ -15,7 +15,7 @@ pub fn size(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// A duration, from `1s`, `500ms`, `2m`, `1h`; a bare number is seconds.
+/// A duration, from `1s`, `500ms`, `2m`, `1h`, `7d`; a bare number is seconds.
 pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_ms = match &text[digits.len()..] {
@@ -23,6 +23,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         "" | "s" => 1000,
         "m" | "min" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     };
     Some(Duration::from_millis(

@@ -196,6 +196,32 @@ impl<'de, K: Kind<'de>> Visitor<'de> for Any<K> {
     }
 }
 
+/// All elements of an array. Empty where the input has something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct All<T>(pub Vec<T>);
+
+impl<T> Default for All<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Kind<'de> for All<T> {
+    fn of_array<A: SeqAccess<'de>>(mut elements: A) -> Result<Self, A::Error> {
+        let mut all = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            all.push(element);
+        }
+        Ok(Self(all))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for All<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}
+
 /// The JSON that `line` is, if it is. One look at its ends spares most lines of a log a parser's
 /// error, which costs an allocation.
 pub fn json(line: &str) -> Option<&RawValue> {

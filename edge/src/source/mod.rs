@@ -12,7 +12,7 @@ pub mod x;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use log::Level;
 
@@ -20,7 +20,7 @@ use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::text::steers;
-use crate::platform::time::Clock;
+use crate::platform::time::{Clock, Rfc3339};
 use crate::post::record::Record;
 use crate::spool::{Appended, Spool};
 
@@ -76,9 +76,14 @@ impl Feed {
         }
         // A full spool may let the source wait for hours.
         self.counters.source.waits();
-        let appended = self.spool.write(record, position);
+        let result = self.append(record, position, text);
         self.alive();
-        match appended {
+        result
+    }
+
+    /// As [`Self::write`], for a thread beside the source's own: whether that one moves, this says nothing about.
+    fn append(&self, record: Record<'_>, position: &[u8], text: &str) -> Result<(), Stopped> {
+        match self.spool.write(record, position) {
             Appended::Kept(_) | Appended::Dropped => {
                 self.counters.read.add(1);
                 self.counters.last_read.set(self.clock.elapsed());
@@ -125,6 +130,30 @@ impl Feed {
         }
     }
 
+    /// Says, and counts, that what was posted `from` then until then (ms since 1970) cannot be read any more.
+    pub fn missed(&self, (from_ms, until_ms): (u64, u64), why: &str) {
+        let missed = &self.counters.missed;
+        missed.gaps.add(1);
+        missed.ms.add(until_ms.saturating_sub(from_ms));
+        missed.from_ms.set(signed(from_ms));
+        missed.until_ms.set(signed(until_ms));
+        let (from, until) = (Rfc3339(from_ms), Rfc3339(until_ms));
+        log::warn!("posts from {from} to {until} are missed: {why}");
+    }
+
+    /// The time by the server's clock, in ms since 1970, as far as it is known.
+    pub fn now_ms(&self) -> u64 {
+        let wall = self.clock.wall().duration_since(UNIX_EPOCH);
+        let wall_ms = u64::try_from(wall.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+        wall_ms.saturating_add_signed(self.counters.clock_offset_ms.get())
+    }
+
+    /// Something was read now that happened at `ms` since 1970: how far the source lags.
+    pub fn happened(&self, ms: u64) {
+        let lag_ms = self.now_ms().saturating_sub(ms);
+        self.counters.source_lag_ms.set(signed(lag_ms).max(1));
+    }
+
     /// There is trouble: a person must act ([`Level::Error`]), or it heals. The same again is told once and then summed up.
     pub fn trouble(&self, level: Level, what: &str) {
         let now = self.clock.elapsed();
@@ -146,6 +175,10 @@ impl Feed {
             Ok(())
         }
     }
+}
+
+fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
 /// Prints a text on one line, without what would steer the terminal: anyone can write a post.

@@ -55,6 +55,14 @@ impl Watch {
         }
     }
 
+    /// As [`Self::new`], for a thread beside the source's own: its waiting is no sign of life of that one.
+    pub fn beside(feed: &Feed, silence: Duration) -> Self {
+        Self {
+            counters: Arc::default(),
+            ..Self::new(feed, silence)
+        }
+    }
+
     /// Ends a wait after `silence` alone, where nothing runs yet.
     pub fn alone(silence: Duration) -> Self {
         Self {

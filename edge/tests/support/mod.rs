@@ -4,7 +4,9 @@
 pub mod board;
 pub mod card;
 pub mod delivery;
+pub mod jetstream;
 pub mod lines;
 pub mod monitor;
+pub mod posts;
 pub mod source;
 pub mod x;

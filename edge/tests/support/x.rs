@@ -34,6 +34,9 @@ pub fn settings(endpoint: Endpoint) -> Settings {
             secret: "a-consumer-secret-of-the-tests".to_owned(),
         },
         filter: Filter::parse("pizza").unwrap(),
+        retweets: true,
+        gap_at_most: None,
+        search_delay: Duration::ZERO,
         max_per_day: None,
         roots: Roots::default(),
     }

@@ -1,15 +1,19 @@
-//! A simulated X API v2: tokens, rules and the filtered stream, over a real socket.
+//! A simulated X API v2: tokens, rules, the filtered stream and the recent search, over a real socket.
 //!
 //! What the stream does is a script: a sequence of [`Event`]s, played at a pace while a client is connected, and waiting while none is. So
 //! duplicates and disorder are posts placed in the script twice or out of order, and trouble is an event between posts. What single
 //! requests are answered, out of the ordinary, is queued with [`XApi::answer_next`].
+//!
+//! Posts of the script are in no hurry. Those of [`XApi::post`] happen: the stream has them if somebody reads it just then, and the search has
+//! them either way.
 
 mod refusal;
 mod rules;
+mod search;
 mod stream;
 mod wire;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader};
 use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,6 +26,7 @@ use serde_json::{Value, json};
 
 pub use refusal::Refusal;
 pub use rules::{MAX_RULE_CHARS, Rule};
+pub use search::Search;
 
 use refusal::problem;
 
@@ -61,6 +66,14 @@ pub struct Settings {
     pub connect_limit: usize,
     /// Uses the field names X is moving to.
     pub renamed: bool,
+    /// Whether the account's plan has the recent search.
+    pub search: bool,
+    /// Searches in 15 minutes.
+    pub search_limit: usize,
+    /// How long after it was written a post is found by the search.
+    pub search_delay: Duration,
+    /// How long a search takes.
+    pub search_time: Duration,
 }
 
 impl Default for Settings {
@@ -71,6 +84,10 @@ impl Default for Settings {
             write_bytes: usize::MAX,
             connect_limit: 50,
             renamed: false,
+            search: true,
+            search_limit: 450,
+            search_delay: Duration::from_secs(30),
+            search_time: Duration::ZERO,
         }
     }
 }
@@ -80,6 +97,8 @@ impl Default for Settings {
 pub enum Event {
     /// A post, sent if a rule matches it.
     Post(Post),
+    /// The same, of [`XApi::post`]: a connection that breaks first misses it.
+    Live(Post),
     /// Ends the connection after whole lines.
     Disconnect,
     /// Ends the connection in the middle of the next post, which comes again, whole, on the next connection.
@@ -101,6 +120,8 @@ pub enum Endpoint {
     Rules,
     /// `GET /2/tweets/search/stream`
     Stream,
+    /// `GET /2/tweets/search/recent`
+    Search,
 }
 
 /// The simulated API. Ends, with every connection, when dropped.
@@ -127,6 +148,10 @@ struct State {
     streaming: Option<u64>,
     connects: Vec<SystemTime>,
     sent: Vec<Post>,
+    /// What the search finds, by id.
+    posted: BTreeMap<u64, Post>,
+    searches: Vec<Search>,
+    searched: Vec<SystemTime>,
     requests: Vec<(String, String)>,
 }
 
@@ -155,6 +180,27 @@ impl XApi {
     pub fn play(&self, events: impl IntoIterator<Item = Event>) {
         self.api.state().script.extend(events);
         self.api.changed.notify_all();
+    }
+
+    /// Somebody writes this post now.
+    pub fn post(&self, post: Post) {
+        let mut state = self.api.state();
+        state.posted.insert(post.id, post.clone());
+        if state.streaming.is_some() {
+            state.script.push_back(Event::Live(post));
+        }
+        drop(state);
+        self.api.changed.notify_all();
+    }
+
+    /// Every post of [`Self::post`], and every one of the script that the stream had, by id.
+    pub fn posted(&self) -> Vec<Post> {
+        self.api.state().posted.values().cloned().collect()
+    }
+
+    /// The searches so far, refused or not.
+    pub fn searches(&self) -> Vec<Search> {
+        self.api.state().searches.clone()
     }
 
     /// Answers the next request to `endpoint` that no earlier refusal answers.
@@ -229,6 +275,7 @@ impl Api {
                     Ok(number) => return self.stream(number, &request, stream),
                     Err(answer) => answer,
                 },
+                ("GET", "/2/tweets/search/recent") => self.search(&request),
                 ("DELETE", "/2/connections/all") => self.end_connections(&request),
                 _ => problem(404, "Not Found Error", json!({})),
             };
@@ -315,6 +362,10 @@ impl Api {
         }
         let number = state.connects.len() as u64;
         state.streaming = Some(number);
+        // What the last connection did not get while it stood, none gets.
+        state
+            .script
+            .retain(|event| !matches!(event, Event::Live(_)));
         Ok(number)
     }
 

@@ -21,6 +21,8 @@ pub enum Refusal {
     ClientForbidden,
     /// 401: the token is not valid.
     Unauthorized,
+    /// 400: a parameter is wrong, as this says.
+    Invalid(&'static str),
     /// Any 5xx.
     Server(u16),
 }
@@ -66,6 +68,7 @@ impl Refusal {
                 )
             }
             Self::Unauthorized => problem(401, "Unauthorized", json!({ "detail": "Unauthorized" })),
+            Self::Invalid(message) => invalid(message),
             Self::Server(status) => problem(
                 status,
                 "Service Unavailable",
@@ -73,6 +76,17 @@ impl Refusal {
             ),
         }
     }
+}
+
+/// What is answered to a parameter that is wrong.
+pub(super) fn invalid(message: &str) -> Answer {
+    let errors = json!([{ "message": message }]);
+    let detail = "One or more parameters to your request was invalid.";
+    problem(
+        400,
+        "Invalid Request",
+        json!({ "errors": errors, "detail": detail }),
+    )
 }
 
 /// An answer in the form all of X's problems have; `fields` are those of this one.

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
@@ -50,7 +50,8 @@ impl Api {
             .saturating_sub(self.state().connects.len());
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ntransfer-encoding: chunked\r\n\
-             x-rate-limit-limit: {}\r\nx-rate-limit-remaining: {remaining}\r\n\r\n",
+             date: {}\r\nx-rate-limit-limit: {}\r\nx-rate-limit-remaining: {remaining}\r\n\r\n",
+            httpdate::fmt_http_date(SystemTime::now()),
             self.settings.connect_limit,
         );
         let result = (&mut &*socket).write_all(head.as_bytes());
@@ -131,11 +132,12 @@ impl Open<'_> {
                 }
                 result
             }
+            Event::Live(post) => self.post(&post),
             Event::Disconnect => Err(End::Closed),
             Event::CutHalfway => {
                 let next = self.api.state().script.front().cloned();
                 let line = match &next {
-                    Some(Event::Post(post)) => self.line(post),
+                    Some(Event::Post(post) | Event::Live(post)) => self.line(post),
                     _ => None,
                 };
                 if let Some(line) = line {
@@ -163,7 +165,9 @@ impl Open<'_> {
             return Ok(());
         };
         self.write(&line)?;
-        self.api.state().sent.push(post.clone());
+        let mut state = self.api.state();
+        state.posted.insert(post.id, post.clone());
+        state.sent.push(post.clone());
         Ok(())
     }
 

@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 
 use super::rules::Rule;
 use crate::http::Request;
-use crate::posts::{Post, SHORT_POST_CHARS};
+use crate::posts::{Author, Post, SHORT_POST_CHARS};
 
 /// Which fields the client asked for, and under which names they travel.
 #[derive(Clone, Debug)]
 pub(super) struct Fields {
     post: Vec<String>,
     user: Vec<String>,
-    with_author: bool,
+    /// Whether authors come along.
+    pub(super) with_author: bool,
     /// The names X is moving to, in the place of those with "tweet".
     renamed: bool,
 }
@@ -41,7 +42,15 @@ impl Fields {
 
     /// One line of the stream, with the line end. Every seventh post comes in ASCII, its other characters escaped, which means the same.
     pub(super) fn line(&self, post: &Post, rules: &[&Rule]) -> Vec<u8> {
-        let mut line = self.json(post, rules).to_string();
+        let mut json = json!({ "data": self.data(post) });
+        let matching = rules
+            .iter()
+            .map(|rule| json!({ "id": rule.id, "tag": rule.tag }));
+        json["matching_rules"] = matching.collect();
+        if self.with_author {
+            json["includes"] = json!({ "users": [self.user(post.author)] });
+        }
+        let mut line = json.to_string();
         if post.id.is_multiple_of(7) {
             line = escape_non_ascii(&line);
         }
@@ -49,7 +58,8 @@ impl Fields {
         line.into_bytes()
     }
 
-    fn json(&self, post: &Post, rules: &[&Rule]) -> Value {
+    /// The post itself.
+    pub(super) fn data(&self, post: &Post) -> Value {
         let name = |tweet, post| if self.renamed { post } else { tweet };
         let id = post.id.to_string();
         let author_id = post.author.id.to_string();
@@ -69,23 +79,20 @@ impl Fields {
         if (asks("note_tweet") || asks("note_post")) && is_long(&post.text) {
             data[name("note_tweet", "note_post")] = json!({ "text": escape_html(&post.text) });
         }
-        let matching: Vec<_> = rules
-            .iter()
-            .map(|rule| json!({ "id": rule.id, "tag": rule.tag }))
-            .collect();
-        let mut line = json!({ "data": data, "matching_rules": matching });
-        if self.with_author {
-            let mut user = json!({
-                "id": author_id,
-                "username": post.author.username,
-                "name": post.author.name,
-            });
-            if self.user.iter().any(|field| field == "created_at") {
-                user["created_at"] = json!("2009-03-21T20:50:14.000Z");
-            }
-            line["includes"] = json!({ "users": [user] });
+        data
+    }
+
+    /// Its author, as `includes` has it.
+    pub(super) fn user(&self, author: &Author) -> Value {
+        let mut user = json!({
+            "id": author.id.to_string(),
+            "username": author.username,
+            "name": author.name,
+        });
+        if self.user.iter().any(|field| field == "created_at") {
+            user["created_at"] = json!("2009-03-21T20:50:14.000Z");
         }
-        line
+        user
     }
 }
 

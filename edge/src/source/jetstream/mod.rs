@@ -5,6 +5,10 @@
 //! the time of the last one seen is the cursor. It rides with each record, and is remembered now
 //! and then besides, since a keyword may match nothing for hours. Each connection begins a few
 //! seconds before it: a post read twice is the same item, one not read is lost.
+//!
+//! The cursor follows no event from the future: one server's mistake would have every other asked for
+//! what it does not have yet, for ever. The board's clock tells; while that is not set, the event
+//! before does, for a mistake comes alone.
 
 mod event;
 
@@ -19,6 +23,7 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
 
 use self::event::Event;
+use crate::aws::clock;
 use crate::net::agent::USER_AGENT;
 use crate::net::endpoint::Endpoint;
 use crate::net::explain;
@@ -40,6 +45,12 @@ const REWIND_US: u64 = 5_000_000;
 /// A first event this much later than the cursor means that the server no longer had what lay
 /// between.
 const GAP_US: u64 = 10 * 60 * 1_000_000;
+
+/// An event this much later than it is now is a server's mistake.
+const AHEAD_US: u64 = 10 * 60 * 1_000_000;
+
+/// Bluesky has dozens of events a second, wanted or not: a server that has had none for so long is cut off from it, though it pings.
+const NO_EVENTS: Duration = Duration::from_secs(2 * 60);
 
 /// How often the cursor is remembered while nothing matches.
 const REMEMBER_EVERY: Duration = Duration::from_secs(30);
@@ -124,6 +135,8 @@ struct Reader<'a> {
     /// The time of the last event seen; 0 before the first one ever.
     cursor: u64,
     remembered: Duration,
+    /// The time of the event before, whatever it was.
+    before: u64,
     /// Whether the connection has proved itself.
     is_proven: bool,
     /// A text without its escapes.
@@ -145,6 +158,7 @@ impl<'a> Reader<'a> {
             host: 0,
             cursor: in_spool.max(remembered).unwrap_or(0),
             remembered: feed.clock.elapsed(),
+            before: 0,
             is_proven: false,
             text: String::new(),
         }
@@ -154,6 +168,7 @@ impl<'a> Reader<'a> {
         self.backoff.resume(self.feed)?;
         loop {
             self.is_proven = false;
+            self.doubt_cursor();
             self.backoff.attempt(self.feed);
             let Err(ended) = self.session();
             self.remember();
@@ -243,6 +258,8 @@ impl<'a> Reader<'a> {
         let host = self.settings.endpoints[self.host].authority();
         let asked = self.cursor;
         let mut events = 0_u32;
+        let mut heard = self.feed.clock.elapsed();
+        let mut is_cut_off = false;
         loop {
             // This also answers the pings that came before.
             let text = match socket.read() {
@@ -254,9 +271,19 @@ impl<'a> Reader<'a> {
                     ))
                     .into());
                 }
-                Ok(_) => continue,
+                Ok(_) => {
+                    let silent = self.feed.clock.elapsed().saturating_sub(heard);
+                    if silent >= NO_EVENTS && !std::mem::replace(&mut is_cut_off, true) {
+                        self.cut_off(silent)?;
+                    }
+                    continue;
+                }
                 Err(error) => return Err(trouble(error, host).into()),
             };
+            heard = self.feed.clock.elapsed();
+            if std::mem::take(&mut is_cut_off) {
+                self.feed.well();
+            }
             let event = match event::parse(&text) {
                 Ok(event) => event,
                 Err(error) => {
@@ -264,15 +291,14 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
-            if events == 0 && asked > 0 && event.time_us > asked.saturating_add(GAP_US) {
-                let minutes = (event.time_us - asked) / 60_000_000;
-                warn!(
-                    "{host} no longer has the {minutes} minutes after the last event read: \
-                     the posts of that time are missed"
-                );
+            let is_timely = self.is_timely(event.time_us);
+            if is_timely && events == 0 && asked > 0 && event.time_us > asked.saturating_add(GAP_US)
+            {
+                let why = format!("{host} no longer has what is so old");
+                self.feed.missed((asked / 1000, event.time_us / 1000), &why);
             }
-            self.take(&event, &text)?;
-            events = events.saturating_add(1);
+            self.take(&event, is_timely, &text)?;
+            events = events.saturating_add(u32::from(is_timely));
             if events == PROVEN_EVENTS {
                 self.is_proven = true;
                 self.backoff.healthy(self.feed);
@@ -280,10 +306,58 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The server pings, and has had no event for so `long`.
+    fn cut_off(&mut self, long: Duration) -> Result<(), Trouble> {
+        let host = self.settings.endpoints[self.host].authority();
+        let minutes = long.as_secs() / 60;
+        let what = format!("{host} pings, but has sent no event for {minutes} min");
+        if self.settings.endpoints.len() > 1 {
+            // Whatever it did before, another is tried.
+            self.is_proven = false;
+            return Err((Failure::Network, what));
+        }
+        // A server of one's own may have so few.
+        let text = format!("{what}: if it should have, look at what feeds it");
+        self.feed.trouble(Level::Warn, &text);
+        Ok(())
+    }
+
+    /// Whether an event of that time can be, and the cursor may follow it.
+    fn is_timely(&mut self, time_us: u64) -> bool {
+        let before = std::mem::replace(&mut self.before, time_us);
+        let latest = self.now_us().unwrap_or(match before.max(self.cursor) {
+            // Nothing to compare the first event ever with: once the clock is set, its time is looked at again.
+            0 => u64::MAX,
+            before => before,
+        });
+        time_us <= latest.saturating_add(AHEAD_US)
+    }
+
+    /// Forgets a cursor that an earlier version took from a wrong event.
+    fn doubt_cursor(&mut self) {
+        let latest = self.now_us().map(|now| now.saturating_add(AHEAD_US));
+        if latest.is_some_and(|latest| self.cursor > latest) {
+            warn!(
+                "the place in the stream that was remembered is of the future: reading begins with what is new"
+            );
+            self.cursor = 0;
+        }
+    }
+
+    /// What time it is, if the board's clock is set.
+    fn now_us(&self) -> Option<u64> {
+        let is_set = !clock::is_unset(self.feed.clock.wall());
+        let is_known = self.feed.counters.clock_offset_ms.get() != 0;
+        (is_set || is_known).then(|| self.feed.now_ms().saturating_mul(1000))
+    }
+
     /// Hands over an event that is a wanted post.
-    fn take(&mut self, event: &Event<'_>, line: &str) -> Result<(), Stopped> {
-        // The rewind brings old events again; a host that is behind must not set the cursor back.
-        self.cursor = self.cursor.max(event.time_us);
+    fn take(&mut self, event: &Event<'_>, is_timely: bool, line: &str) -> Result<(), Stopped> {
+        if is_timely && event.time_us > 0 {
+            // The rewind brings old events again; a host that is behind must not set the cursor back.
+            self.cursor = self.cursor.max(event.time_us);
+            self.feed.happened(event.time_us / 1000);
+        }
         if self.feed.stop.asked() {
             return Err(Stopped);
         }

@@ -4,17 +4,12 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use log::warn;
-
-use crate::source::{Feed, Stopped};
+use crate::source::Feed;
 
 /// Where the day's count is remembered.
 const FACT: &str = "x.day";
 
 const DAY_SECS: u64 = 24 * 60 * 60;
-
-/// While the day is full, how often the clock is looked at: it may be set meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// Posts read today, against the most that may be.
 #[derive(Debug)]
@@ -56,26 +51,41 @@ impl Budget {
         }
     }
 
-    /// Waits for the next day when this one is full.
-    pub fn wait(&mut self, feed: &Feed) -> Result<(), Stopped> {
-        let mut is_told = false;
-        while self.is_full(feed) {
-            let left = Duration::from_secs(DAY_SECS - wall_secs(feed) % DAY_SECS);
-            if !is_told {
-                is_told = true;
-                warn!(
-                    "all {} posts of today are read (--max-per-day); \
-                     reading goes on at 00:00 UTC, in {} h {} min",
-                    self.today.posts,
-                    left.as_secs() / 3600,
-                    left.as_secs() / 60 % 60
-                );
-                // A power cut must not spend the day's money twice.
-                feed.state.save();
-            }
-            feed.sleep(left.min(LOOK_AGAIN))?;
+    /// How many posts have been read today, and how long it is until tomorrow, when this day is full.
+    pub fn full(&mut self, feed: &Feed) -> Option<(u64, Duration)> {
+        self.is_full(feed).then(|| (self.today.posts, left(feed)))
+    }
+
+    /// How many posts of a gap may be read now: half of the day's are kept for the stream. An error says how long it is until tomorrow.
+    pub fn room_for_gap(&mut self, least: u64, feed: &Feed) -> Result<u64, Duration> {
+        let Some(max) = self.max else {
+            return Ok(u64::MAX);
+        };
+        self.turn_page(feed);
+        let room = (max.get() / 2).saturating_sub(self.today.posts);
+        if room < least {
+            Err(left(feed))
+        } else {
+            Ok(room)
         }
-        Ok(())
+    }
+
+    /// Whether posts of a gap may never be read, since half of a day's are fewer than the `least` that can be asked for.
+    pub fn is_too_small(&self, least: u64) -> bool {
+        self.max.is_some_and(|max| max.get() / 2 < least)
+    }
+
+    /// Counts the posts of a page before it is asked for.
+    pub fn reserve(&mut self, posts: u64, feed: &Feed) {
+        self.turn_page(feed);
+        self.today.posts += posts;
+        self.save(feed);
+    }
+
+    /// The page had so many fewer.
+    pub fn give_back(&mut self, posts: u64, feed: &Feed) {
+        self.today.posts = self.today.posts.saturating_sub(posts);
+        self.save(feed);
     }
 
     /// Counts one post. True when the day is full.
@@ -117,6 +127,11 @@ impl Today {
             Self { day, posts: 0 }
         }
     }
+}
+
+/// Until the next day.
+fn left(feed: &Feed) -> Duration {
+    Duration::from_secs(DAY_SECS - wall_secs(feed) % DAY_SECS)
 }
 
 fn wall_secs(feed: &Feed) -> u64 {

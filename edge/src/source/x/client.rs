@@ -1,17 +1,31 @@
 //! Calls of X's API: each bears the token, and any answer but a success is sorted by what to do
 //! about it.
 
-use ureq::http::{Method, Request, Response};
+use std::time::{Duration, SystemTime};
+
+use ureq::http::{Method, Request, Response, header};
 use ureq::{Agent, Body};
 
 use crate::observe::journal;
 use crate::source::wire::{self, Watch};
-use crate::source::x::outcome::{self, ApiError, Wait};
+use crate::source::x::outcome::{self, ApiError, NoPage, Wait};
 use crate::source::x::settings::{Auth, Settings};
 use crate::source::x::token;
 
+/// X sends at least a keep-alive every 20 s; some more for the way.
+pub const SILENCE: Duration = Duration::from_secs(22);
+
+/// The fields of a post that are asked for, of the stream and of the search. The author comes along in `includes.users`, and what a post
+/// repeats, quotes or answers in `includes.tweets`, whole: the text of a retweet itself is cut at 140 characters.
+pub const POST_FIELDS: &str = "tweet.fields=created_at,author_id,lang,note_tweet,referenced_tweets\
+    &expansions=author_id,referenced_tweets.id,referenced_tweets.id.author_id\
+    &user.fields=username,name";
+
 /// The most of an answer other than the stream that is read.
 const MAX_ANSWER_BYTES: u64 = 256 << 10;
+
+/// The same for a page of the search: a hundred posts, and those they refer to.
+const MAX_PAGE_BYTES: u64 = 8 << 20;
 
 /// Who calls.
 pub struct Client<'a> {
@@ -113,10 +127,27 @@ impl<'a> Client<'a> {
         self.text(self.send(request.body(json.unwrap_or_default()))?)
     }
 
-    /// Opens the stream at `path`: the answer's body, which does not end.
-    pub fn open(&self, path: &str) -> Result<Body, ApiError> {
+    /// Opens the stream at `path`: the answer's body, which does not end, and what time it is for X.
+    pub fn open(&self, path: &str) -> Result<(Body, Option<SystemTime>), ApiError> {
         let request = self.request(Method::GET, path);
-        Ok(self.send(request.body(String::new()))?.into_body())
+        let (head, body) = self.send(request.body(String::new()))?.into_parts();
+        let date = head.headers.get(header::DATE);
+        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        Ok((body, date))
+    }
+
+    /// Asks the search for the page at `path`; also how long to wait before the next one.
+    pub fn search(&self, path: &str) -> Result<(String, Option<Duration>), NoPage> {
+        let request = self.request(Method::GET, path);
+        let (head, body) = self.any_answer(request.body(String::new()))?.into_parts();
+        let now = self.watch.wall();
+        if !head.status.is_success() {
+            let wait = Wait::of(&head.headers, now);
+            let body = text(body, MAX_ANSWER_BYTES).unwrap_or_default();
+            return Err(outcome::of_search(head.status.as_u16(), wait, &body));
+        }
+        let page = text(body, MAX_PAGE_BYTES).map_err(|error| self.broken(error))?;
+        Ok((page, outcome::used_up(&head.headers, now)))
     }
 
     fn request(&self, method: Method, path: &str) -> http::request::Builder {
@@ -131,6 +162,21 @@ impl<'a> Client<'a> {
 
     /// Sends a request; any answer but a success is trouble.
     pub fn send(&self, request: http::Result<Request<String>>) -> Result<Response<Body>, ApiError> {
+        let answer = self.any_answer(request)?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (head, body) = answer.into_parts();
+        let wait = Wait::of(&head.headers, self.watch.wall());
+        let body = text(body, MAX_ANSWER_BYTES).unwrap_or_default();
+        Err(outcome::of_answer(head.status.as_u16(), wait, &body))
+    }
+
+    /// Sends a request, and takes any answer.
+    fn any_answer(
+        &self,
+        request: http::Result<Request<String>>,
+    ) -> Result<Response<Body>, ApiError> {
         // What is wrong with it came from the user's settings; the token is no part of the error.
         let request = request.map_err(|error| {
             let what = format!("X cannot be asked ({error}): check X_API_URL and the keys");
@@ -141,19 +187,12 @@ impl<'a> Client<'a> {
         } else {
             self.agent.run(request)
         };
-        let answer = answer.map_err(|error| self.broken(error))?;
-        if answer.status().is_success() {
-            return Ok(answer);
-        }
-        let (head, body) = answer.into_parts();
-        let wait = Wait::of(&head.headers, self.watch.wall());
-        let body = text(body).unwrap_or_default();
-        Err(outcome::of_answer(head.status.as_u16(), wait, &body))
+        answer.map_err(|error| self.broken(error))
     }
 
     /// The whole body of an answer.
     pub fn text(&self, answer: Response<Body>) -> Result<String, ApiError> {
-        text(answer.into_body()).map_err(|error| self.broken(error))
+        text(answer.into_body(), MAX_ANSWER_BYTES).map_err(|error| self.broken(error))
     }
 
     /// The connection broke, or could not be made.
@@ -163,6 +202,6 @@ impl<'a> Client<'a> {
     }
 }
 
-fn text(mut body: Body) -> Result<String, ureq::Error> {
-    body.with_config().limit(MAX_ANSWER_BYTES).read_to_string()
+fn text(mut body: Body, at_most: u64) -> Result<String, ureq::Error> {
+    body.with_config().limit(at_most).read_to_string()
 }

@@ -36,10 +36,13 @@ pub enum Message<'a> {
 pub struct Post<'a> {
     data: Data<'a>,
     users: Users<'a>,
+    referenced: Referenced<'a>,
     rules: Rules<'a>,
 }
 
 type Users<'a> = First<Maybe<User<'a>>, 4>;
+/// The posts that a post refers to: one that it repeats, quotes or answers.
+type Referenced<'a> = First<Maybe<Data<'a>>, 3>;
 type Rules<'a> = First<Maybe<Rule<'a>>, 8>;
 
 #[derive(Default)]
@@ -57,6 +60,14 @@ struct Data<'a> {
     text: Option<&'a RawValue>,
     note_tweet: Maybe<Note<'a>>,
     note_post: Maybe<Note<'a>>,
+    references: First<Maybe<Reference<'a>>, 3>,
+}
+
+/// What a post refers to, and how.
+#[derive(Debug, Default)]
+struct Reference<'a> {
+    kind: Text<'a>,
+    id: Id<'a>,
 }
 
 /// The whole text of a long post.
@@ -68,6 +79,7 @@ struct Note<'a> {
 #[derive(Default)]
 struct Includes<'a> {
     users: Users<'a>,
+    posts: Referenced<'a>,
 }
 
 #[derive(Debug, Default)]
@@ -86,11 +98,15 @@ pub fn parse(line: &[u8]) -> serde_json::Result<Message<'_>> {
     let line: Line<'_> = lenient::object(line)?;
     Ok(match (line.data.0, line.errors) {
         // A post may come with errors of its own: an author who cannot be shown, say.
-        (Some(data), _) => Message::Post(Post {
-            data,
-            users: line.includes.0.unwrap_or_default().users,
-            rules: line.matching_rules,
-        }),
+        (Some(data), _) => {
+            let includes = line.includes.0.unwrap_or_default();
+            Message::Post(Post {
+                data,
+                users: includes.users,
+                referenced: includes.posts,
+                rules: line.matching_rules,
+            })
+        }
         (None, Some(errors)) => Message::ApiError(outcome::of_stream(errors.get())),
         (None, None) => Message::Other,
     })
@@ -117,6 +133,7 @@ impl<'a> Object<'a> for Data<'a> {
             "text" => self.text = Some(members.next_value()?),
             "note_tweet" => self.note_tweet = members.next_value()?,
             "note_post" => self.note_post = members.next_value()?,
+            "referenced_tweets" | "referenced_posts" => self.references = members.next_value()?,
             _ => skip(members)?,
         }
         Ok(())
@@ -133,10 +150,22 @@ impl<'a> Object<'a> for Note<'a> {
     }
 }
 
+impl<'a> Object<'a> for Reference<'a> {
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
+        match name {
+            "type" => self.kind = members.next_value()?,
+            "id" => self.id = members.next_value()?,
+            _ => skip(members)?,
+        }
+        Ok(())
+    }
+}
+
 impl<'a> Object<'a> for Includes<'a> {
     fn member<A: MapAccess<'a>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error> {
         match name {
             "users" => self.users = members.next_value()?,
+            "tweets" | "posts" => self.posts = members.next_value()?,
             _ => skip(members)?,
         }
         Ok(())
@@ -191,15 +220,36 @@ impl Post<'_> {
             })
     }
 
-    /// The whole text, as a person reads it.
+    /// The post's number, where it has one.
+    pub fn id(&self) -> Option<u64> {
+        self.data.id.parse().ok()
+    }
+
+    /// The whole text, as a person reads it: of a retweet that of the post it repeats, since its own is cut.
     pub fn text(&self) -> Cow<'_, str> {
-        let Data {
-            note_tweet,
-            note_post,
-            ..
-        } = &self.data;
-        let notes = [note_tweet, note_post].map(|note| note.0.as_ref()?.text);
-        let texts = notes.into_iter().chain([self.data.text]).flatten();
+        let repeated = self.repeated().map(Data::text);
+        let own = || self.data.text();
+        repeated.filter(|text| !text.is_empty()).unwrap_or_else(own)
+    }
+
+    /// The post that this one repeats, if it came along.
+    fn repeated(&self) -> Option<&Data<'_>> {
+        let mut references = self
+            .data
+            .references
+            .0
+            .iter()
+            .filter_map(|one| one.0.as_ref());
+        let retweeted = references.find(|one| &*one.kind == "retweeted")?;
+        let mut posts = self.referenced.0.iter().filter_map(|post| post.0.as_ref());
+        posts.find(|post| post.id == retweeted.id)
+    }
+}
+
+impl Data<'_> {
+    fn text(&self) -> Cow<'_, str> {
+        let notes = [&self.note_tweet, &self.note_post].map(|note| note.0.as_ref()?.text);
+        let texts = notes.into_iter().chain([self.text]).flatten();
         let mut texts = texts.filter(|json| json.get().starts_with('"'));
         texts.next().map(Text::of).unwrap_or_default().0
     }

@@ -4,43 +4,52 @@
 //! then one connection that stays open, with one JSON object a line ([`message`]). What ends a
 //! session is sorted by what to do about it ([`outcome`]), and the next one begins on that kind of
 //! failure's schedule.
+//!
+//! What was posted while no stream was open is a [`gap`], which a thread of its own fills from the
+//! recent [`search`] ([`filler`]) while the stream goes on.
 
 mod budget;
 mod client;
+mod filler;
+mod gap;
+mod ids;
 mod message;
 mod outcome;
+mod progress;
 mod rules;
+mod search;
 mod settings;
 mod token;
 
 use std::convert::Infallible;
 use std::io::Read;
+use std::thread;
 use std::time::Duration;
 
-use log::{Level, debug, info};
+use anyhow::Context;
+use log::{Level, debug, info, warn};
 use ureq::http::Method;
 
-use self::budget::Budget;
-use self::client::Client;
-use self::message::{Message, Post};
-use self::outcome::ApiError;
-pub use self::settings::{Auth, Settings};
-use crate::post::record::{MAX_RECORD_BYTES, Record, Unfit};
+use self::client::{Client, POST_FIELDS, SILENCE};
+use self::filler::Filler;
+use self::message::Message;
+use self::outcome::{ApiError, NoPage};
+use self::progress::Progress;
+pub use self::settings::{Auth, SEARCH_DELAY, Settings};
+use crate::post::record::{MAX_RECORD_BYTES, Unfit};
 use crate::source::retry::{Backoff, Failure};
 use crate::source::split::{LineSplitter, Next};
 use crate::source::wire::Watch;
 use crate::source::{Feed, Source, Stopped};
 
-/// X sends at least a keep-alive every 20 s; some more for the way.
-const SILENCE: Duration = Duration::from_secs(22);
-
 /// A connection that stood this long has proved itself, posts or not: keep-alives came through.
 const PROVEN: Duration = Duration::from_secs(30);
 
-/// The fields of a post that are asked for; the author comes along in `includes.users`.
-const STREAM_PATH: &str = "/2/tweets/search/stream\
-    ?tweet.fields=created_at,author_id,lang,note_tweet\
-    &expansions=author_id&user.fields=username,name";
+/// The filtered stream.
+const STREAM_PATH: &str = "/2/tweets/search/stream";
+
+/// While the day is full, how often the clock is looked at: it may be set meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// Remembered while a connection is open: one that this program left behind may be ended by it, one
 /// of another program may not.
@@ -61,8 +70,19 @@ impl X {
 
 impl Source for X {
     fn run(&mut self, feed: &Feed) -> anyhow::Result<()> {
-        let Err(Stopped) = Reader::new(&self.settings, feed).keep_reading();
-        Ok(())
+        let progress = Progress::new(&self.settings, feed);
+        thread::scope(|scope| {
+            if self.settings.gap_at_most.is_some() {
+                let mut filler = Filler::new(&self.settings, feed, &progress);
+                thread::Builder::new()
+                    .name("gaps".to_owned())
+                    .spawn_scoped(scope, move || filler.run())
+                    .context("no thread can be started")?;
+            }
+            let Err(Stopped) = Reader::new(&self.settings, feed, &progress).keep_reading();
+            progress.end();
+            Ok(())
+        })
     }
 
     fn check(&self) -> anyhow::Result<String> {
@@ -73,7 +93,20 @@ impl Source for X {
             Ok(false) => "will be told the keyword's rule at the start",
             Err(trouble) => anyhow::bail!(client.in_words(trouble)),
         };
-        Ok(format!("X takes the keys and {rule}"))
+        let gaps = match self.settings.gap_at_most {
+            None => "",
+            Some(_) => match client.search(&search::path_of_check(&self.settings.rule())) {
+                Ok(_) => "; the plan has the search, which brings what is posted during an outage",
+                Err(NoPage::NotAllowed(_) | NoPage::TooOld) => {
+                    "; the plan does not have the search for this keyword: \
+                     what is posted during an outage is missed, and said"
+                }
+                Err(NoPage::Trouble(_)) => {
+                    "; whether the plan has the search for what is posted during an outage, X does not say now"
+                }
+            },
+        };
+        Ok(format!("X takes the keys and {rule}{gaps}"))
     }
 }
 
@@ -83,7 +116,7 @@ struct Reader<'a> {
     client: Client<'a>,
     lines: LineSplitter,
     backoff: Backoff,
-    budget: Budget,
+    progress: &'a Progress<'a>,
     tag: String,
     /// Whether X is known to hold this keyword's rule and no older one.
     rules_fit: bool,
@@ -102,14 +135,14 @@ enum Ended {
 }
 
 impl<'a> Reader<'a> {
-    fn new(settings: &'a Settings, feed: &'a Feed) -> Self {
+    fn new(settings: &'a Settings, feed: &'a Feed, progress: &'a Progress<'a>) -> Self {
         Self {
             feed,
             client: Client::new(settings, Watch::new(feed, SILENCE)),
             // A post's key and line must fit a record together, so a longer line is of no use.
             lines: LineSplitter::new(MAX_RECORD_BYTES),
             backoff: Backoff::new("x.backoff"),
-            budget: Budget::new(settings.max_per_day, feed),
+            progress,
             tag: settings.filter.tag(),
             rules_fit: false,
             was_open: false,
@@ -118,13 +151,14 @@ impl<'a> Reader<'a> {
     }
 
     fn keep_reading(&mut self) -> Result<Infallible, Stopped> {
-        info!("{}", self.budget.price());
+        info!("{}", self.progress.lock().budget.price());
         self.backoff.resume(self.feed)?;
         loop {
-            self.budget.wait(self.feed)?;
+            self.wait_for_tomorrow()?;
             self.backoff.attempt(self.feed);
             let result = self.session();
-            self.budget.save(self.feed);
+            self.progress.closed();
+            self.progress.lock().budget.save(self.feed);
             match result {
                 Err(trouble) if !self.feed.stop.asked() => self.recover(trouble)?,
                 ended => {
@@ -139,14 +173,41 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Waits for the next day when this one is full.
+    fn wait_for_tomorrow(&self) -> Result<(), Stopped> {
+        let mut is_told = false;
+        loop {
+            let full = self.progress.lock().budget.full(self.feed);
+            let Some((posts, left)) = full else {
+                return Ok(());
+            };
+            if !is_told {
+                is_told = true;
+                warn!(
+                    "all {posts} posts of today are read (--max-per-day); \
+                     reading goes on at 00:00 UTC, in {} h {} min",
+                    left.as_secs() / 3600,
+                    left.as_secs() / 60 % 60
+                );
+                // A power cut must not spend the day's money twice.
+                self.feed.state.save();
+            }
+            self.feed.sleep(left.min(LOOK_AGAIN))?;
+        }
+    }
+
     /// Token, rule, stream, until something ends it.
     fn session(&mut self) -> Result<Ended, ApiError> {
         self.client.authorize()?;
         if !self.rules_fit {
-            rules::reconcile(&self.client)?;
+            let id = rules::reconcile(&self.client)?;
+            self.progress.lock().rule_id = id;
             self.rules_fit = true;
         }
-        let mut stream = self.client.open(STREAM_PATH)?.into_reader();
+        let path = format!("{STREAM_PATH}?{POST_FIELDS}");
+        let (stream, date) = self.client.open(&path)?;
+        let mut stream = stream.into_reader();
+        self.progress.opened(date);
         self.client.accepted();
         self.evicted = false;
         self.feed.state.set(OPEN_FACT, true);
@@ -176,7 +237,10 @@ impl<'a> Reader<'a> {
                 self.backoff.healthy(self.feed);
             }
             let line = match next.map_err(|error| self.client.broken(error))? {
-                Next::Line { line: b"", .. } => continue,
+                Next::Line { line: b"", .. } => {
+                    self.progress.quiet();
+                    continue;
+                }
                 Next::Line { line, .. } => line,
                 Next::TooLong(bytes) => {
                     self.feed
@@ -197,15 +261,10 @@ impl<'a> Reader<'a> {
                     continue;
                 }
             };
-            // Every post is billed, wanted or not.
-            let is_last = self.budget.spend(self.feed);
-            if !post.is_tagged(&self.tag) {
-                self.feed.counters.filtered.add(1);
-            } else if put(self.feed, &post, line).is_err() {
-                return Ok(Ended::Stopped);
-            }
-            if is_last {
-                return Ok(Ended::DayIsFull);
+            match self.progress.take(&post, line, post.is_tagged(&self.tag)) {
+                Err(Stopped) => return Ok(Ended::Stopped),
+                Ok(true) => return Ok(Ended::DayIsFull),
+                Ok(false) => {}
             }
         }
     }
@@ -260,18 +319,5 @@ impl<'a> Reader<'a> {
             debug!("it could not be ended: {trouble:?}");
         }
         self.feed.sleep(Failure::Server.pause(1))
-    }
-}
-
-/// Hands over one post: its line as received, under its author's name.
-fn put(feed: &Feed, post: &Post<'_>, line: &[u8]) -> Result<(), Stopped> {
-    match Record::new(post.partition_key(), line) {
-        // The stream has no place to go back to, so there is no position.
-        Ok(record) if feed.echo => feed.put(record, b"", &post.text()),
-        Ok(record) => feed.put(record, b"", ""),
-        Err(unfit) => {
-            feed.unusable("a post", unfit);
-            Ok(())
-        }
     }
 }

@@ -30,6 +30,23 @@ pub enum ApiError {
     Person(String),
 }
 
+/// Why the search has no page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoPage {
+    /// The plan has no search, or none with such a query: holds X's own words in brackets, or nothing.
+    NotAllowed(String),
+    /// An id is from before the days that the search has.
+    TooOld,
+    /// As with any other call.
+    Trouble(ApiError),
+}
+
+impl From<ApiError> for NoPage {
+    fn from(trouble: ApiError) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
 /// How long until X counts anew, from `x-rate-limit-reset`; `None` where it does not say, or that
 /// is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +66,12 @@ impl Wait {
         // One second more: both times are whole seconds.
         Self(wait.map(|wait| (wait + Duration::from_secs(1)).min(MAX_WAIT)))
     }
+}
+
+/// How long to wait before the next call, when an answer says that it was the last one for now.
+pub fn used_up(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let left = headers.get("x-rate-limit-remaining")?;
+    Wait::of(headers, now).0.filter(|_| left == "0")
 }
 
 /// A problem as X describes it, at the top of an answer or in its list of errors.
@@ -84,6 +107,16 @@ pub fn of_answer(status: u16, wait: Wait, body: &str) -> ApiError {
         _ => ApiError::Person(format!(
             "X refuses the request with status {status}{said}: check X_API_URL and the keyword"
         )),
+    }
+}
+
+/// What an answer of the search with an error `status` means.
+pub fn of_search(status: u16, wait: Wait, body: &str) -> NoPage {
+    let problem: Problem = serde_json::from_str(body).unwrap_or_default();
+    match status {
+        400 if body.contains("since_id") || body.contains("until_id") => NoPage::TooOld,
+        400 | 403 | 404 if problem.known().is_none() => NoPage::NotAllowed(problem.said()),
+        _ => of_answer(status, wait, body).into(),
     }
 }
 

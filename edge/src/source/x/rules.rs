@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::json;
 use ureq::http::Method;
 
-use crate::post::filter::{Filter, TAG_PREFIX};
+use crate::post::filter::TAG_PREFIX;
 use crate::source::x::client::Client;
 use crate::source::x::outcome::ApiError;
+use crate::source::x::settings::Settings;
 
 const PATH: &str = "/2/tweets/search/stream/rules";
 
@@ -25,19 +26,19 @@ struct Rule {
 #[derive(Debug, PartialEq, Eq)]
 struct Change {
     delete: Vec<String>,
-    add: bool,
+    /// The id of the rule, if X holds it.
+    has: Option<String>,
 }
 
 /// Whether X holds the rule of `client`'s keyword, and no other of this program.
 pub fn fit(client: &Client<'_>) -> Result<bool, ApiError> {
-    let change = compare(list(client)?, &client.settings.filter);
-    Ok(!change.add && change.delete.is_empty())
+    let change = compare(list(client)?, client.settings);
+    Ok(change.has.is_some() && change.delete.is_empty())
 }
 
-/// Makes `client`'s keyword the one rule of this program.
-pub fn reconcile(client: &Client<'_>) -> Result<(), ApiError> {
-    let filter = &client.settings.filter;
-    let change = compare(list(client)?, filter);
+/// Makes `client`'s keyword the one rule of this program. The rule's id, as far as X tells it.
+pub fn reconcile(client: &Client<'_>) -> Result<Option<String>, ApiError> {
+    let change = compare(list(client)?, client.settings);
     if !change.delete.is_empty() {
         info!(
             "removing {} rules of earlier keywords from X",
@@ -46,14 +47,15 @@ pub fn reconcile(client: &Client<'_>) -> Result<(), ApiError> {
         let body = json!({"delete": {"ids": change.delete}});
         client.ask(Method::POST, PATH, Some(body.to_string()))?;
     }
-    if change.add {
-        add(client, filter)?;
-        info!(
-            "X has the rule {}; it takes about 20 s to follow it",
-            filter.rule()
-        );
+    if change.has.is_some() {
+        return Ok(change.has);
     }
-    Ok(())
+    let id = add(client)?;
+    info!(
+        "X has the rule {}; it takes about 20 s to follow it",
+        client.settings.rule()
+    );
+    Ok(id)
 }
 
 fn list(client: &Client<'_>) -> Result<Vec<Rule>, ApiError> {
@@ -68,16 +70,16 @@ fn list(client: &Client<'_>) -> Result<Vec<Rule>, ApiError> {
     Ok(listed.data.unwrap_or_default())
 }
 
-fn compare(rules: Vec<Rule>, filter: &Filter) -> Change {
-    let (value, tag) = (filter.rule(), filter.tag());
+fn compare(rules: Vec<Rule>, settings: &Settings) -> Change {
+    let (value, tag) = (settings.rule(), settings.filter.tag());
     let mut change = Change {
         delete: Vec::new(),
-        add: true,
+        has: None,
     };
     for rule in rules {
         let has = rule.tag.as_deref().unwrap_or_default();
         if has == tag && rule.value == value {
-            change.add = false;
+            change.has = Some(rule.id);
         } else if has.starts_with(TAG_PREFIX) {
             change.delete.push(rule.id);
         }
@@ -85,26 +87,37 @@ fn compare(rules: Vec<Rule>, filter: &Filter) -> Change {
     change
 }
 
-/// Adds the rule. One that is there already, under whatever tag, is a success.
-fn add(client: &Client<'_>, filter: &Filter) -> Result<(), ApiError> {
+/// Adds the rule, and returns its id. One that is there already, under whatever tag, is a success.
+fn add(client: &Client<'_>) -> Result<Option<String>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Added {
+        data: Vec<Named>,
         errors: Vec<Refusal>,
     }
     #[derive(Default, Deserialize)]
     #[serde(default)]
+    struct Named {
+        id: Option<String>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Refusal {
+        id: Option<String>,
         title: String,
         detail: String,
         details: Vec<String>,
     }
-    let body = json!({"add": [{"value": filter.rule(), "tag": filter.tag()}]});
+    let filter = &client.settings.filter;
+    let body = json!({"add": [{"value": client.settings.rule(), "tag": filter.tag()}]});
     let body = client.ask(Method::POST, PATH, Some(body.to_string()))?;
     let added: Added = serde_json::from_str(&body).unwrap_or_default();
+    let ids = added.data.iter().map(|rule| &rule.id);
+    let ids = ids.chain(added.errors.iter().map(|refusal| &refusal.id));
+    let id = ids.flatten().next().cloned();
     let is_serious = |refusal: &Refusal| refusal.title != "DuplicateRule";
     match added.errors.into_iter().find(is_serious) {
-        None => Ok(()),
+        None => Ok(id),
         Some(refusal) => {
             let mut said = refusal.details;
             said.extend([refusal.detail, refusal.title]);

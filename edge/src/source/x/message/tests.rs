@@ -201,3 +201,34 @@ fn other_messages_are_told_apart_and_none_is_a_panic() {
         assert!(parse(line).is_err(), "{line:?}");
     }
 }
+
+#[test]
+fn a_retweet_is_shown_with_the_whole_text_it_repeats() {
+    let table = [
+        (
+            r#"{"data":{"id":"2","text":"RT @cat: cut…","referenced_tweets":[{"type":"retweeted","id":"1"}]},"includes":{"tweets":[{"id":"3","text":"other"},{"id":"1","text":"cut…","note_tweet":{"text":"cut no more"}}]}}"#,
+            "cut no more",
+        ),
+        // What is quoted or answered is another post
+        (
+            r#"{"data":{"id":"2","text":"look","referenced_tweets":[{"type":"quoted","id":"1"}]},"includes":{"tweets":[{"id":"1","text":"at this"}]}}"#,
+            "look",
+        ),
+        // A post that cannot be shown, and the new names
+        (
+            r#"{"data":{"id":"2","text":"RT @cat: cut…","referenced_tweets":[{"type":"retweeted","id":"1"}]}}"#,
+            "RT @cat: cut…",
+        ),
+        (
+            r#"{"data":{"id":"2","text":"RT @cat: cut…","referenced_posts":[{"type":"retweeted","id":"1"}]},"includes":{"posts":[{"id":"1","text":"whole"}]}}"#,
+            "whole",
+        ),
+        (
+            r#"{"data":{"id":"2","text":"mine","referenced_tweets":"?"},"includes":{"tweets":[null,7]}}"#,
+            "mine",
+        ),
+    ];
+    for (line, text) in table {
+        assert_eq!(post(line).text(), text, "{line}");
+    }
+}

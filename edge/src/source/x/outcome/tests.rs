@@ -136,3 +136,56 @@ fn the_wait_is_counted_by_the_servers_clock() {
     assert_eq!(wait(&[("x-rate-limit-reset", "soon")], 0), None);
     assert_eq!(wait(&[date], 0), None);
 }
+
+#[test]
+fn what_the_search_refuses_is_told_from_what_heals() {
+    let limited = NoPage::Trouble(ApiError::Limited { wait: None });
+    let allowed = |said: &str| NoPage::NotAllowed(said.to_owned());
+    let table = [
+        (
+            403,
+            r#"{"title":"Client Forbidden","detail":"no project"}"#,
+            allowed(" (no project)"),
+        ),
+        (
+            400,
+            r#"{"title":"Invalid Request","errors":[{"message":"'since_id' must be larger"}]}"#,
+            NoPage::TooOld,
+        ),
+        (
+            400,
+            r#"{"title":"Invalid Request","detail":"query too long"}"#,
+            allowed(" (query too long)"),
+        ),
+        (404, "", allowed("")),
+        (429, "", limited),
+        (401, "", NoPage::Trouble(ApiError::Unauthorized)),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(
+            of_search(status, Wait(None), body),
+            expected,
+            "{status} {body}"
+        );
+    }
+    // An account without credits is no plan without the search
+    let empty = of_search(403, Wait(None), r#"{"title":"CreditsDepleted"}"#);
+    assert!(
+        matches!(empty, NoPage::Trouble(ApiError::Person(_))),
+        "{empty:?}"
+    );
+}
+
+#[test]
+fn the_last_call_of_a_window_says_how_long_to_wait() {
+    let now = UNIX_EPOCH + Duration::from_secs(1_000);
+    let headers = |left: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-rate-limit-remaining", left.parse().unwrap());
+        headers.insert("x-rate-limit-reset", "1010".parse().unwrap());
+        headers
+    };
+    assert_eq!(used_up(&headers("0"), now), Some(Duration::from_secs(11)));
+    assert_eq!(used_up(&headers("1"), now), None);
+    assert_eq!(used_up(&HeaderMap::new(), now), None);
+}

@@ -1,0 +1,241 @@
+//! Fills the gaps of the stream, in a thread beside it: live posts come first, and wait for none of this.
+//!
+//! Before each page is asked for, the place is brought to the card: a power cut costs no more than
+//! that page again.
+
+use std::time::Duration;
+
+use log::{info, warn};
+use serde_json::json;
+
+use crate::platform::time::Rfc3339;
+use crate::source::retry::Failure;
+use crate::source::wire::Watch;
+use crate::source::x::client::{Client, POST_FIELDS, SILENCE};
+use crate::source::x::gap::Gap;
+use crate::source::x::ids;
+use crate::source::x::message::{self, Message};
+use crate::source::x::outcome::{ApiError, NoPage};
+use crate::source::x::progress::{Progress, Work};
+use crate::source::x::search::{self, Page};
+use crate::source::x::settings::Settings;
+use crate::source::{Feed, Stopped};
+
+/// How far X's search reaches back, in ms.
+const REACH_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// So much younger than that is what is asked for at first, since time goes by on the way.
+const MARGIN_MS: u64 = 60 * 1000;
+
+/// What fills gaps.
+pub struct Filler<'a> {
+    settings: &'a Settings,
+    feed: &'a Feed,
+    progress: &'a Progress<'a>,
+    client: Client<'a>,
+    /// No page is asked for before, on the program's clock.
+    not_before: Duration,
+    /// Failures in a row.
+    failures: u32,
+    /// [`MARGIN_MS`], or what X was found to want.
+    margin_ms: u64,
+    /// The gap that is being filled, and how many posts it had so far.
+    current: Option<(u64, u64)>,
+    /// Where the next page begins, if the last one had no post to tell it by.
+    token: Option<String>,
+}
+
+impl<'a> Filler<'a> {
+    /// One for the gaps that `progress` knows.
+    pub fn new(settings: &'a Settings, feed: &'a Feed, progress: &'a Progress<'a>) -> Self {
+        Self {
+            settings,
+            feed,
+            progress,
+            client: Client::new(settings, Watch::beside(feed, SILENCE)),
+            not_before: Duration::ZERO,
+            failures: 0,
+            margin_ms: MARGIN_MS,
+            current: None,
+            token: None,
+        }
+    }
+
+    /// Fills gaps until the stream ends for good.
+    pub fn run(&mut self) {
+        loop {
+            let result = match self.progress.work(self.not_before) {
+                Work::End => return,
+                Work::Keep => {
+                    self.feed.spool.commit();
+                    Ok(())
+                }
+                Work::TooDear(gap) => {
+                    let why = "half of --max-per-day is kept for the live stream, and the other half \
+                               is less than a page of X's search, 10 posts";
+                    self.give_up(gap, why);
+                    Ok(())
+                }
+                Work::Page(gap, size) => self.page(gap, size),
+            };
+            if result.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Asks for one page of `gap`, and hands over its posts.
+    fn page(&mut self, gap: Gap, size: u64) -> Result<(), Stopped> {
+        let oldest_ms = self.progress.now_ms().saturating_sub(self.reach_ms());
+        if self.progress.give_up_before(oldest_ms) {
+            self.give_back(size);
+            return Ok(());
+        }
+        self.begin(gap);
+        self.feed.spool.commit();
+        let rule = self.settings.rule();
+        let path = search::path(&rule, gap, size, self.token.as_deref(), POST_FIELDS);
+        let asked = self
+            .client
+            .authorize()
+            .map_err(NoPage::from)
+            .and_then(|()| self.client.search(&path));
+        let (answer, wait) = match asked {
+            Ok(answer) => answer,
+            Err(trouble) => {
+                self.give_back(size);
+                self.recover(gap, trouble);
+                return Ok(());
+            }
+        };
+        let page = match Page::parse(&answer) {
+            Ok(page) => page,
+            Err(error) => {
+                self.give_back(size);
+                let what = format!("X's search answered no page: {error}");
+                self.recover(gap, ApiError::Server(what).into());
+                return Ok(());
+            }
+        };
+        self.client.accepted();
+        self.failures = 0;
+        self.give_back(size.saturating_sub(page.posts.len() as u64));
+        if let Some(wait) = wait {
+            self.not_before = self.feed.clock.elapsed() + wait;
+        }
+        let taken = self.take(&page, gap);
+        self.feed.flush();
+        taken?;
+        let is_last = page.next.is_none();
+        let next = page.next.filter(|_| page.posts.is_empty());
+        self.token = next.map(|token| token.0.into_owned());
+        if is_last {
+            self.end(gap);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, page: &Page<'_>, gap: Gap) -> Result<(), Stopped> {
+        let mut rule = json!({ "tag": self.settings.filter.tag() });
+        if let Some(id) = &self.progress.lock().rule_id {
+            rule["id"] = json!(id);
+        }
+        let rules = json!([rule]).to_string();
+        for found in &page.posts {
+            let line = page.line(found, &rules);
+            match message::parse(line.as_bytes()) {
+                Ok(Message::Post(post)) => self.progress.take_late(&post, line.as_bytes(), gap)?,
+                Ok(_) => self
+                    .feed
+                    .unusable("a post of X's search", "it is no object"),
+                Err(error) => self.feed.unusable("a post of X's search", error),
+            }
+        }
+        if let Some((_, posts)) = &mut self.current {
+            *posts += page.posts.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Says, once, that a gap is being filled.
+    fn begin(&mut self, gap: Gap) {
+        if self.current.is_none_or(|(after, _)| after != gap.after) {
+            self.current = Some((gap.after, 0));
+            self.token = None;
+            info!(
+                "fetching the posts {} that the stream missed",
+                in_words(gap)
+            );
+        }
+    }
+
+    fn end(&mut self, gap: Gap) {
+        let (after, posts) = self.current.take().unwrap_or((gap.after, 0));
+        self.progress.close(gap);
+        info!(
+            "a gap is filled: {posts} posts from {} on",
+            Rfc3339(ids::time_ms(after))
+        );
+    }
+
+    /// The posts of a gap can never be had.
+    fn give_up(&mut self, gap: Gap, why: &str) {
+        self.feed.missed(gap.times_ms(), why);
+        self.progress.close(gap);
+        self.current = None;
+        self.token = None;
+    }
+
+    /// How far back posts are asked for.
+    fn reach_ms(&self) -> u64 {
+        let wanted = self.settings.gap_at_most.unwrap_or_default().as_millis();
+        let wanted_ms = u64::try_from(wanted).unwrap_or(u64::MAX);
+        wanted_ms.min(REACH_MS.saturating_sub(self.margin_ms))
+    }
+
+    fn give_back(&self, posts: u64) {
+        self.progress.lock().budget.give_back(posts, self.feed);
+    }
+
+    /// Says what happened, and decides when to ask again, if ever.
+    fn recover(&mut self, gap: Gap, trouble: NoPage) {
+        let trouble = match trouble {
+            NoPage::NotAllowed(said) => {
+                let why = format!(
+                    "X's search refuses this app or its keyword{said}: look at the account's plan \
+                     in the developer console; --no-gap-fill leaves it unasked"
+                );
+                return self.give_up(gap, &why);
+            }
+            NoPage::TooOld => {
+                self.margin_ms = self.margin_ms.saturating_mul(2);
+                return;
+            }
+            NoPage::Trouble(trouble) => trouble,
+        };
+        self.failures = self.failures.saturating_add(1);
+        let mut asked = None;
+        let (failure, what) = match trouble {
+            ApiError::Network(what) => (Failure::Network, what),
+            ApiError::Server(what) => (Failure::Server, what),
+            ApiError::Limited { wait } => {
+                asked = wait;
+                let what = "X limits the rate of searches".to_owned();
+                (Failure::Limited, what)
+            }
+            ApiError::Unauthorized if self.client.refused() => return,
+            other => (Failure::Person, self.client.in_words(other)),
+        };
+        let pause = asked.unwrap_or_else(|| failure.pause(self.failures));
+        self.not_before = self.feed.clock.elapsed() + pause;
+        warn!(
+            "the posts {} that the stream missed wait, the next try is in {pause:.0?}: {what}",
+            in_words(gap)
+        );
+    }
+}
+
+fn in_words(gap: Gap) -> String {
+    let (from, until) = gap.times_ms();
+    format!("from {} to {}", Rfc3339(from), Rfc3339(until))
+}

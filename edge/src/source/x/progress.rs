@@ -1,0 +1,333 @@
+//! What the stream's thread and the one that fills its gaps share: the [`Place`], the [`Budget`], and
+//! whether the stream is open. A post is handed over while this is locked, so that positions reach the
+//! spool in their order.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::post::record::Record;
+use crate::source::x::budget::Budget;
+use crate::source::x::gap::{Gap, Place};
+use crate::source::x::ids;
+use crate::source::x::message::Post;
+use crate::source::x::search;
+use crate::source::x::settings::Settings;
+use crate::source::{Feed, Stopped};
+
+/// X's clock tells whole seconds.
+const SECOND_MS: u64 = 1_000;
+
+/// A healthy board writes nothing to its card, and a power cut would take it back to wherever it last did: so far back posts would be asked
+/// for, and billed, again. So often the place is written down.
+const KEPT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// A post that is later than that by X's own clock has a wrong id, in ms.
+const AHEAD_MS: u64 = 10 * 60 * 1000;
+
+/// How often a gap that waits for its time is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    feed: &'a Feed,
+    /// Whether gaps are noted and filled.
+    fills: bool,
+    /// How long after it was written a post can be searched for.
+    search_delay: Duration,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What is shared.
+#[derive(Debug)]
+pub struct State {
+    /// Up to where posts were read.
+    pub place: Place,
+    /// What may still be read today.
+    pub budget: Budget,
+    /// The rule's id at X, as far as that is known.
+    pub rule_id: Option<String>,
+    stream: Option<Stream>,
+    ended: bool,
+    /// When the place is to be written down next, on the program's clock.
+    keep_at: Duration,
+}
+
+/// The open stream.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    opened: Duration,
+    /// What time it was then by X's clock, in ms since 1970.
+    opened_ms: Option<u64>,
+    /// Whether what was missed before it is noted.
+    is_noted: bool,
+}
+
+/// What the thread that fills gaps is to do.
+#[derive(Debug)]
+pub enum Work {
+    /// To bring the place to the card.
+    Keep,
+    /// To ask for so many posts of a gap.
+    Page(Gap, u64),
+    /// To give a gap up, since a page is more than may be read in a day.
+    TooDear(Gap),
+    /// To end.
+    End,
+}
+
+impl<'a> Progress<'a> {
+    /// Goes on where an earlier run was.
+    pub fn new(settings: &Settings, feed: &'a Feed) -> Self {
+        let position = feed.position();
+        let place = Place::at(&position, &settings.rule());
+        let progress = Self {
+            feed,
+            fills: settings.gap_at_most.is_some(),
+            search_delay: settings.search_delay,
+            state: Mutex::new(State {
+                place,
+                budget: Budget::new(settings.max_per_day, feed),
+                rule_id: None,
+                stream: None,
+                ended: false,
+                keep_at: feed.clock.elapsed() + KEPT_EVERY,
+            }),
+            changed: Condvar::new(),
+        };
+        progress.count(&progress.lock());
+        progress
+    }
+
+    /// The shared state, for a moment.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stream was opened when it was `date` for X.
+    pub fn opened(&self, date: Option<SystemTime>) {
+        let ms = |date: SystemTime| {
+            date.duration_since(UNIX_EPOCH)
+                .ok()?
+                .as_millis()
+                .try_into()
+                .ok()
+        };
+        self.lock().stream = Some(Stream {
+            opened: self.feed.clock.elapsed(),
+            opened_ms: date.and_then(ms),
+            is_noted: !self.fills,
+        });
+        self.changed.notify_all();
+    }
+
+    /// The stream is closed: its gaps wait.
+    pub fn closed(&self) {
+        self.lock().stream = None;
+    }
+
+    /// The stream ends for good.
+    pub fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    /// The stream brought a keep-alive. One that brings no post for long would otherwise never know where its gap ends.
+    pub fn quiet(&self) {
+        let mut state = self.lock();
+        self.keep(&state);
+        let now = self.feed.clock.elapsed();
+        let Some(stream) = state.stream.filter(|stream| !stream.is_noted) else {
+            return;
+        };
+        if let Some(opened_ms) = stream.opened_ms
+            && now.saturating_sub(stream.opened) >= self.search_delay
+        {
+            self.note(&mut state, ids::first_at(opened_ms + SECOND_MS));
+        }
+    }
+
+    /// Takes a post of the stream: its line as received, handed over if it is `wanted`. True when the day is full.
+    pub fn take(&self, post: &Post<'_>, line: &[u8], wanted: bool) -> Result<bool, Stopped> {
+        // The other thread may hold the lock while a full spool has it wait.
+        self.feed.counters.source.waits();
+        let mut state = self.lock();
+        self.feed.alive();
+        // Every post is billed, wanted or not.
+        let is_last = state.budget.spend(self.feed);
+        if let Some(id) = post.id() {
+            self.feed.happened(ids::time_ms(id));
+            self.come_to(&mut state, id);
+        }
+        if is_last {
+            state.place.pause();
+        }
+        if wanted {
+            let position = self.position(&state);
+            put(self.feed, post, line, &position, Feed::put)?;
+        } else {
+            self.feed.counters.filtered.add(1);
+        }
+        self.keep(&state);
+        Ok(is_last)
+    }
+
+    /// Notes that a post is read, and first what was missed before it.
+    fn come_to(&self, state: &mut State, id: u64) {
+        let known_ms = state.stream.and_then(|stream| stream.opened_ms);
+        if known_ms.is_some() && ids::time_ms(id) > self.now_ms_with(state) + AHEAD_MS {
+            // Such an id is wrong, and all gaps to come would be believed to be read.
+            return;
+        }
+        if let Some(stream) = state.stream.filter(|stream| !stream.is_noted)
+            && (state.place.is_behind(id) || state.place.is_new())
+        {
+            // X may send first what was written before the stream was open: what was written in between is missing.
+            let opened = stream.opened_ms.map(|ms| ids::first_at(ms + SECOND_MS));
+            self.note(state, id.max(opened.unwrap_or_default()));
+        }
+        state.place.read(id);
+    }
+
+    fn note(&self, state: &mut State, until: u64) {
+        state.place.note(until);
+        if let Some(stream) = &mut state.stream {
+            stream.is_noted = true;
+        }
+        self.count(state);
+        self.changed.notify_all();
+    }
+
+    /// Takes a post of `gap`, of which all later ones are stored.
+    pub fn take_late(&self, post: &Post<'_>, line: &[u8], gap: Gap) -> Result<(), Stopped> {
+        let mut state = self.lock();
+        if let Some(id) = post.id() {
+            state.place.filled_down_to(gap.after, id);
+        }
+        self.count(&state);
+        self.feed.counters.late.add(1);
+        let position = self.position(&state);
+        put(self.feed, post, line, &position, Feed::append)
+    }
+
+    /// Nothing more of `gap` can be had, or needs to be.
+    pub fn close(&self, gap: Gap) {
+        let mut state = self.lock();
+        state.place.close(gap.after);
+        self.count(&state);
+    }
+
+    /// Gives up what the oldest gap has from before `ms` since 1970, and says so.
+    pub fn give_up_before(&self, ms: u64) -> bool {
+        let mut state = self.lock();
+        let missed = state.place.give_up_below(ids::first_at(ms));
+        self.count(&state);
+        drop(state);
+        if let Some(missed) = missed {
+            let why = "they are older than the search reaches, or than --gap-at-most allows";
+            self.feed.missed(missed.times_ms(), why);
+        }
+        missed.is_some()
+    }
+
+    /// What time it is for X, in ms since 1970.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms_with(&self.lock())
+    }
+
+    fn now_ms_with(&self, state: &State) -> u64 {
+        let stream = state.stream.and_then(|stream| {
+            let since = self.feed.clock.elapsed().saturating_sub(stream.opened);
+            Some(stream.opened_ms? + u64::try_from(since.as_millis()).ok()?)
+        });
+        stream.unwrap_or_else(|| self.feed.now_ms())
+    }
+
+    /// Waits for something to do, and until `not_before` on the program's clock with a page.
+    pub fn work(&self, not_before: Duration) -> Work {
+        let mut state = self.lock();
+        let mut said_dear = false;
+        loop {
+            let now = self.feed.clock.elapsed();
+            if state.ended {
+                return Work::End;
+            }
+            if now >= state.keep_at {
+                state.keep_at = now + KEPT_EVERY;
+                return Work::Keep;
+            }
+            let gap = state.place.gap().filter(|_| state.stream.is_some());
+            let Some(gap) = gap else {
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let found_ms = gap.times_ms().1 + self.search_delay.as_millis() as u64;
+            if now >= not_before && self.now_ms_with(&state) >= found_ms {
+                if state.budget.is_too_small(search::MIN_PAGE) {
+                    return Work::TooDear(gap);
+                }
+                match state.budget.room_for_gap(search::MIN_PAGE, self.feed) {
+                    Ok(room) => {
+                        let size = room.min(search::MAX_PAGE);
+                        state.budget.reserve(size, self.feed);
+                        return Work::Page(gap, size);
+                    }
+                    Err(left) if !std::mem::replace(&mut said_dear, true) => log::info!(
+                        "half of the posts of today are read (--max-per-day): the other half is the live stream's, \
+                         and what it missed is fetched from 00:00 UTC on, in {} h {} min",
+                        left.as_secs() / 3600,
+                        left.as_secs() / 60 % 60
+                    ),
+                    Err(_) => {}
+                }
+            }
+            state = self
+                .changed
+                .wait_timeout(state, LOOK)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn position(&self, state: &State) -> heapless::String<{ super::gap::MAX_POSITION_BYTES }> {
+        if self.fills {
+            state.place.position()
+        } else {
+            heapless::String::new()
+        }
+    }
+
+    /// Wakes the other thread when the place is to be written down.
+    fn keep(&self, state: &State) {
+        if self.fills && self.feed.clock.elapsed() >= state.keep_at {
+            self.changed.notify_all();
+        }
+    }
+
+    fn count(&self, state: &State) {
+        let gaps = i64::try_from(state.place.gaps()).unwrap_or(i64::MAX);
+        self.feed.counters.open_gaps.set(gaps);
+    }
+}
+
+/// Hands over one post: its line as received, under its author's name.
+fn put(
+    feed: &Feed,
+    post: &Post<'_>,
+    line: &[u8],
+    position: &str,
+    hand_over: impl Fn(&Feed, Record<'_>, &[u8], &str) -> Result<(), Stopped>,
+) -> Result<(), Stopped> {
+    match Record::new(post.partition_key(), line) {
+        Ok(record) if feed.echo => hand_over(feed, record, position.as_bytes(), &post.text()),
+        Ok(record) => hand_over(feed, record, position.as_bytes(), ""),
+        Err(unfit) => {
+            feed.unusable("a post", unfit);
+            Ok(())
+        }
+    }
+}
