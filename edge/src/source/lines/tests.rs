@@ -10,7 +10,12 @@ use std::time::Instant;
 
 use self::world::{Layout, Random, World};
 
-const SEQUENCES: u64 = 10_000;
+/// Tests for the board run in an emulator, thirty times slower.
+const SEQUENCES: u64 = if cfg!(target_arch = "arm") {
+    300
+} else {
+    10_000
+};
 
 /// `HEADWATER_SEED` plays one sequence again, and prints its steps.
 #[test]

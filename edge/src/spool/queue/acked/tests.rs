@@ -8,6 +8,8 @@ use super::*;
 const _: () = assert!(WINDOW >= 20_000);
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(target_arch = "arm") { 8 } else { 256 }))]
+
     #[test]
     fn it_is_a_set_of_numbers_in_a_window_that_moves(
         start in 0..1_000_000_u64,
