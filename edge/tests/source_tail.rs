@@ -94,17 +94,13 @@ fn a_restart_goes_on_where_the_spool_has_it() {
     let file = folder.file("log");
     append(&file, "one\ntwo\n");
     let first = real_feed();
-    let running = follow(&file, &first);
-    wait_for_lines(&first, &["one", "two"]);
-    running.stop().unwrap();
+    read(&file, &first, &["one", "two"]);
 
     // While nobody reads, the file grows
     append(&file, "three\n");
 
     let second = restarted_at(&first.position());
-    let running = follow(&file, &second);
-    wait_for_lines(&second, &["three"]);
-    running.stop().unwrap();
+    read(&file, &second, &["three"]);
 }
 
 #[test]
@@ -113,9 +109,7 @@ fn a_restart_after_a_rotation_finishes_the_rotated_file_first() {
     let file = folder.file("log");
     append(&file, "one\n");
     let first = real_feed();
-    let running = follow(&file, &first);
-    wait_for_lines(&first, &["one"]);
-    running.stop().unwrap();
+    read(&file, &first, &["one"]);
 
     // While nobody reads, the file grows and is rotated
     append(&file, "two\n");
@@ -123,9 +117,7 @@ fn a_restart_after_a_rotation_finishes_the_rotated_file_first() {
     append(&file, "three\n");
 
     let second = restarted_at(&first.position());
-    let running = follow(&file, &second);
-    wait_for_lines(&second, &["two", "three"]);
-    running.stop().unwrap();
+    read(&file, &second, &["two", "three"]);
 }
 
 #[test]
@@ -134,15 +126,11 @@ fn a_restart_after_a_cut_reads_from_the_start() {
     let file = folder.file("log");
     append(&file, "one\ntwo\n");
     let first = real_feed();
-    let running = follow(&file, &first);
-    wait_for_lines(&first, &["one", "two"]);
-    running.stop().unwrap();
+    read(&file, &first, &["one", "two"]);
     for content in ["one\n", "another, and longer than before\n"] {
         fs::write(&file, content).unwrap();
         let second = restarted_at(&first.position());
-        let running = follow(&file, &second);
-        wait_for_lines(&second, &[content.trim_end()]);
-        running.stop().unwrap();
+        read(&file, &second, &[content.trim_end()]);
         assert!(!ids(&first).contains(&ids(&second)[0]));
     }
 }
@@ -154,9 +142,7 @@ fn a_position_in_another_file_is_none_in_this_one() {
     append(&file, "one\n");
     append(&other, "two\n");
     let first = real_feed();
-    let running = follow(&file, &first);
-    wait_for_lines(&first, &["one"]);
-    running.stop().unwrap();
+    read(&file, &first, &["one"]);
     append(&file, "three\n");
 
     for position in [
@@ -165,9 +151,7 @@ fn a_position_in_another_file_is_none_in_this_one() {
         b"lines 1 2".to_vec(),
     ] {
         let second = restarted_at(&position);
-        let running = follow(&other, &second);
-        wait_for_lines(&second, &["two"]);
-        running.stop().unwrap();
+        read(&other, &second, &["two"]);
     }
 }
 
@@ -190,9 +174,7 @@ fn lines_read_again_after_a_power_cut_have_the_ids_they_had() {
 
     // When the spool has lost what came after
     let second = restarted_at(&survived);
-    let running = follow(&file, &second);
-    wait_for_lines(&second, &["two", "three", "four", "five"]);
-    running.stop().unwrap();
+    read(&file, &second, &["two", "three", "four", "five"]);
 
     // Then each line is the item it was
     assert_eq!(ids(&first)[1..], ids(&second));

@@ -64,7 +64,7 @@ fn fifty_kills_in_an_outage_lose_nothing_and_send_nothing_twice() {
     let (server, cut) = cuttable();
     let mut board = board_to(&server.url());
     let input = board.card().join("lines");
-    board = board.with("HEADWATER_INPUT", input.display().to_string());
+    board = board.with("HEADWATER_INPUT", &input);
     // another pause each time, from a start-up cut short to records on the card
     let mut pause = 7_u64;
     for run in 0..KILLS {
@@ -110,7 +110,7 @@ fn a_kill_while_online_repeats_at_most_the_call_in_flight() {
     cut.store(false, Ordering::SeqCst);
     let mut board = board_to(&server.url());
     let input = board.card().join("lines");
-    board = board.with("HEADWATER_INPUT", input.display().to_string());
+    board = board.with("HEADWATER_INPUT", &input);
     for run in 0..RUNS {
         let before = server.data().len();
         add_lines(&input, run * 500, (run + 1) * 500);

@@ -188,7 +188,7 @@ fn folders_of(processes: &BTreeMap<u32, String>) -> Vec<String> {
         .filter(|word| {
             word.rsplit('/')
                 .next()
-                .is_some_and(|name| name.starts_with("headwater-demo-"))
+                .is_some_and(|name| name.starts_with("headwater-scratch-"))
         })
         .map(str::to_owned)
         .collect()

@@ -98,7 +98,7 @@ impl Scratch {
     /// Makes an empty folder in `parent`.
     pub fn new_in(parent: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
-            .prefix("headwater-")
+            .prefix("headwater-scratch-")
             .tempdir_in(parent)
             .with_context(|| format!("{} takes no files", parent.display()))?;
         // A moment later, so that the processes which use it are gone first.

@@ -88,6 +88,13 @@ pub fn follow(path: &Path, feed: &Feed) -> Running {
     Running::start(Lines::new(settings(path)), feed)
 }
 
+/// Reads the file at `path` until these are the lines read.
+pub fn read(path: &Path, feed: &Feed, expected: &[&str]) {
+    let running = follow(path, feed);
+    wait_for_lines(feed, expected);
+    running.stop().unwrap();
+}
+
 /// A folder for one test.
 pub struct Folder {
     pub folder: tempfile::TempDir,
