@@ -28,6 +28,9 @@ fn well(request: &Request) -> Answer {
         }
         "POST /oauth2/token" => r#"{"token_type":"bearer","access_token":"a-token-of-the-tests"}"#,
         "GET /2/tweets/search/stream/rules" => r#"{"data":[]}"#,
+        search if search.starts_with("GET /2/tweets/search/recent") => {
+            r#"{"meta":{"result_count":0}}"#
+        }
         other => panic!("nobody asks for {other}"),
     };
     Answer::new(200, text)

@@ -196,7 +196,8 @@ fn secrets_given(text: &str) -> Vec<&str> {
     let strings: Vec<&str> = text.split('"').collect();
     let is_secret = |name: &str| {
         let name = name.to_ascii_uppercase().replace('_', "");
-        NAMES.iter().any(|end| name.ends_with(end))
+        // That of the next page opens nothing.
+        NAMES.iter().any(|end| name.ends_with(end)) && !name.ends_with("NEXTTOKEN")
     };
     // The next name in a list of names, or words about it.
     let is_value = |value: &str| {

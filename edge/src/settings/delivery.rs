@@ -121,17 +121,12 @@ impl Settings<'_> {
             "cbor" => Some(Wire::Cbor),
             _ => None,
         });
-        let fresh_first = self.switch(options::FRESH_FIRST);
-        if fresh_first && ordered {
-            self.wrong("--ordered and --fresh-first exclude each other: leave one out");
-        }
         let pack = self.switch(options::PACK);
         if pack && ordered {
             self.wrong("--ordered and --pack exclude each other, as order is lost between packs: leave one out");
         }
         Some(flow::Options {
             linger: linger?,
-            fresh_first,
             limits: Limits { rate, per_day },
             wire: wire?,
             pack,

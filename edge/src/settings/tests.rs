@@ -224,13 +224,12 @@ fn delivery_is_as_fast_as_it_can_be_unless_told_otherwise() {
         "--max-rate=20k",
         "--max-bytes-per-day",
         "50MiB",
-        "--fresh-first",
         "--pack",
         "--wire=cbor",
     ];
     let flow = config(&args, &ENOUGH).flow;
     assert_eq!(flow.linger, std::time::Duration::from_millis(500));
-    assert!(flow.fresh_first && flow.pack);
+    assert!(flow.pack);
     assert_eq!(flow.wire, Wire::Cbor);
     let default = config(&["pizza"], &ENOUGH).flow;
     assert!(!default.pack && default.wire == Wire::Json);
@@ -243,7 +242,6 @@ fn delivery_is_as_fast_as_it_can_be_unless_told_otherwise() {
         &["--linger", "2h"][..],
         &["--max-rate", "0"],
         &["--max-bytes-per-day", "1"],
-        &["--ordered", "--fresh-first"],
         &["--ordered", "--pack"],
         &["--wire", "protobuf"],
     ] {

@@ -18,8 +18,6 @@ use crate::uplink::pace::Limits;
 pub struct Options {
     /// How long a live post may wait for company, so that several share a call.
     pub linger: Duration,
-    /// The newest posts do not wait behind those of an outage.
-    pub fresh_first: bool,
     /// What delivery may use of the link.
     pub limits: Limits,
     /// How calls are written.
