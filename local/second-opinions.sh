@@ -24,13 +24,14 @@ ask() {
     kill -0 "$server" 2>/dev/null || { cat "$home/$name.log" >&2; exit 1; }
     sleep 0.1
   done
-  KINESIS_ENDPOINT=http://127.0.0.1:$port cargo test -q -p local --test second_opinions -- --ignored --nocapture --test-threads 1
+  KINESIS_ENDPOINT=http://127.0.0.1:$port cargo test -q -p local --test second_opinions -- --ignored --nocapture --test-threads 1 ${skip:+--skip "$skip"}
   kill "$server"; wait "$server" 2>/dev/null || true
   trap - EXIT
 }
 
 port=$(free_port)
-ask kinesalite "$port" "$home/node_modules/.bin/kinesalite" --port "$port" --createStreamMs 0 --shardLimit 100
+# It stores what comes in CBOR as {"type":"Buffer"...}, and says 200: a fault of its own (kinesalite 3.3.3).
+skip=lines_in_cbor ask kinesalite "$port" "$home/node_modules/.bin/kinesalite" --port "$port" --createStreamMs 0 --shardLimit 100
 port=$(free_port)
 KINESIS_MOCK_PLAIN_PORT=$port KINESIS_MOCK_TLS_PORT=$(free_port) SHARD_LIMIT=100 \
   KINESIS_MOCK_CERT_PATH=$home/node_modules/kinesis-local/server.json \
