@@ -169,7 +169,7 @@ impl Fate {
             .is_some_and(|target| target.ends_with(".PutRecord"));
         if one && self.happens(self.faults.record_fails) {
             self.counts.records_failed += 1;
-            return Some(Answer::json(400, &throttled("__type", "message")));
+            return Some(Answer::json(400, &refusal("__type", "message")));
         }
         None
     }
@@ -196,7 +196,7 @@ impl Fate {
             let mut failed = 0;
             for record in records {
                 if self.happens(self.faults.record_fails) {
-                    *record = throttled("ErrorCode", "ErrorMessage");
+                    *record = refusal("ErrorCode", "ErrorMessage");
                     failed += 1;
                 }
             }
@@ -226,10 +226,10 @@ impl Fate {
     }
 }
 
-fn throttled(code: &str, message: &str) -> Value {
+fn refusal(code: &str, message: &str) -> Value {
     json!({
-        code: "ProvisionedThroughputExceededException",
-        message: "Rate exceeded for shard shardId-000000000000 in stream",
+        code: "InternalFailure",
+        message: "Internal Service Failure.",
     })
 }
 

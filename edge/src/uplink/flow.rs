@@ -45,7 +45,7 @@ const LONGEST_DELAY: Duration = Duration::from_millis(1500);
 const DELAYS: u32 = 4;
 
 /// How fast the aim grows once a call was broken: by one part in so many.
-const SLOWLY: usize = 16;
+const SLOWLY: usize = 4;
 
 /// What is known of the way to the server.
 #[derive(Debug)]
