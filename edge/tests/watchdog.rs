@@ -237,6 +237,14 @@ fn is_found_out(name: &str) {
         });
     };
     arrive(1);
+    // It is held between its steps: within one it may have the spool's lock, and what it has sent may not be acknowledged yet.
+    until("it is acknowledged", || {
+        let status = board.output(&["status", "--json"]).stdout;
+        let status = String::from_utf8_lossy(&status).into_owned();
+        let is_so =
+            status.contains(r#""delivered":1,"#) && status.contains(r#""waiting_records":0,"#);
+        is_so.then_some(())
+    });
 
     // When one of its threads stands still, then it says so, and gives no more signs of life
     let held = hold(&running, name);
