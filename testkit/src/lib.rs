@@ -5,6 +5,7 @@
 //! - Between them and a program lies a [`network`] that can be cut, a [`link`] as slow or bad as it is told to be, a kernel's queue between
 //!   two network namespaces ([`netns`]), [`chaos`], or a [`proxy`].
 //! - A [`stream`] is a Kinesis whose [`shards`] refuse what is over their limits, and which knows what became of every record.
+//! - [`contenders`] are headwater and what the benchmarks compare it with.
 //! - [`program`] runs the program under test on a board of files, [`notify`] hears what systemd would, and [`process`] sees to it that nothing
 //!   of all this outlives who started it.
 //!
@@ -15,6 +16,7 @@
 pub mod cbor;
 #[cfg(feature = "services")]
 pub mod chaos;
+pub mod contenders;
 #[cfg(feature = "services")]
 pub mod dynamodb;
 pub mod http;
