@@ -105,7 +105,7 @@ impl Monitor {
                 self.systemd.alive(now, &in_a_line(&snapshot), trouble);
             }
             Some(thread) => log::error!(
-                "the thread '{thread}' has stopped moving: a fault, please report it; every post that was read is kept, \
+                "the thread '{thread}' has stopped moving: a bug, please report it; every post that was read is kept, \
                  and systemd will start the program again"
             ),
         }
@@ -118,7 +118,7 @@ impl Monitor {
         if let Some(since) = since.filter(|since| now.saturating_sub(*since) >= LONG_CALL) {
             let (host, seconds) = (&self.about.host, (now - since).as_secs());
             let text = format!(
-                "a call to {host} has lasted {seconds} s and is not answered: the network is slow or the server is; every post is kept"
+                "a call to {host} has lasted {seconds} s and is not answered: the network or the server is slow; every post is kept"
             );
             self.counters
                 .uplink
@@ -138,11 +138,11 @@ impl Monitor {
         ) {
             (Some(time), _) => (
                 time,
-                "posts that only the card has are delivered when it does, and later ones after them",
+                "posts that are only on the card are delivered when it answers, and later ones after them",
             ),
             (None, Some(time)) => (
                 time,
-                "posts flow on through RAM, but a power cut loses those that wait",
+                "delivery goes on through RAM, but a power cut loses the posts that wait",
             ),
             (None, None) => {
                 self.counters.card.well("the card answers", now);
@@ -150,7 +150,7 @@ impl Monitor {
             }
         };
         let text = format!(
-            "the card does not answer: {what_it_means}; look at 'dmesg', and think of a new card"
+            "the card does not answer: {what_it_means}; look at 'dmesg', and replace the card if this happens again"
         );
         let known = self.counters.card.current_trouble(now);
         if known.is_none_or(|(_, known)| known != text) {

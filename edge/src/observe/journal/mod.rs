@@ -45,7 +45,7 @@ pub fn start() {
             .map_or_else(String::new, |place| format!(" at {place}"));
         let what = fault.payload_as_str().unwrap_or_default();
         log::error!(
-            "a fault of this program{place} ({what}): please report it; every post that was read is kept"
+            "a bug in this program{place} ({what}): please report it; every post that was read is kept"
         );
         // The other threads would wait for ever for the one that is gone.
         process::exit(1);
