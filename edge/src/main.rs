@@ -1,4 +1,4 @@
-//! `headwater`: arguments -> wire -> run -> exit code.
+//! `headwater`: parses the command line, runs the command, and returns its exit code.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Command::Status(options) => status::show(&options).map_err(Into::into),
         Command::Spool(args) => spool::run(&args),
         Command::Print(text) => {
-            // Nobody is left to tell that standard output is closed.
+            // There is nowhere to report that standard output is closed.
             let _ = std::io::stdout().write_all(text.as_bytes());
             Ok(ExitCode::SUCCESS)
         }

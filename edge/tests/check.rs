@@ -80,7 +80,7 @@ fn a_board_on_which_all_is_well_says_so_of_each_thing() {
         ("clock", "good      within"),
         (
             "credentials",
-            "good      arn:aws:iam::1:user/board, by the environment",
+            "good      arn:aws:iam::1:user/board, from the environment",
         ),
         (
             "stream",
@@ -152,7 +152,7 @@ fn what_is_wrong_is_bad_with_what_to_do_and_the_exit_code_tells() {
             "POST /",
             |_| Answer::new(403, "<Code>InvalidClientTokenId</Code>"),
             "credentials",
-            "does not accept them (InvalidClientTokenId): set AWS_ACCESS_KEY_ID",
+            "does not accept the credentials (InvalidClientTokenId): set AWS_ACCESS_KEY_ID",
         ),
         (
             "POST /oauth2/token",
@@ -191,7 +191,7 @@ fn a_server_that_is_not_kinesis_may_take_the_record_and_that_is_said() {
     });
     let (code, lines) = check(&board(&server.url()));
     assert!(
-        lines["stream"].contains("took an empty record"),
+        lines["stream"].contains("accepted an empty record"),
         "{}",
         lines["stream"]
     );
@@ -239,27 +239,27 @@ fn whether_the_server_takes_cbor_is_tried_and_said() {
         (
             Box::new(knows),
             "json",
-            "good      127.0.0.1 takes CBOR: --wire cbor may be switched on",
+            "good      127.0.0.1 accepts CBOR: --wire cbor may be switched on",
         ),
         (
             Box::new(knows),
             "cbor",
-            "good      127.0.0.1 takes CBOR, and that is what is sent",
+            "good      127.0.0.1 accepts CBOR, which is used",
         ),
         (
             Box::new(does_not),
             "json",
-            "good      127.0.0.1 does not take CBOR",
+            "good      127.0.0.1 does not accept CBOR",
         ),
         (
             Box::new(does_not),
             "cbor",
-            "doubtful  127.0.0.1 does not take CBOR: ",
+            "doubtful  127.0.0.1 does not accept CBOR: ",
         ),
         (
             Box::new(many_only_in_json),
             "cbor",
-            "doubtful  127.0.0.1 does not take CBOR: ",
+            "doubtful  127.0.0.1 does not accept CBOR: ",
         ),
     ];
     for (answer, wire, expected) in rows {
@@ -307,7 +307,7 @@ fn the_card_is_tried_with_a_block_and_nothing_is_left_of_it() {
     // When the card takes a block, then it is good, and the spool stands there alone as before
     let (_, lines) = check(&board);
     assert!(
-        lines["spool"].ends_with("is there, and can be written"),
+        lines["spool"].ends_with("exists, and can be written to"),
         "{}",
         lines["spool"]
     );
@@ -317,7 +317,8 @@ fn the_card_is_tried_with_a_block_and_nothing_is_left_of_it() {
     std::fs::create_dir(board.spool().with_added_extension("check")).unwrap();
     let (code, lines) = check(&board);
     assert!(
-        lines["spool"].starts_with("bad ") && lines["spool"].contains("does not take a block"),
+        lines["spool"].starts_with("bad ")
+            && lines["spool"].contains("a block could not be written to"),
         "{}",
         lines["spool"]
     );
@@ -333,7 +334,7 @@ fn a_spool_that_cannot_be_kept_is_bad() {
     let in_ram = tmpfs.ram().join("spool").display().to_string();
     let (_, lines) = check(&tmpfs.with("HEADWATER_SPOOL", &in_ram));
     assert!(
-        lines["disk"].contains("a power cut takes the spool with it"),
+        lines["disk"].contains("a power cut loses the spool"),
         "{}",
         lines["disk"]
     );

@@ -46,6 +46,34 @@ fn the_table_of_metrics_has_every_metric() {
 }
 
 #[test]
+fn the_page_of_the_configuration_has_every_option_and_variable() {
+    hold("docs/configuration.md", &configuration());
+}
+
+/// The module that reads and writes the format is its home: the page shows what that says.
+#[test]
+fn the_page_of_the_spool_shows_the_format() {
+    let module = fs::read_to_string(root().join("edge/src/spool/format/block.rs")).unwrap();
+    let lines = module.lines().map_while(|line| line.strip_prefix("//!"));
+    let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let table = lines
+        .skip_while(|line| *line != "```text")
+        .skip(1)
+        .take_while(|line| *line != "```");
+    let table: String = table.flat_map(|line| [line, "\n"]).collect();
+    assert!(table.starts_with("superblock"), "{table}");
+
+    let path = "docs/spool.md";
+    let page = fs::read_to_string(root().join(path)).unwrap();
+    let (before, rest) = page.split_once("--test pages -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    hold(
+        path,
+        &format!("{before}--test pages -->\n```text\n{table}```\n<!-- end -->{after}"),
+    );
+}
+
+#[test]
 fn the_dashboard_shows_metrics_that_exist() {
     let dashboard = fs::read_to_string(root().join("edge/dist/grafana.json")).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
@@ -412,4 +440,66 @@ fn metrics() -> String {
     }
     table.push_str("\nMade from `edge/src/observe/metrics.rs` by `edge/tests/pages.rs`.\n");
     table
+}
+
+fn configuration() -> String {
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut page = String::from(
+        r#"# Configuration
+
+Every option of the command line has its environment variable. The command line wins over the variable, and the variable over the default.
+`headwater --help` and `man headwater` say the same. The service reads its variables from `/etc/headwater/headwater.env`.
+
+## Options
+
+`headwater [OPTIONS] KEYWORD...`: several words must all occur, `"quotes"` make a phrase. The source `lines` needs no keyword.
+
+| option | variable | default | |
+|---|---|---|---|
+"#,
+    );
+    for option in options::ALL {
+        let Opt {
+            long,
+            value,
+            env,
+            default,
+            help,
+            ..
+        } = option;
+        let usage = format!("--{long} {value}");
+        let env: Vec<_> = env.iter().map(|name| format!("`{name}`")).collect();
+        let default = match *default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {default} | {} |",
+            cell(usage.trim_end()),
+            env.join(", "),
+            cell(help)
+        );
+    }
+    page.push_str(
+        "\nA size is a number of bytes, or has a unit: `20k`, `64MiB`, `1GiB`. A duration has a unit: `500ms`, `1s`, `12h`, `7d`. A switch is on\n\
+         with `1`, off with `0`.\n\n## Variables without an option\n\n| variable | |\n|---|---|\n",
+    );
+    for (group, variables) in VARIABLES {
+        let _ = writeln!(page, "| **{group}** | |");
+        for (name, help) in *variables {
+            let _ = writeln!(page, "| `{name}` | {} |", cell(help));
+        }
+    }
+    page.push_str(
+        r#"
+- Credentials for AWS are looked for in this order: a device certificate, the environment, a profile ([more](cloud.md#where-credentials-come-from)).
+- `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are read as curl reads them, small letters included. Only HTTP proxies can be used.
+- Unencrypted addresses work on this machine only, unless `HEADWATER_ALLOW_HTTP=1` is set.
+- `TWITTER_API_TOKEN_KEY` and `TWITTER_API_TOKEN_SECRET` are accepted and not needed.
+
+Made from `edge/src/settings/options.rs` by `edge/tests/pages.rs`.
+"#,
+    );
+    page
 }

@@ -214,7 +214,7 @@ fn check_says_of_a_card_that_it_does_not_answer() {
     let board = board("http://127.0.0.1:1", &card);
     let silence = card.silence();
     let running = board.start(&["check"]).unwrap();
-    running.wait_for("its disk does not answer");
+    running.wait_for("the disk has not answered");
     // No program ends before what it waits for in the kernel has come.
     drop(silence);
     let (went_well, said) = running.end();

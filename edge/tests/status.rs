@@ -143,7 +143,7 @@ fn a_stopped_program_does_not_pass_for_a_running_one() {
     until("it is missed", || status(&board).is_none().then_some(()));
     let output = board.output(&["status"]);
     let words = String::from_utf8(output.stdout).unwrap();
-    assert!(words.contains("was last heard of"), "{words}");
+    assert!(words.contains("was last seen"), "{words}");
     running.signal(Signal::CONT);
     until("it is back", || status(&board));
 }

@@ -1,4 +1,4 @@
-//! What a person starts: `headwater KEYWORD`, `headwater check`, `headwater status`, `headwater spool`.
+//! The commands: `headwater KEYWORD`, `headwater check`, `headwater status`, `headwater spool`.
 
 pub mod check;
 pub mod run;

@@ -1,9 +1,9 @@
-//! One run: the threads, and how they end.
+//! `headwater KEYWORD`: starts the threads, and ends them.
 //!
-//! source thread -> spool -> uplink thread; a committer thread brings to the card what reached its deadline.
-//! The end comes in one of two ways: the source has no more, and all is delivered first; or a signal, and
-//! what can be is delivered in [`ENDING`], the rest committed. A fault ends the process at once (see
-//! [`crate::observe::journal`]): its stage outlives it, and systemd starts it again.
+//! The source thread appends to the spool, the uplink thread delivers from it, and the committer thread copies to the card what reached its
+//! deadline. A run ends in one of two ways. If the source has no more, everything is delivered first. After a signal, delivery goes on for
+//! [`ENDING`], and the rest is committed to the card. A panic ends the process at once (see [`crate::observe::journal`]): its stage outlives it,
+//! and systemd restarts it.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,21 +34,21 @@ use crate::source::{self, Feed, Source};
 use crate::spool::{Options, Spool};
 use crate::uplink::{DeadLetters, Target, Uplink};
 
-/// How long delivery may go on after a signal.
+/// How long delivery goes on after a signal.
 const ENDING: Duration = Duration::from_secs(4);
 
 /// How long a source may take to close its connection once all is delivered.
 const SOURCE_CLOSES: Duration = Duration::from_millis(500);
 
-/// A spool is opened in well under a second; a large one on a slow card takes a few.
+/// How long opening the spool may take before it is reported. It takes well under a second, and a few for a large one on a slow card.
 const CARD_OPENS: Duration = Duration::from_secs(15);
 
-/// How long the card may take for the last posts. systemd waits for 30 s in all (TimeoutStopSec of headwater.service).
+/// How long the card may take for the last posts. systemd allows 30 s in all (TimeoutStopSec in headwater.service).
 const CARD_CLOSES: Duration = Duration::from_secs(20);
 
 const NO_THREAD: &str = "no thread can be started";
 
-/// What the threads tell the main one.
+/// Messages to the main thread.
 enum Event {
     Signal,
     SourceEnded(anyhow::Result<()>),
@@ -56,11 +56,15 @@ enum Event {
 }
 
 /// Reads and delivers until the source ends or a signal comes.
+///
+/// # Errors
+///
+/// No thread can be started, another process uses the spool, the source failed, or the card does not take the last posts.
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     let about = about(&config);
     let mut source = source(config.source);
     if let Some(folder) = config.spool.card.parent() {
-        // A folder that cannot be made leaves a spool that runs from memory, and says why.
+        // If the folder cannot be created, the spool runs from memory and reports why.
         let _ = fs::create_dir_all(folder);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -115,7 +119,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
 
     let (tell, events) = sync_channel(8);
     watch_signals(tell.clone())?;
-    // Whoever ends after the main thread has nobody to tell.
+    // A failed send means that the main thread has already ended.
     start("source", {
         let (tell, feed) = (tell.clone(), feed.clone());
         move || drop(tell.send(Event::SourceEnded(source.run(&feed))))
@@ -145,14 +149,14 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     ended.and(saved).map(|()| ExitCode::SUCCESS)
 }
 
-/// Opens the spool, and says so where the card keeps it waiting.
+/// Opens the spool, and reports a card that hangs.
 fn open(options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Spool> {
     let (opened, opening) = channel::<()>();
     let card = options.card.clone();
     start("patience", move || {
         if opening.recv_timeout(CARD_OPENS) == Err(RecvTimeoutError::Timeout) {
             log::error!(
-                "the card with {} does not answer, and the start waits for it: 'dmesg' may say why",
+                "the card with {} does not answer, and the program waits for it to start: 'dmesg' may say why",
                 card.display()
             );
         }
@@ -162,7 +166,7 @@ fn open(options: Options, clock: Arc<dyn Clock>) -> anyhow::Result<Spool> {
     Ok(spool)
 }
 
-/// Brings all that is in RAM alone to the card, if that answers in time.
+/// Copies everything that is only in RAM to the card, if the card answers in time.
 fn save(spool: &Arc<Spool>, feed: &Feed, patience: Duration) -> anyhow::Result<()> {
     let (tell, saved) = sync_channel(1);
     start("save", {
@@ -171,16 +175,16 @@ fn save(spool: &Arc<Spool>, feed: &Feed, patience: Duration) -> anyhow::Result<(
             spool.commit();
             spool.retire();
             state.save();
-            // Whoever waited too long is gone.
+            // A failed send means that the wait has timed out.
             let _ = tell.send(());
         }
     })?;
     saved.recv_timeout(patience).map_err(|_| {
-        anyhow!("the card does not answer: posts that wait in RAM are sent when the program starts again, unless the power fails first")
+        anyhow!("the card does not answer: posts that wait in RAM are sent when the program starts again, but a power cut loses them")
     })
 }
 
-/// Follows the threads until nothing more is to be done but to commit.
+/// Handles messages until everything is delivered, or the time for it is over.
 fn until_the_end(
     events: &Receiver<Event>,
     feed: &Feed,
@@ -192,7 +196,7 @@ fn until_the_end(
     loop {
         let left = deadline.map(|deadline: Duration| deadline.saturating_sub(feed.clock.elapsed()));
         match events.recv_timeout(left.unwrap_or(monitor::EVERY).min(monitor::EVERY)) {
-            // The source saw the same signal, but may still be closing its connection.
+            // The source got the same signal, but may still be closing its connection.
             Ok(Event::UplinkEnded) => {
                 return source_result.unwrap_or_else(|| match events.recv_timeout(SOURCE_CLOSES) {
                     Ok(Event::SourceEnded(result)) => result,
@@ -220,7 +224,7 @@ fn until_the_end(
     }
 }
 
-/// The source that was asked for.
+/// Creates the configured source.
 pub fn source(wanted: settings::Source) -> Box<dyn Source> {
     match wanted {
         settings::Source::X(settings) => Box::new(X::new(settings)),

@@ -1,7 +1,7 @@
-//! Looking into a spool from outside, in use or not: `headwater spool stat|verify|peek|export FILE`.
+//! `headwater spool stat|verify|peek|export FILE`: looks into a spool, also while it is in use.
 //!
-//! It is opened as the program opens it, but on media that cannot be written to and without the lock: what is shown is what the program
-//! would find, and acknowledging it moves nothing but a number in memory.
+//! It is opened as a run opens it, but on read-only media and without the lock. So it shows what a run would find, and an acknowledgement only
+//! changes a number in memory.
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -25,17 +25,17 @@ use crate::spool::media::storage::{LookSlot, Slot, user_of};
 use crate::spool::walk::Stored;
 use crate::spool::{Spool, Stats};
 
-/// How it is used.
+/// The usage text.
 pub const USAGE: &str = "\
 headwater spool stat FILE     how full it is, what waits, what was lost  [--json]
-headwater spool verify FILE   looks at every block and names what is wrong; exits 1 if anything is  [--json]
+headwater spool verify FILE   checks every block and names what is wrong; exits 1 if anything is  [--json]
 headwater spool peek FILE     shows the oldest posts that wait  [--count N]
 headwater spool export FILE   writes all that wait as NDJSON
 ";
 
-/// Cells of the bar of how full it is.
+/// Width of the fill bar, in characters.
 const BAR: u64 = 32;
-/// How many posts `peek` shows.
+/// Number of posts that `peek` shows by default.
 const PEEK: u64 = 10;
 
 enum Verb {
@@ -52,7 +52,11 @@ struct Asked {
     count: u64,
 }
 
-/// Does what `args`, after the word `spool`, ask for, and writes it to standard output.
+/// Runs the command with the `args` after the word `spool`.
+///
+/// # Errors
+///
+/// The file cannot be read, or is not a spool.
 pub fn run(args: &[OsString]) -> anyhow::Result<ExitCode> {
     let asked = match parse(args) {
         Ok(asked) => asked,
@@ -63,7 +67,7 @@ pub fn run(args: &[OsString]) -> anyhow::Result<ExitCode> {
     };
     let mut out = BufWriter::new(io::stdout().lock());
     match answer(&asked, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?)) {
-        // `| head` has seen enough
+        // The reader has closed the pipe, as `| head` does.
         Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
         done => done,
     }
@@ -118,12 +122,12 @@ fn answer(asked: &Asked, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A spool being looked at.
+/// A spool opened for reading.
 struct Look {
     file: PathBuf,
     ring: Ring,
     stage: Option<PathBuf>,
-    /// Who works with it.
+    /// Process id of the program that uses it.
     user: Option<u32>,
     spool: Spool,
     clock: SystemClock,
@@ -140,9 +144,11 @@ impl Look {
         let ring = match Ring::open(storage) {
             Ok(ring) => ring,
             Err(NotARing::Newer(major)) => {
-                bail!("{name} was made by a newer headwater (format {major}): look at it with that")
+                bail!(
+                    "{name} was made by a newer headwater (format {major}): look at it with that version"
+                )
             }
-            Err(NotARing::Nothing) => bail!("{name} is no spool, or all of it is damaged"),
+            Err(NotARing::Nothing) => bail!("{name} is not a spool, or it is damaged completely"),
             Err(NotARing::Unreadable(error)) => bail!("{name} cannot be read: {error}"),
         };
         let stage = tmpfs::files("stage", Some(file)).next();
@@ -158,12 +164,12 @@ impl Look {
     }
 
     fn stats(&self) -> Stats {
-        // the time of the oldest is known once it was seen
+        // The oldest record's time is known only after it was peeked at.
         self.spool.show(|_| ControlFlow::Break(()));
         self.spool.stats()
     }
 
-    /// How many of the card's blocks are taken by what waits, in hundredths.
+    /// Share of the card's blocks that waiting records take, in percent.
     fn percent_full(&self, stats: &Stats) -> u64 {
         (stats.waiting_bytes * 100)
             .div_ceil(stats.capacity_bytes.max(1))
@@ -241,7 +247,7 @@ impl Look {
             left -= 1;
             let data = String::from_utf8_lossy(found.record.data);
             let when = time(found.when.into());
-            // anyone can write a post, and what it would do to the terminal
+            // A post can contain terminal control characters.
             let (key, data) = (neutral(found.record.partition_key), neutral(&data));
             writeln!(out, "{} {when} {key} {data}", found.seq)?;
             Ok(ControlFlow::Continue(()))
@@ -265,7 +271,7 @@ impl Look {
         })
     }
 
-    /// Calls `visit` with every record that waits.
+    /// Calls `visit` with every waiting record.
     fn each(
         &self,
         mut visit: impl FnMut(Stored<'_>) -> io::Result<ControlFlow<()>>,
@@ -354,11 +360,11 @@ impl Look {
     }
 }
 
-/// Something wrong with the file.
+/// A problem found in the file.
 struct Fault {
     block: String,
     what: &'static str,
-    /// Whether something that waits may be in it.
+    /// Whether waiting records may be affected.
     needed: bool,
 }
 
@@ -395,7 +401,7 @@ fn block_fault(ring: &Ring, vblk: Vblk) -> Option<&'static str> {
             Some(_) => "was never written in this lap",
         }),
     };
-    // a program at work may have been writing it
+    // A running program may have been writing it.
     look(&mut bytes).and_then(|_| look(&mut bytes))
 }
 

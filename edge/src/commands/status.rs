@@ -1,4 +1,4 @@
-//! `headwater status`: finds what the running programs write about themselves, and shows it.
+//! `headwater status`: finds the snapshots that running programs write, and shows them.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -12,16 +12,20 @@ use crate::platform::file::{open_to_look, read_bounded};
 use crate::platform::tmpfs;
 use crate::settings::StatusOptions;
 
-/// How often the screen is drawn anew.
+/// Interval at which the screen is redrawn.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// A snapshot takes a few KiB.
+/// The largest snapshot that is read. One takes a few KiB.
 const MAX_BYTES: u64 = 256 << 10;
 
-/// A screen that begins in the upper left corner, and what was there is gone.
+/// Control sequence that clears the terminal: cursor to the upper left, erase below.
 const CLEAR: &str = "\x1b[H\x1b[J";
 
 /// Shows the running programs. [`ExitCode::FAILURE`] if there is none.
+///
+/// # Errors
+///
+/// Standard output cannot be written to.
 pub fn show(options: &StatusOptions) -> io::Result<ExitCode> {
     let mut out = io::stdout().lock();
     let is_terminal = out.is_terminal();
@@ -41,7 +45,7 @@ pub fn show(options: &StatusOptions) -> io::Result<ExitCode> {
     }
 }
 
-/// The newest snapshots that can be read here, running ones first.
+/// The snapshots that this user may read: running programs first, then the newest.
 pub fn find(spool: Option<&Path>) -> Vec<Snapshot> {
     let mut found: Vec<Snapshot> = tmpfs::files("status", spool)
         .filter_map(|path| read(&path))
@@ -50,7 +54,7 @@ pub fn find(spool: Option<&Path>) -> Vec<Snapshot> {
     found
 }
 
-/// What a program wrote about itself, as it may be shown: root looks at the files of every user.
+/// Reads a snapshot, without control characters: for root it may be any user's file.
 fn read(path: &Path) -> Option<Snapshot> {
     let bytes = read_bounded(open_to_look(path).ok()?, MAX_BYTES).ok()?;
     let snapshot: Snapshot = serde_json::from_slice(&bytes).ok()?;
@@ -87,18 +91,13 @@ fn render(found: &[Snapshot], json: bool, paint: Paint) -> io::Result<(String, E
     Ok((text, code))
 }
 
-/// One line, with what the last one that ran left behind.
+/// One line that says so, with what the last run left in its spool.
 fn none_running(last: Option<&Snapshot>) -> String {
     match last {
-        None => "headwater is not running (or its status belongs to another user: try with sudo)\n"
-            .to_owned(),
+        None => "headwater is not running (or it runs as another user: try with sudo)\n".to_owned(),
         Some(last) => {
             let ago = screen::duration(last.age().as_secs());
-            let how = if last.ended {
-                "ended"
-            } else {
-                "was last heard of"
-            };
+            let how = if last.ended { "ended" } else { "was last seen" };
             let waiting = last.waiting_records;
             format!(
                 "headwater is not running: it {how} {ago} ago, and {waiting} posts waited in its spool\n"

@@ -1,5 +1,5 @@
-//! The figures as Prometheus's text, for node_exporter's textfile collector. Names follow Prometheus's conventions: base units, and `_total`
-//! at the end of what only grows.
+//! The figures as Prometheus text, for node_exporter's textfile collector. Names follow Prometheus's conventions: base units, and the suffix
+//! `_total` for counters.
 
 use std::fmt::Write;
 
@@ -10,14 +10,14 @@ use crate::observe::snapshot::Snapshot;
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
-    /// What it says.
+    /// Its help text.
     pub help: &'static str,
     /// Its value; `None` leaves it out.
     value: fn(&Snapshot) -> Option<f64>,
 }
 
 impl Metric {
-    /// What Prometheus calls its type.
+    /// Its type for Prometheus.
     pub fn kind(&self) -> &'static str {
         if self.name.ends_with("_total") {
             "counter"
@@ -36,40 +36,40 @@ macro_rules! metrics {
 
 metrics! {
     "headwater_start_time_seconds" "When the program was started, in seconds since 1970" |s| count(s.taken_s.saturating_sub(s.uptime_s));
-    "headwater_read_total" "Records the source handed over" |s| count(s.read);
-    "headwater_last_read_timestamp_seconds" "When the source handed over the last record, in seconds since 1970" |s| ago(s, s.last_read_age_s);
-    "headwater_filtered_total" "Events the filter did not want" |s| count(s.filtered);
-    "headwater_unusable_total" "Inputs that could not become a record: too long, not the source's format" |s| count(s.unusable);
-    "headwater_mended_total" "Lines that became a record without their NUL bytes, or with U+FFFD for what was not UTF-8" |s| count(s.mended);
-    "headwater_gaps_total" "Times that something of the source was missed: gone before it could be read" |s| count(s.gaps);
-    "headwater_gap_bytes_total" "Bytes missed so, as far as that is known" |s| count(s.gap_bytes);
+    "headwater_read_total" "Records that the source read" |s| count(s.read);
+    "headwater_last_read_timestamp_seconds" "When the source read the last record, in seconds since 1970" |s| ago(s, s.last_read_age_s);
+    "headwater_filtered_total" "Events that the keyword filter rejected" |s| count(s.filtered);
+    "headwater_unusable_total" "Inputs that could not become a record: too long, or not in the source's format" |s| count(s.unusable);
+    "headwater_mended_total" "Lines that were repaired to become a record: NUL bytes removed, invalid UTF-8 replaced by U+FFFD" |s| count(s.mended);
+    "headwater_gaps_total" "Times that something of the source was gone before it could be read" |s| count(s.gaps);
+    "headwater_gap_bytes_total" "Bytes missed that way, as far as known" |s| count(s.gap_bytes);
     "headwater_reconnects_total" "Connections of the source that were lost and opened again" |s| count(s.reconnects);
-    "headwater_source_lag_seconds" "How old what the source read last was then; absent for lines" |s| s.source_lag_s;
-    "headwater_late_total" "Of the records read, those fetched later, from a gap" |s| count(s.late);
-    "headwater_open_gaps" "Gaps in the source's stream that are to be filled" |s| count(s.open_gaps);
-    "headwater_missed_gaps_total" "Gaps that can never be filled" |s| count(s.missed_gaps);
-    "headwater_missed_seconds_total" "How long they were together" |s| count(s.missed_s);
-    "headwater_delivered_total" "Records Kinesis acknowledged" |s| count(s.delivered);
+    "headwater_source_lag_seconds" "Age of the newest post when it was read; absent for lines" |s| s.source_lag_s;
+    "headwater_late_total" "Of the records read, those fetched later, to fill a gap" |s| count(s.late);
+    "headwater_open_gaps" "Gaps in the source's stream that are still to be filled" |s| count(s.open_gaps);
+    "headwater_missed_gaps_total" "Gaps that can no longer be filled" |s| count(s.missed_gaps);
+    "headwater_missed_seconds_total" "Total length of those gaps" |s| count(s.missed_s);
+    "headwater_delivered_total" "Records that Kinesis acknowledged" |s| count(s.delivered);
     "headwater_last_delivered_timestamp_seconds" "When Kinesis acknowledged the last record, in seconds since 1970" |s| ago(s, s.last_delivered_age_s);
-    "headwater_impossible_total" "Records Kinesis can never take, set aside in the dead-letter file" |s| count(s.impossible);
+    "headwater_impossible_total" "Records that Kinesis can never accept, kept in the dead-letter file" |s| count(s.impossible);
     "headwater_calls_total" "Calls to Kinesis, whatever their outcome" |s| count(s.calls);
-    "headwater_retried_total" "Records sent again after a failure, whatever it was" |s| count(s.retried);
-    "headwater_throttled_total" "Records a shard refused because it had no more room in that second" |s| count(s.throttled);
+    "headwater_retried_total" "Records sent again after any failure" |s| count(s.retried);
+    "headwater_throttled_total" "Records that a shard refused because its limit for that second was reached" |s| count(s.throttled);
     "headwater_sent_again_total" "Records sent again because the network broke their call: they may have arrived" |s| count(s.sent_again);
     "headwater_sent_bytes_total" "Bytes sent to Kinesis on the wire" |s| count(s.bytes_sent);
-    "headwater_sent_today_bytes" "The same since midnight, UTC, over restarts" |s| count(s.bytes_sent_today);
+    "headwater_sent_today_bytes" "Bytes sent to Kinesis since midnight UTC, across restarts" |s| count(s.bytes_sent_today);
     "headwater_lanes" "Parts of the stream that are throttled now" |s| count(s.lanes);
-    "headwater_spool_waiting_records" "Records that wait for their acknowledgement" |s| count(s.waiting_records);
-    "headwater_spool_waiting_bytes" "The room they take" |s| count(s.waiting_bytes);
-    "headwater_spool_capacity_bytes" "The room there is" |s| count(s.capacity_bytes);
-    "headwater_spool_oldest_timestamp_seconds" "When the oldest of them was read, in seconds since 1970" |s| s.oldest_age_s.and_then(|age| count(s.taken_s.saturating_sub(age)));
+    "headwater_spool_waiting_records" "Records that wait for delivery" |s| count(s.waiting_records);
+    "headwater_spool_waiting_bytes" "Bytes that the waiting records take" |s| count(s.waiting_bytes);
+    "headwater_spool_capacity_bytes" "Bytes that the spool can hold" |s| count(s.capacity_bytes);
+    "headwater_spool_oldest_timestamp_seconds" "When the oldest waiting record was read, in seconds since 1970" |s| s.oldest_age_s.and_then(|age| count(s.taken_s.saturating_sub(age)));
     "headwater_spool_dropped_total" "Records dropped because the spool was full" |s| count(s.drops_counted);
-    "headwater_spool_drops_taken_back_total" "Of those, records that were delivered, or on the card, after all" |s| count(s.drops_taken_back);
-    "headwater_spool_media_lost_total" "Records lost with a damaged block of the card, over its whole life" |s| count(s.media_lost);
-    "headwater_spool_unsynced_lost_total" "Records lost to a power cut before they were synced, over its whole life" |s| count(s.unsynced_lost);
+    "headwater_spool_drops_taken_back_total" "Of the dropped records, those that turned out to be delivered, or on the card" |s| count(s.drops_taken_back);
+    "headwater_spool_media_lost_total" "Records lost with a damaged block of the card, over the spool's whole life" |s| count(s.media_lost);
+    "headwater_spool_unsynced_lost_total" "Records lost to a power cut before they were synced, over the spool's whole life" |s| count(s.unsynced_lost);
     "headwater_flash_written_bytes_total" "Bytes written to the card" |s| count(s.flash_bytes);
     "headwater_flash_syncs_total" "Syncs of the card" |s| count(s.syncs);
-    "headwater_clock_offset_seconds" "How far the board's clock is behind the server's; 0 within four minutes" |s| i32::try_from(s.clock_offset_s).ok().map(f64::from);
+    "headwater_clock_offset_seconds" "How far the board's clock is behind the server's; 0 while within four minutes" |s| i32::try_from(s.clock_offset_s).ok().map(f64::from);
     "headwater_credentials_expiry_timestamp_seconds" "When the credentials expire, in seconds since 1970; absent if they do not" |s| s.credentials_expiry_s.and_then(count);
     "headwater_source_trouble" "1 while the source is in trouble" |s| trouble(s, "source");
     "headwater_uplink_trouble" "1 while delivery is in trouble" |s| trouble(s, "uplink");

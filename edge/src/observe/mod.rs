@@ -1,7 +1,7 @@
-//! What the program tells of itself: to the journal, to `headwater status`, to Prometheus, to systemd.
+//! How the program reports on itself: to the journal, `headwater status`, Prometheus and systemd.
 //!
-//! Every thread adds to [`counters`] and says how it is in its [`vitals`]; once a second the [`monitor`] makes a [`snapshot`] of them, which
-//! is read in three ways: the [`screen`] of `headwater status`, its JSON, and Prometheus's text ([`metrics`]).
+//! Every thread updates [`counters`], and its health in [`vitals`]. Once a second the [`monitor`] takes a [`snapshot`] of them, which is shown in
+//! three forms: the [`screen`] of `headwater status`, its JSON, and Prometheus text ([`metrics`]).
 
 pub mod counters;
 pub mod journal;

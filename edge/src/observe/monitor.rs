@@ -1,10 +1,9 @@
-//! Looks at the run once a second, and tells: the status file in RAM for `headwater status`, the metrics file, and systemd, which hears
-//! that all is well only while every thread moves.
+//! Once a second, takes a snapshot of the run and writes it to the status file in RAM (for `headwater status`) and to the metrics file, and
+//! feeds systemd's watchdog while every thread makes progress.
 //!
-//! Trouble that heals by itself, such as an outage, a server that hangs or a full spool, is no reason to be started again: the threads move
-//! through it. Nor is a card that does not answer, whichever thread waits for it: a new program would wait for it at its very start. A thread
-//! that gives no sign of life (see [`Vitals`](crate::observe::vitals::Vitals)) is one, and so is a spool that can no longer be asked for its figures,
-//! which stops the monitor itself.
+//! An outage, a server that hangs and a full spool do not trigger a restart: the threads give signs of life throughout. Nor does a card that
+//! hangs, whichever thread waits for it: a new process would wait for it, too. A thread that gives no sign of life (see
+//! [`Vitals`](crate::observe::vitals::Vitals)) does, and so does a spool whose lock is never released, because the monitor itself then stops.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,19 +21,19 @@ use crate::platform::time::Clock;
 use crate::platform::tmpfs;
 use crate::spool::Spool;
 
-/// A call that takes longer is trouble, though it may still be on its way.
+/// A call that takes longer than this is reported as trouble, although it may still succeed.
 const LONG_CALL: Duration = Duration::from_secs(30);
 
-/// How often to look.
+/// Interval of snapshots.
 pub const EVERY: Duration = Duration::from_secs(1);
 
-/// How long the monitor waits for what is silent before it calls it a fault.
+/// How long the monitor waits for a silent thread, or a silent card.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// With a thread, beyond what it announced: longer than any step that one takes without a sign of life, such as a name looked up, a
-    /// connection made, a slow card written to.
+    /// For a thread, beyond the time that it announced. It is longer than any step without a sign of life, such as a DNS lookup, a TLS handshake, or
+    /// a write to a slow card.
     pub thread: Duration,
-    /// With the card: one that takes longer for a batch of some hundred KiB does not answer; one that is busy with itself takes a few seconds.
+    /// For the card. A batch is some hundred KiB; a card that is busy with its own housekeeping takes a few seconds for it.
     pub card: Duration,
 }
 
@@ -48,8 +47,8 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// That of a run. A build with debug assertions has no more than HEADWATER_TEST_PATIENCE_S, for tests that would take minutes; a released
-    /// one does not know that variable.
+    /// The default. A build with debug assertions shortens it to HEADWATER_TEST_PATIENCE_S, for tests that would take minutes. A release build ignores
+    /// that variable.
     pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let of_tests = || env("HEADWATER_TEST_PATIENCE_S")?.parse().ok();
         match of_tests().filter(|_| cfg!(debug_assertions)) {
@@ -66,31 +65,31 @@ impl Patience {
     }
 }
 
-/// What is looked at, and who is told.
+/// What is watched, and where the figures go.
 #[derive(Debug)]
 pub struct Monitor {
-    /// What runs.
+    /// The program and its settings, as the snapshot shows them.
     pub about: About,
-    /// The figures of its threads.
+    /// The counters of all threads.
     pub counters: Arc<Counters>,
-    /// Where records wait.
+    /// The queue.
     pub spool: Arc<Spool>,
-    /// The time.
+    /// The program's clock.
     pub clock: Arc<dyn Clock>,
-    /// Where `headwater status` looks; on tmpfs.
+    /// The file that `headwater status` reads, on tmpfs.
     pub status_file: Option<PathBuf>,
     /// The metrics file, for node_exporter's textfile collector.
     pub metrics: Option<Rewriter>,
-    /// Who starts the program again.
+    /// The service manager.
     pub systemd: Systemd,
-    /// How long it waits for what is silent.
+    /// Time limits for silence.
     pub patience: Patience,
-    /// What it saw before.
+    /// Earlier figures, from which rates are computed.
     pub past: Past,
 }
 
 impl Monitor {
-    /// Looks and tells.
+    /// Takes and writes one snapshot, and feeds the watchdog.
     pub fn tick(&mut self) {
         let card_answers = self.listen_to_card();
         self.watch_call();
@@ -106,20 +105,20 @@ impl Monitor {
                 self.systemd.alive(now, &in_a_line(&snapshot), trouble);
             }
             Some(thread) => log::error!(
-                "the thread '{thread}' has stopped moving: a fault, please report it; every post that was read is kept, \
+                "the thread '{thread}' has stopped moving: a bug, please report it; every post that was read is kept, \
                  and systemd will start the program again"
             ),
         }
     }
 
-    /// Tells of a call that lasts: its own thread waits for it.
+    /// Reports a call that takes long, because the uplink's thread itself is waiting for it.
     fn watch_call(&self) {
         let now = self.clock.elapsed();
         let since = self.counters.call.get();
         if let Some(since) = since.filter(|since| now.saturating_sub(*since) >= LONG_CALL) {
             let (host, seconds) = (&self.about.host, (now - since).as_secs());
             let text = format!(
-                "a call to {host} has lasted {seconds} s and is not answered: the network is slow or the server is; every post is kept"
+                "a call to {host} has lasted {seconds} s and is not answered: the network or the server is slow; every post is kept"
             );
             self.counters
                 .uplink
@@ -127,7 +126,7 @@ impl Monitor {
         }
     }
 
-    /// Whether the card answers; a change is told.
+    /// Whether the card answers. A change is reported.
     fn listen_to_card(&self) -> bool {
         let stats = self.spool.stats();
         let now = self.clock.elapsed();
@@ -139,11 +138,11 @@ impl Monitor {
         ) {
             (Some(time), _) => (
                 time,
-                "posts that only the card has are delivered when it does, and later ones after them",
+                "posts that are only on the card are delivered when it answers, and later ones after them",
             ),
             (None, Some(time)) => (
                 time,
-                "posts flow on through RAM, but a power cut loses those that wait",
+                "delivery goes on through RAM, but a power cut loses the posts that wait",
             ),
             (None, None) => {
                 self.counters.card.well("the card answers", now);
@@ -151,7 +150,7 @@ impl Monitor {
             }
         };
         let text = format!(
-            "the card does not answer: {what_it_means}; look at 'dmesg', and think of a new card"
+            "the card does not answer: {what_it_means}; look at 'dmesg', and replace the card if this happens again"
         );
         let known = self.counters.card.current_trouble(now);
         if known.is_none_or(|(_, known)| known != text) {
@@ -161,7 +160,7 @@ impl Monitor {
         false
     }
 
-    /// Tells the last figures.
+    /// Writes the last figures.
     pub fn end(&mut self) {
         let snapshot = Snapshot {
             ended: true,
@@ -174,7 +173,7 @@ impl Monitor {
         journal::sum_up(true);
     }
 
-    /// The figures of this moment.
+    /// The current figures.
     pub fn snapshot(&mut self) -> Snapshot {
         let Self {
             about,
@@ -191,7 +190,7 @@ impl Monitor {
         if let Some(path) = &self.status_file
             && let Ok(json) = serde_json::to_vec(snapshot)
         {
-            // Without it `headwater status` knows nothing; all else goes on.
+            // If this fails, only `headwater status` lacks its figures.
             let _ = file::replace(path, &json, tmpfs::status_readers(path));
         }
         if let Some(file) = &self.metrics {
@@ -200,7 +199,7 @@ impl Monitor {
     }
 }
 
-/// The figures that `systemctl status` shows.
+/// The line that `systemctl status` shows.
 fn in_a_line(snapshot: &Snapshot) -> String {
     let Snapshot {
         read,

@@ -1,33 +1,33 @@
-//! The figures as a person reads them.
+//! The screen of `headwater status`: a snapshot as text for a person.
 
 use std::fmt::Write;
 
 use crate::observe::snapshot::{Snapshot, Trouble};
 use crate::platform::time::Rfc3339;
 
-/// Marks for a terminal, or none.
+/// Colours for a terminal, or none.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     on: bool,
 }
 
 impl Paint {
-    /// Colours if `on`, else plain words.
+    /// Colours if `on`.
     pub fn new(on: bool) -> Self {
         Self { on }
     }
 
-    /// Something that is as it should be.
+    /// Marks something good.
     pub fn green(self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    /// Something to look at.
+    /// Marks something to look at.
     pub fn yellow(self, text: &str) -> String {
         self.paint("33", text)
     }
 
-    /// Something to mend.
+    /// Marks something to repair.
     pub fn red(self, text: &str) -> String {
         self.paint("31", text)
     }
@@ -41,10 +41,10 @@ impl Paint {
     }
 }
 
-/// The cells of the backlog's bar.
+/// Width of the backlog's bar, in characters.
 const BAR_CELLS: u64 = 20;
 
-/// What `headwater status` prints.
+/// The whole screen. `now_s` is in seconds since 1970.
 pub fn of(snapshot: &Snapshot, wall_s: u64, paint: Paint) -> String {
     let about = &snapshot.about;
     let mut text = format!(
@@ -115,10 +115,10 @@ fn flow(total: u64, per_s: f64, last_age_s: Option<f64>) -> String {
     format!("{} posts, {per_s:.1}/s, {last}", grouped(total))
 }
 
-/// A source this far behind is late: seconds.
+/// A source that lags by more than this many seconds is shown as late.
 const LATE_S: f64 = 60.0;
 
-/// How far the source lags, where that is worth a look.
+/// How far the source lags, if it is late.
 fn lag(snapshot: &Snapshot, paint: Paint) -> String {
     let lag_s = snapshot.source_lag_s.filter(|lag_s| *lag_s >= LATE_S);
     lag_s.map_or_else(String::new, |lag_s| {
@@ -135,7 +135,7 @@ fn lag(snapshot: &Snapshot, paint: Paint) -> String {
     })
 }
 
-/// What the stream did not bring; `None` if that is nothing.
+/// The gaps in the source's stream. `None` if there are none.
 fn gaps(snapshot: &Snapshot, paint: Paint) -> Option<String> {
     let Snapshot {
         late,
@@ -294,7 +294,7 @@ fn credentials(snapshot: &Snapshot, wall_s: u64, paint: Paint) -> String {
     }
 }
 
-/// One trouble in one line.
+/// One trouble as one line.
 pub fn in_words(trouble: &Trouble) -> String {
     let Trouble { of, for_s, text } = trouble;
     match for_s {

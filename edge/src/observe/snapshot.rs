@@ -1,4 +1,4 @@
-//! One moment's figures, in the form in which `headwater status --json` shows them: seconds and bytes, and no figure where there is none.
+//! A snapshot of all figures, as `headwater status --json` prints it: in seconds and bytes, unknown figures left out.
 
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,37 +12,37 @@ use crate::platform::text::neutral;
 use crate::platform::time::Clock;
 use crate::spool::{Destination, Stats};
 
-/// A snapshot that was not replaced for this long is of a program that has ended, or does not move.
+/// A snapshot older than this belongs to a program that has ended, or hangs.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// The figures of one moment.
+/// The figures at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
-    /// What runs, and between which places.
+    /// The program and its settings.
     #[serde(flatten)]
     pub about: About,
     /// When the figures were taken, in ms since the board booted.
     pub taken_ms: u64,
     /// The same by the server's clock, in s since 1970.
     pub taken_s: u64,
-    /// Whether the program ended right after.
+    /// Whether this is the last snapshot before the program ended.
     pub ended: bool,
-    /// How long it had been running.
+    /// Seconds since the program started.
     pub uptime_s: u64,
-    /// Records the source handed over.
+    /// Records that the source read.
     pub read: u64,
     /// The same a second, over the last minute.
     pub read_per_s: f64,
-    /// How long ago the last one was read.
+    /// Seconds since the last one was read.
     pub last_read_age_s: Option<f64>,
-    /// Records Kinesis acknowledged.
+    /// Records that Kinesis acknowledged.
     pub delivered: u64,
     /// The same a second, over the last minute.
     pub delivered_per_s: f64,
-    /// How many more were acknowledged than read a second, over the last ten seconds; negative while the backlog grows.
+    /// Records acknowledged minus records read, a second, over the last ten seconds. Negative while the backlog grows.
     pub draining_per_s: f64,
-    /// How long ago the last one was acknowledged.
+    /// Seconds since the last one was acknowledged.
     pub last_delivered_age_s: Option<f64>,
     /// [`Counters::filtered`].
     pub filtered: u64,
@@ -56,15 +56,15 @@ pub struct Snapshot {
     pub gap_bytes: u64,
     /// [`Counters::reconnects`].
     pub reconnects: u64,
-    /// How old what was read last was then; unknown for lines.
+    /// Age of the newest post when it was read, in seconds. Unknown for lines.
     pub source_lag_s: Option<f64>,
     /// [`Counters::late`].
     pub late: u64,
     /// [`Counters::gaps`].
     pub open_gaps: u64,
-    /// Gaps that can never be filled.
+    /// Gaps that can no longer be filled.
     pub missed_gaps: u64,
-    /// How long they were together.
+    /// Their total length, in seconds.
     pub missed_s: u64,
     /// When the last of them began, in s since 1970.
     pub missed_from_s: Option<u64>,
@@ -92,13 +92,13 @@ pub struct Snapshot {
     pub waiting_bytes: u64,
     /// [`Stats::capacity_bytes`].
     pub capacity_bytes: u64,
-    /// How long ago the oldest waiting record was read.
+    /// Seconds since the oldest waiting record was read.
     pub oldest_age_s: Option<u64>,
     /// [`Stats::dropped`].
     pub dropped: u64,
-    /// Records dropped since the start, those taken back included: it only grows.
+    /// Records dropped since the start, including those taken back. It only grows.
     pub drops_counted: u64,
-    /// How many of them were delivered, or on the card, after all: it only grows.
+    /// How many of them turned out to be delivered, or on the card. It only grows.
     pub drops_taken_back: u64,
     /// [`Stats::media_lost`].
     pub media_lost: u64,
@@ -108,15 +108,15 @@ pub struct Snapshot {
     pub flash_bytes: u64,
     /// Syncs of the card since the start.
     pub syncs: u64,
-    /// How far the board's clock is behind the server's; 0 while that is within four minutes.
+    /// Seconds by which the board's clock is behind the server's. 0 while the difference is within four minutes.
     pub clock_offset_s: i64,
     /// When the credentials expire, in s since 1970.
     pub credentials_expiry_s: Option<u64>,
-    /// What is not as it should be.
+    /// The current troubles.
     pub troubles: Vec<Trouble>,
 }
 
-/// What runs, and between which places.
+/// The program and its settings, as they are shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct About {
@@ -124,34 +124,34 @@ pub struct About {
     pub version: String,
     /// Its process.
     pub pid: u32,
-    /// Where posts come from, as in "X, posts about pizza".
+    /// The source in words, as in "X, posts about pizza".
     pub source: String,
     /// The stream's name.
     pub stream: String,
     /// Its region.
     pub region: String,
-    /// The host that is called.
+    /// Host of the Kinesis endpoint.
     pub host: String,
-    /// Where the credentials come from.
+    /// Provider of the credentials, in words.
     pub credentials: String,
-    /// The spool's file.
+    /// Path of the spool's file.
     pub spool: PathBuf,
 }
 
-/// Something that is not as it should be.
+/// A trouble.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trouble {
-    /// Of what: source, uplink or spool.
+    /// The part in trouble: source, uplink or spool.
     pub of: String,
-    /// For how long, where that is known.
+    /// Its duration in seconds, if known.
     pub for_s: Option<u64>,
-    /// In words.
+    /// The trouble in words.
     pub text: String,
 }
 
 impl Snapshot {
-    /// The figures now.
+    /// Takes the current figures.
     pub fn take(
         about: &About,
         counters: &Counters,
@@ -224,7 +224,7 @@ impl Snapshot {
         }
     }
 
-    /// The same with nothing in its texts that steers what shows them.
+    /// The same without terminal control characters in its texts.
     pub fn neutral(mut self) -> Self {
         let About {
             version,
@@ -247,17 +247,17 @@ impl Snapshot {
         self
     }
 
-    /// Whether the program that wrote this still runs and moves.
+    /// Whether the program that wrote this still runs and makes progress.
     pub fn is_running(&self) -> bool {
         !self.ended && self.age() < FRESH
     }
 
-    /// How long ago the figures were taken.
+    /// The age of the figures.
     pub fn age(&self) -> Duration {
         Duration::from_millis(since_boot_ms().saturating_sub(self.taken_ms))
     }
 
-    /// How long the backlog takes at the pace of the last seconds; `None` while it does not shrink.
+    /// Seconds until the backlog is delivered, at the rate of the last seconds. `None` while it does not shrink.
     pub fn drained_in_s(&self) -> Option<u64> {
         let pace = self.draining_per_s;
         let records = u32::try_from(self.waiting_records).unwrap_or(u32::MAX);
@@ -273,12 +273,12 @@ impl Snapshot {
         }
     }
 
-    /// What an acknowledged record cost in bytes sent, what was sent again included; `None` while none is.
+    /// Bytes sent for each acknowledged record, including repeats. `None` before the first one.
     pub fn bytes_a_post(&self) -> Option<u64> {
         self.bytes_sent.checked_div(self.delivered)
     }
 
-    /// Records that were read and will never arrive.
+    /// Records that were read and cannot be delivered any more.
     pub fn lost(&self) -> u64 {
         let lost = self.dropped.saturating_add(self.media_lost);
         lost.saturating_add(self.unsynced_lost)
@@ -289,7 +289,7 @@ fn not_negative(gauge: i64) -> u64 {
     u64::try_from(gauge).unwrap_or_default()
 }
 
-/// A gauge that is 0 where nothing is known.
+/// A gauge in which 0 stands for unknown.
 fn positive(gauge: i64) -> Option<u64> {
     u64::try_from(gauge).ok().filter(|value| *value > 0)
 }
@@ -320,7 +320,7 @@ fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {
     of_threads.chain(of_spool).collect()
 }
 
-/// How fast it goes.
+/// Rates, in records a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Pace {
     read_per_s: f64,
@@ -328,7 +328,7 @@ struct Pace {
     draining_per_s: f64,
 }
 
-/// What the figures of this moment are compared with.
+/// Earlier figures, from which rates are computed.
 #[derive(Debug)]
 pub struct Past {
     rates: Rates,
@@ -336,7 +336,7 @@ pub struct Past {
 }
 
 impl Past {
-    /// Begins now, with a spool that says `stats`.
+    /// Starts now. `stats` are those of the spool at the start.
     pub fn new(stats: &Stats) -> Self {
         Self {
             rates: Rates::default(),
@@ -348,14 +348,14 @@ impl Past {
     }
 }
 
-/// The spool's drops since the start, as two counters that only grow. [`Stats::dropped`] shrinks again: a record that was dropped while it was
-/// on its way, or being copied to the card, may arrive after all, and counts as delivered then.
+/// The spool's drops since the start, as two counters that only grow. [`Stats::dropped`] can shrink: a record that was dropped while a call
+/// with it was under way, or while it was copied to the card, may be delivered after all, and then counts as delivered.
 #[derive(Clone, Copy, Debug, Default)]
 struct Drops {
     last: u64,
-    /// Records that were dropped.
+    /// Records dropped.
     counted: u64,
-    /// How many of them were not lost after all.
+    /// How many of them turned out not to be lost.
     taken_back: u64,
 }
 
@@ -367,20 +367,20 @@ impl Drops {
     }
 }
 
-/// What the pace is known from: the last minute.
+/// The last minute of counts, from which rates are computed.
 #[derive(Debug)]
 struct Rates {
-    /// One a second.
+    /// One entry a second.
     samples: HistoryBuf<Sample, { MINUTE + 1 }>,
 }
 
 /// Seconds.
 const MINUTE: usize = 60;
 
-/// What is draining now: seconds.
+/// Window of the draining rate, in seconds.
 const LATELY: usize = 10;
 
-/// How many had been read and delivered by then.
+/// Records read and delivered by then.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sample {
     at: Duration,
@@ -435,12 +435,12 @@ impl Rates {
     }
 }
 
-/// As exact as a person reads it.
+/// Rounded to what a person reads.
 fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
 
-/// A clock that no one sets, and that is the same for all processes.
+/// CLOCK_BOOTTIME in ms: nobody sets it, and it is the same for all processes.
 fn since_boot_ms() -> u64 {
     let time = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)

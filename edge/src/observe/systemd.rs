@@ -1,24 +1,24 @@
-//! What systemd is told: that the program is ready, how it is, and that its threads move (sd_notify(3): one datagram a message).
+//! Notifies systemd: the program is ready, its status line, its watchdog keep-alive (sd_notify(3): one datagram a message).
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// The way to systemd; without one, everything here does nothing.
+/// The notification socket. Without one, every method does nothing.
 #[derive(Debug)]
 pub struct Systemd {
     socket: Option<(UnixDatagram, SocketAddr)>,
-    /// How often it wants a sign of life, with room for one that comes late.
+    /// Interval of keep-alives: a quarter of WATCHDOG_USEC, so that a late one does no harm.
     every: Duration,
-    /// When it got the last one, on the program's clock, and what the trouble was.
+    /// When the last keep-alive was sent, on the program's clock, and the trouble it named.
     told: Option<(Duration, Option<String>)>,
 }
 
-/// How often the status line is renewed where no sign of life is asked for.
+/// Interval of status lines if there is no watchdog.
 const STATUS_EVERY: Duration = Duration::from_secs(15);
 
 impl Systemd {
-    /// As NOTIFY_SOCKET and WATCHDOG_USEC say.
+    /// Reads NOTIFY_SOCKET and WATCHDOG_USEC.
     pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let watchdog_us = env("WATCHDOG_USEC").and_then(|text| text.parse().ok());
         let every = watchdog_us.map_or(STATUS_EVERY, |us: u64| Duration::from_micros(us / 4));
@@ -29,17 +29,17 @@ impl Systemd {
         }
     }
 
-    /// The threads run.
+    /// Reports that the threads run (READY=1).
     pub fn ready(&self) {
         self.send("READY=1");
     }
 
-    /// The end was asked for, or the source has ended.
+    /// Reports that the program is about to end (STOPPING=1).
     pub fn stopping(&self) {
         self.send("STOPPING=1");
     }
 
-    /// All threads move at `now`; `systemctl status` shows the `figures` and the `trouble`, a new one at once.
+    /// Sends a keep-alive when one is due at `now`, or at once if the `trouble` is new. `systemctl status` shows the `figures` and the `trouble`.
     pub fn alive(&mut self, now: Duration, figures: &str, trouble: Option<&str>) {
         let is_due = self.told.as_ref().is_none_or(|(told, before)| {
             now.saturating_sub(*told) >= self.every || before.as_deref() != trouble
@@ -53,13 +53,13 @@ impl Systemd {
 
     fn send(&self, message: &str) {
         if let Some((socket, address)) = &self.socket {
-            // It will miss what it does not get.
+            // Best effort: a lost notification does no harm.
             let _ = socket.send_to_addr(message.as_bytes(), address);
         }
     }
 }
 
-/// A socket that never waits: a systemd that is busy must not hold the program up.
+/// Opens a non-blocking socket: a busy systemd must not block the program.
 fn open(name: &str) -> Option<(UnixDatagram, SocketAddr)> {
     let address = match name.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name).ok()?,

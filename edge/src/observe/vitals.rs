@@ -1,4 +1,4 @@
-//! How one thread is, as the others see it: whether it moves, and what troubles it.
+//! The health of one thread, as other threads see it: whether it makes progress, and what troubles it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,13 +8,13 @@ use log::Level;
 
 use crate::observe::journal;
 
-/// Trouble that was over sooner than this, and heals by itself, is not worth a line.
+/// Trouble that heals by itself within this time is not logged.
 const UNSAID: Duration = Duration::from_secs(2);
 
-/// One thread's signs of life.
+/// One thread's health.
 #[derive(Debug, Default)]
 pub struct Vitals {
-    /// Until when its silence is no reason to worry, in ms of the program's clock; 0 for a thread that nobody waits for.
+    /// When its next sign of life is due, in ms of the program's clock. 0 if none is expected.
     due_ms: AtomicU64,
     trouble: Mutex<Option<Ongoing>>,
 }
@@ -27,19 +27,19 @@ struct Ongoing {
 }
 
 impl Vitals {
-    /// The thread moves, and may now be silent for `at_most`, and some more on a slow board.
+    /// Records a sign of life at `now`. The next one is due after `at_most`.
     pub fn alive(&self, now: Duration, at_most: Duration) {
         let due = now.saturating_add(at_most).as_millis();
         let due_ms = u64::try_from(due).unwrap_or(u64::MAX);
         self.due_ms.store(due_ms.max(1), Ordering::Relaxed);
     }
 
-    /// The thread waits for another one, or has ended: its silence says nothing.
+    /// Expects no sign of life from now on: the thread waits for another one, or has ended.
     pub fn waits(&self) {
         self.due_ms.store(0, Ordering::Relaxed);
     }
 
-    /// Whether the thread has been silent for longer than it may, and `margin` more.
+    /// Whether a sign of life is overdue by more than `margin`.
     pub fn is_stuck(&self, now: Duration, margin: Duration) -> bool {
         match self.due_ms.load(Ordering::Relaxed) {
             0 => false,
@@ -47,8 +47,8 @@ impl Vitals {
         }
     }
 
-    /// There is trouble, new or the same as before. It is said at once as an error (a person must act) or if it is `news`, else when it
-    /// lasts.
+    /// Records trouble, new or ongoing. It is logged at once if it is an error (a person must act) or `news`, otherwise once it has lasted two
+    /// seconds.
     pub fn trouble(&self, level: Level, news: bool, text: &str, now: Duration) {
         let text = journal::clean(text);
         let mut trouble = self.lock();
@@ -65,7 +65,7 @@ impl Vitals {
         });
     }
 
-    /// The trouble, if there was any, is over. `what` happens again is said if the trouble was.
+    /// Ends the trouble, if there was any. If it was logged, "`what` again" is logged.
     pub fn well(&self, what: &str, now: Duration) {
         if let Some(trouble) = self.lock().take()
             && trouble.said
@@ -75,7 +75,7 @@ impl Vitals {
         }
     }
 
-    /// The trouble of the moment, and for how long there has been any.
+    /// The current trouble, and how long there has been any.
     pub fn current_trouble(&self, now: Duration) -> Option<(Duration, String)> {
         self.lock()
             .as_ref()

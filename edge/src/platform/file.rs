@@ -1,5 +1,5 @@
-//! Files: the program's own, which are opened and replaced so that nothing another user planted under their names is followed, waited for
-//! or changed; and any file, opened without a write to the card.
+//! Opening and replacing files. The program's own are opened so that nothing that another user planted under their names is followed, waited
+//! for or changed. Any file is opened so that reading it does not write to the card.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -11,52 +11,59 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use signal_hook::consts::SIGXFSZ;
 
-/// What only the user of this process may read and write.
+/// Mode of a file that only the user of this process may read and write.
 const PRIVATE: u32 = 0o600;
 
-/// Opening a file of the program's own follows no link, waits for nobody at the other end of a pipe, and takes no terminal.
+/// Flags for the program's own files: open follows no symbolic link, does not block on a pipe, and makes no terminal the controlling one.
 const GUARDED: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY);
 
-/// File systems that say the same owner of every file, whoever made it: FAT, exFAT, NTFS, and those of FUSE.
+/// Magic numbers of file systems that report one owner for all files: FAT, exFAT, NTFS and FUSE.
 const OWNERLESS: [u64; 4] = [0x4d44, 0x2011_bab0, 0x7366_746e, 0x6573_5546];
 
-/// Where a file may grow no further (`ulimit -f`, `LimitFSIZE=`), has a write fail as on a full disk: the system's own way is to end the
-/// program without a word.
+/// Ignores SIGXFSZ: beyond the size limit (`ulimit -f`, `LimitFSIZE=`) a write then fails as on a full disk, and does not end the program.
 pub fn outlive_size_limit() {
-    // That it came is nothing to remember: the write says so.
+    // Only the handler's existence matters: the write itself fails with EFBIG.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
-/// Opens the file at `path` as `options` say, and has the system not note when it is read: that note is a write to the card. Where only the
-/// file's owner may ask for that, others cause the note.
+/// Opens the file at `path` with O_NOATIME: an atime update is a write to the card. Only the file's owner may use that flag; for other users the
+/// file is opened without it.
+///
+/// # Errors
+///
+/// Those of open(2).
 pub fn open_unnoted(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     open_with(path, options, OFlags::empty())
 }
 
-/// Opens the program's own file at `path` as `options` say; one that is made is private. See [`open_unnoted`] for what it spares the card.
+/// Opens the program's own file at `path` with `options`, as [`open_unnoted`] does. A file that is created gets the mode 0600.
 ///
 /// # Errors
 ///
-/// Those of the system; and what lies there is no regular file, is another user's, or has a second name, and is left as it is.
+/// Those of open(2). Also if the file is not a regular file, belongs to another user, or has a hard link: it is then left unchanged.
 pub fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let file = open_guarded(path, options.mode(PRIVATE))?;
     check_own(&file.metadata()?, &|| rustix::fs::fstatfs(&file))?;
     Ok(file)
 }
 
-/// Takes from others what an earlier version, or another umask, let them do with the program's own `file`.
+/// Sets the mode of the program's own `file` to 0600, whatever an earlier version or umask gave it.
 pub fn make_private(file: &File) {
     if let Ok(metadata) = file.metadata()
         && metadata.mode() & 0o077 != 0
     {
-        // A file system without modes has nothing to take.
+        // A file system without modes has nothing to change.
         let _ = file.set_permissions(Permissions::from_mode(metadata.mode() & 0o700));
     }
 }
 
-/// Opens a file of anybody's to look into it. No link is followed, no pipe waited for: what is no regular file is an error.
+/// Opens any user's file for reading, without following a symbolic link or blocking on a pipe.
+///
+/// # Errors
+///
+/// Those of open(2), and if it is not a regular file.
 pub fn open_to_look(path: &Path) -> io::Result<File> {
     let file = open_guarded(path, OpenOptions::new().read(true))?;
     match file.metadata()?.is_file() {
@@ -65,16 +72,20 @@ pub fn open_to_look(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Reads the program's own file at `path`, of at most `max_bytes`.
+/// Reads the program's own file at `path`.
 ///
 /// # Errors
 ///
-/// Those of [`open_own`], and that it is larger.
+/// Those of [`open_own`] and read(2), and if the file is larger than `max_bytes`.
 pub fn read_own(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     read_bounded(open_own(path, OpenOptions::new().read(true))?, max_bytes)
 }
 
-/// Reads all of `file`, which holds at most `max_bytes`.
+/// Reads all of `file`.
+///
+/// # Errors
+///
+/// Those of read(2), and if the file is larger than `max_bytes`.
 pub fn read_bounded(file: File, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(max_bytes + 1).read_to_end(&mut bytes)?;
@@ -93,12 +104,12 @@ pub enum Readers {
     Everyone,
 }
 
-/// Puts `content` in the place of the file at `path`: a reader sees the one or the other, whole. Not
-/// synced: what stands here is not worth a write to flash of its own.
+/// Replaces the file at `path` atomically: a reader sees the old content or `content`. Does not sync, because these files are not worth a
+/// write to flash.
 ///
 /// # Errors
 ///
-/// Those of the system, and those of [`replaceable`].
+/// Those of open(2), write(2) and rename(2), and those of [`replaceable`].
 pub fn replace(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     replaceable(path)?;
     let mut name = path.as_os_str().to_owned();
@@ -106,24 +117,24 @@ pub fn replace(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> 
     let name = Path::new(&name);
     let mut file = create_own(name)?;
     if readers == Readers::Everyone {
-        // Whatever the umask takes away: the service's leaves its files to itself.
+        // Regardless of the umask: the service's is 0077.
         file.set_permissions(Permissions::from_mode(0o644))?;
     }
     let written = file
         .write_all(content)
         .and_then(|()| fs::rename(name, path));
     if written.is_err() {
-        // On a full disk, half a file takes room and is of no use.
+        // On a full disk, a partial file would only take space.
         let _ = fs::remove_file(name);
     }
     written
 }
 
-/// Makes the program's own file at `path`, empty and private, in the place of one that an earlier run left.
+/// Creates the program's own file at `path`, empty, with the mode 0600, and removes one that an earlier run left there.
 ///
 /// # Errors
 ///
-/// Those of the system, and those of [`replaceable`].
+/// Those of open(2) and unlink(2), and those of [`replaceable`].
 pub fn create_own(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -137,11 +148,11 @@ pub fn create_own(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether what lies at `path` may go: nothing, or a regular file of this user's.
+/// Checks that `path` may be replaced: nothing is there, or a regular file of this user.
 ///
 /// # Errors
 ///
-/// It is a device, a pipe, a link, a folder, or another user's file: it is left as it is.
+/// It is a device, a pipe, a symbolic link, a folder, or another user's file. It is left unchanged.
 pub fn replaceable(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -152,7 +163,7 @@ pub fn replaceable(path: &Path) -> io::Result<()> {
 
 type StatFs<'a> = &'a dyn Fn() -> rustix::io::Result<rustix::fs::StatFs>;
 
-/// An own file that is opened to be written has one name: under a second one it may be a file that matters.
+/// Besides the owner, checks the number of hard links: with a second name, writing here could change a file that matters elsewhere.
 fn check_own(metadata: &Metadata, system: StatFs<'_>) -> io::Result<()> {
     check_owner(metadata, system)?;
     match metadata.nlink() {
@@ -200,7 +211,7 @@ fn not_regular() -> io::Error {
 fn open_guarded(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     open_with(path, options, GUARDED).map_err(|error| match Errno::from_io_error(&error) {
         Some(Errno::LOOP) => io::Error::other("it is a symbolic link, and is left as it is"),
-        // a pipe without a reader, or a socket
+        // A pipe without a reader, or a socket.
         Some(Errno::NXIO) => not_regular(),
         _ => error,
     })

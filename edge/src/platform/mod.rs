@@ -1,4 +1,4 @@
-//! What the program needs of the machine: time, files, tmpfs, text to show, the request to end.
+//! What the program uses of the machine: time, files, tmpfs, safe text, the request to end.
 
 pub mod facts;
 pub mod file;

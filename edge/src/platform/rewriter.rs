@@ -1,4 +1,4 @@
-//! A file that is replaced again and again, by a thread of its own: where the card it lies on does not answer, nobody else waits.
+//! A file that is replaced repeatedly by a thread of its own: if its card hangs, no other thread waits.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,27 @@ use std::time::Duration;
 
 use crate::platform::file::{Readers, replace};
 
-/// What is to be written next; what was not written by then is left out.
+/// The content to write next. A newer one replaces it if it was not written in time.
 #[derive(Debug, Default)]
 struct Pending {
     content: Option<Vec<u8>>,
     ended: bool,
 }
 
-/// The way to the thread.
+/// What the file and its thread share.
 #[derive(Debug)]
 pub struct Rewriter {
     next: Arc<(Mutex<Pending>, Condvar)>,
-    /// Nothing comes over it.
+    /// Carries nothing: the thread's end closes it.
     done: Receiver<()>,
 }
 
 impl Rewriter {
-    /// Starts the thread, for the file at `path`.
+    /// Starts the thread that writes the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The system starts no thread.
     pub fn start(path: PathBuf) -> io::Result<Self> {
         let next = Arc::new((Mutex::default(), Condvar::new()));
         let (tell, done) = channel();
@@ -39,14 +43,14 @@ impl Rewriter {
         Ok(Self { next, done })
     }
 
-    /// Writes `content` as soon as it can be.
+    /// Has the thread write `content`, and returns at once.
     pub fn replace(&self, content: Vec<u8>) {
         let (next, changed) = &*self.next;
         next.lock().unwrap_or_else(PoisonError::into_inner).content = Some(content);
         changed.notify_one();
     }
 
-    /// Waits for the last content to be written, `at_most` long.
+    /// Waits for the last content to be written, for `at_most` at the longest.
     pub fn end(&self, at_most: Duration) {
         let (next, changed) = &*self.next;
         next.lock().unwrap_or_else(PoisonError::into_inner).ended = true;

@@ -1,12 +1,11 @@
-//! Text that others wrote, and that a person reads on a terminal or in the journal.
+//! Makes text from outside safe to show on a terminal or in the journal.
 
-/// Whether `c` steers what shows it: a control character, or one that turns the direction of the text around it, so that a line reads other
-/// than it is.
+/// Whether `c` controls the terminal: a control character, or a bidirectional override, which makes a line read differently from what it is.
 pub fn steers(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` with a blank for each character that [`steers`].
+/// `text` with each character that [`steers`] replaced by a space.
 pub fn neutral(text: &str) -> String {
     text.replace(steers, " ")
 }

@@ -1,4 +1,4 @@
-//! Time as the rest of the program sees it: passed in, so that tests own it.
+//! The clock that the rest of the program is given, so that tests can control time.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -9,19 +9,20 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::platform::stop::Stop;
 
-/// Where the program gets its time from.
+/// A source of time.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The board's own wall clock, right or wrong. `aws::clock` knows how far it is off.
+    /// The board's wall clock, which may be wrong: `aws::clock` knows its offset.
     fn wall(&self) -> SystemTime;
 
-    /// Time since some fixed moment, which never runs backwards.
+    /// Monotonic time since a fixed but unknown moment.
     fn elapsed(&self) -> Duration;
 
-    /// Lets `pause` go by, or less if `stop` is asked for meanwhile. True when it was.
+    /// Sleeps for `pause`, or until `stop` is requested. True if it was.
     fn sleep(&self, pause: Duration, stop: &Stop) -> bool;
 }
 
-/// The machine's clocks, as of the kernel's last tick (1 to 10 ms ago): asked several times for each post, and finer than anyone needs.
+/// The machine's clocks as of the kernel's last tick, 1 to 10 ms ago (CLOCK_REALTIME_COARSE and CLOCK_MONOTONIC_COARSE). They are read several
+/// times for each post, and cost less than the exact ones.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Duration,
@@ -49,8 +50,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// The clock of tests: time goes by when the test says so, and when the program sleeps. It stands here and not with the other parts of tests,
-/// so that unit tests and integration tests have the same one: the former see this crate's own [`Clock`], the latter that of the library.
+/// A clock for tests: time passes when the test says so, and when the program sleeps. It is here, and not in `testkit`, so that unit tests and
+/// integration tests share it: the former use this crate's own [`Clock`], the latter the library's.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct TestClock {
@@ -61,10 +62,10 @@ pub struct TestClock {
 }
 
 impl TestClock {
-    /// What the clock of most tests shows at their start, in seconds since 1970: 2026-01-15T10:35:00Z.
+    /// The wall clock of most tests at their start, in seconds since 1970: 2026-01-15T10:35:00Z.
     pub const START_SECS: u64 = 1_768_473_300;
 
-    /// A clock whose wall clock shows `start`.
+    /// A clock whose wall clock starts at `start`.
     pub fn at(start: SystemTime) -> Self {
         Self {
             start,
@@ -72,18 +73,18 @@ impl TestClock {
         }
     }
 
-    /// The same clock, which asks a sleeper to end instead of letting more time go by than this.
+    /// The same clock with a limit: a sleep beyond it requests the end instead.
     #[must_use]
     pub fn ending_after(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 
-    /// Lets time go by.
+    /// Advances both clocks.
     pub fn advance(&self, time: Duration) {
         *self.elapsed.lock().unwrap_or_else(PoisonError::into_inner) += time;
     }
 
-    /// The pauses so far, those of no length left out.
+    /// The sleeps so far, without those of zero length.
     pub fn sleeps(&self) -> Vec<Duration> {
         let sleeps = self.sleeps.lock();
         sleeps.unwrap_or_else(PoisonError::into_inner).clone()
@@ -124,15 +125,15 @@ impl Clock for TestClock {
     }
 }
 
-/// What a clock shows; a time before its zero, such as 1969, is none a board was ever set to.
+/// The reading of a kernel clock. One before its zero, such as 1969, counts as zero: no board is ever set to that.
 fn since(clock: ClockId) -> Duration {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(clock);
     let secs = u64::try_from(tv_sec).unwrap_or_default();
     Duration::new(secs, u32::try_from(tv_nsec).unwrap_or_default())
 }
 
-/// A time in milliseconds since 1970, written as `2026-01-15T10:35:00.123Z`. The end of the year 9999
-/// stands for what comes after it.
+/// A time in milliseconds since 1970, displayed as `2026-01-15T10:35:00.123Z`. Anything later than the year 9999 is displayed as its last
+/// moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Rfc3339(pub u64);
 

@@ -1,7 +1,7 @@
 //! Files in RAM that outlive the process: the spool's stage, the state, the status.
 //!
-//! They stand in a tmpfs folder that no other user may write to, and carry the name of the card's spool file, so that two producers never
-//! share one.
+//! They are in a tmpfs folder that no other user may write to. Their names are derived from the path of the card's spool file, so that two
+//! producers never share one.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -14,31 +14,32 @@ use rustix::process::geteuid;
 
 use crate::platform::file::Readers;
 
-/// What every file's name begins with.
+/// Prefix of every file name.
 const NAME_START: &str = "headwater-";
 
 /// The RUNTIME_DIRECTORY of `headwater.service`.
 const SERVICE_FOLDER: &str = "/run/headwater";
 
-/// Where a user's own folder is made, `headwater-UID`.
+/// Where a user's own folder `headwater-UID` is created.
 const SHARED: &str = "/dev/shm";
 
-/// Nobody but the folder's owner may write to it.
+/// Mode bits that must be off: writing, for anyone but the folder's owner.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Nobody but the folder's owner may do anything with it.
+/// Mode bits that must be off: any access, for anyone but the folder's owner.
 const OPEN_TO_OTHERS: u32 = 0o077;
 
-/// The file that belongs to the spool at `card`, as `<tmpfs>/headwater-<crc of its absolute path>.<kind>`; `None` where [`folder`] is none.
+/// Path of the file that belongs to the spool at `card`: `<tmpfs>/headwater-<CRC of its absolute path>.<kind>`. `None` if there is no
+/// [`folder`].
 pub fn file_beside(card: &Path, kind: &str) -> Option<PathBuf> {
     folder().ok().map(|folder| folder.join(name(card, kind)))
 }
 
-/// The folder in RAM: systemd's RUNTIME_DIRECTORY, else XDG_RUNTIME_DIR, else this user's own below /dev/shm, which is made.
+/// The folder in RAM: systemd's RUNTIME_DIRECTORY, else XDG_RUNTIME_DIR, else this user's own below /dev/shm, which is created.
 ///
 /// # Errors
 ///
-/// This machine has no tmpfs that the program may write to, or something else has the place of the user's own folder.
+/// This machine has no tmpfs that the program may write to, or something else has the name of the user's own folder.
 pub fn folder() -> io::Result<PathBuf> {
     let usable = |folder: &PathBuf| is_tmpfs(folder) && is_ours(folder);
     match named().find(usable) {
@@ -47,7 +48,8 @@ pub fn folder() -> io::Result<PathBuf> {
     }
 }
 
-/// Who may read the status file at `path`: everyone where the service keeps it, whose folder says who gets there; elsewhere its owner.
+/// Who may read the status file at `path`. The service's file is for everyone, because the mode of its folder decides who gets there; any other
+/// is for its owner.
 pub fn status_readers(path: &Path) -> Readers {
     let service = runtime_folder("RUNTIME_DIRECTORY");
     match path.parent().map(Path::to_owned) == service {
@@ -56,8 +58,7 @@ pub fn status_readers(path: &Path) -> Readers {
     }
 }
 
-/// The files of this `kind` that running programs keep, of the service too, and for root those of every user: that of the spool at `card`, or
-/// all.
+/// The files of this `kind` of this user's programs and of the service, and for root those of every user. With `card`, only the one of that spool.
 pub fn files(kind: &str, card: Option<&Path>) -> impl Iterator<Item = PathBuf> {
     let wanted = card.map(|card| name(card, kind));
     let end = format!(".{kind}");
@@ -94,13 +95,13 @@ fn named() -> impl Iterator<Item = PathBuf> {
 }
 
 fn runtime_folder(variable: &str) -> Option<PathBuf> {
-    // systemd joins several folders with a colon; the first is the service's own.
+    // systemd joins several folders with a colon. The first one is headwater's.
     let folders = env::var(variable).ok()?;
     let first = folders.split(':').next().map(PathBuf::from);
     first.filter(|folder| folder.is_absolute())
 }
 
-/// The folder of this user alone in `shared`, which is everyone's: made if missing.
+/// The private folder of this user in the world-writable folder `shared`. It is created if missing.
 fn own_folder(shared: &Path) -> io::Result<PathBuf> {
     if !is_tmpfs(shared) {
         let why = format!("{} is no tmpfs to write to", shared.display());
@@ -120,7 +121,7 @@ fn own_folder(shared: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// The users' own folders that this user may look into.
+/// The private folders that this user may read: its own, and for root every user's.
 fn own_folders() -> Vec<PathBuf> {
     let us = geteuid().as_raw();
     let theirs = |entry: fs::DirEntry| {
@@ -137,20 +138,20 @@ fn own_folders() -> Vec<PathBuf> {
     entries.filter_map(|entry| theirs(entry.ok()?)).collect()
 }
 
-/// Whether `folder` is one, no link to one, and of the user `uid` alone.
+/// Whether `folder` is a folder, not a link to one, and accessible to the user `uid` only.
 fn is_private(folder: &Path, uid: u32) -> io::Result<bool> {
     let metadata = fs::symlink_metadata(folder)?;
     Ok(metadata.is_dir() && metadata.uid() == uid && metadata.mode() & OPEN_TO_OTHERS == 0)
 }
 
-/// Whether no other user may write to `folder`, which systemd made, or the login.
+/// Whether no other user may write to `folder`, which systemd or the login session created.
 fn is_ours(folder: &Path) -> bool {
     fs::metadata(folder).is_ok_and(|metadata| {
         metadata.uid() == geteuid().as_raw() && metadata.mode() & WRITABLE_BY_OTHERS == 0
     })
 }
 
-/// Whether `folder` is in RAM, and this program may write to it.
+/// Whether `folder` is on a tmpfs, and this program may write to it.
 pub fn is_tmpfs(folder: &Path) -> bool {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
     let writable = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
@@ -159,7 +160,7 @@ pub fn is_tmpfs(folder: &Path) -> bool {
             .is_ok_and(|stat| u64::try_from(stat.f_type) == Ok(TMPFS_MAGIC))
 }
 
-/// `card` from the root, its folder's links resolved: the same file is the same name, wherever it is called from.
+/// The absolute path of `card` with the links of its folder resolved, so that one file has one name whatever the working directory.
 fn absolute(card: &Path) -> PathBuf {
     let absolute = std::path::absolute(card).unwrap_or_else(|_| card.to_owned());
     match (

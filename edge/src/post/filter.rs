@@ -1,16 +1,14 @@
-//! The keyword: which posts are wanted, on the board and as a rule of X.
+//! The keyword: which posts are wanted. It filters on the board, and becomes a rule of X.
 //!
-//! A keyword is one or more terms, and a text must hold all of them. A term is a word, or several
-//! between double quotes: a phrase, whose words follow one another with any white space between.
-//! Terms match whole words and ignore case, in every script; accents count, however they are
-//! encoded (é is e and an accent). Apostrophes of any shape are the same, and what does not show,
-//! such as a soft hyphen or an emoji's variation selector, counts for nothing.
+//! A keyword is one or more terms, and a text must contain all of them. A term is a word, or a phrase: several words in double quotes, which
+//! follow one another with any white space between. Terms match whole words and ignore case, in every script. Accents count, however they are
+//! encoded (é equals e with a combining accent). All shapes of the apostrophe are equal. Invisible characters, such as a soft hyphen or an
+//! emoji's variation selector, are ignored.
 //!
-//! Chinese, Japanese, Thai and their like put no spaces between words, and Korean glues its
-//! particles on. Next to a letter of such a script every place counts as the edge of a word: `ピザ`
-//! is found in `ピザ屋`, and `pizza` in `今日はpizzaを食べた`, but not in `pizzas`. The edge of a term that
-//! is no letter or digit, as in `#pizza`, `C++` or an emoji, may touch anything. No letter is taken
-//! without its marks, and no emoji without its skin tone or what a joiner ties to it.
+//! Chinese, Japanese, Thai and similar scripts put no spaces between words, and Korean appends particles. Next to a letter of such a script
+//! every position is a word boundary: `ピザ` is found in `ピザ屋`, and `pizza` in `今日はpizzaを食べた`, but not in `pizzas`. Where a term begins or
+//! ends with something other than a letter or digit, as in `#pizza`, `C++` or an emoji, no boundary is required there. A letter matches only with
+//! its combining marks, and an emoji only with its skin tone and joined parts.
 
 mod letters;
 
@@ -20,13 +18,13 @@ use memchr::memchr2_iter;
 
 use self::letters::Folded;
 
-/// The longest rule X takes, in characters.
+/// The longest rule that X accepts, in characters.
 pub const MAX_RULE_CHARS: usize = 1024;
 
-/// What the tags of this program's own rules begin with.
+/// Prefix of the tags of this program's own rules.
 pub const TAG_PREFIX: &str = "headwater:";
 
-/// A keyword, read and found valid.
+/// A valid keyword.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     keyword: String,
@@ -36,25 +34,29 @@ pub struct Filter {
 /// One word or phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Term {
-    /// As the user wrote it, its white space collapsed.
+    /// The term as the user wrote it, with its white space collapsed.
     written: String,
-    /// What the text is compared with, as [`letters::folded`] makes it. Never empty.
+    /// The term as [`letters::folded`] makes it, for comparing. Never empty.
     folded: Vec<char>,
 }
 
-/// Why a keyword cannot be used.
+/// Why a keyword is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
-    /// It holds no word.
+    /// It contains no word.
     Empty,
-    /// A phrase begins and does not end.
+    /// A quote is not closed.
     OpenQuote,
-    /// X takes no rule this long; holds its length in characters.
+    /// Its rule would have this many characters, more than X accepts.
     TooLong(usize),
 }
 
 impl Filter {
-    /// Reads a keyword as the user wrote it: `pizza`, `neapolitan pizza`, `"deep dish" chicago`.
+    /// Parses a keyword: `pizza`, `neapolitan pizza`, `"deep dish" chicago`.
+    ///
+    /// # Errors
+    ///
+    /// It contains no word, a quote is not closed, or its rule would be too long for X.
     pub fn parse(keyword: &str) -> Result<Self, Invalid> {
         if keyword.matches('"').count() % 2 == 1 {
             return Err(Invalid::OpenQuote);
@@ -79,19 +81,18 @@ impl Filter {
         }
     }
 
-    /// Whether `text` holds every term. Allocates nothing.
+    /// Whether `text` contains every term. Allocates nothing.
     pub fn matches(&self, text: &str) -> bool {
         self.terms.iter().all(|term| term.is_in(text))
     }
 
-    /// The keyword as a rule of X: a space is AND, quotes make a phrase. What X would read as an
-    /// operator stands in quotes.
+    /// The keyword as a rule of X: a space is AND, quotes make a phrase. A word that X would read as an operator is quoted.
     pub fn rule(&self) -> String {
         let terms: Vec<String> = self.terms.iter().map(Term::rule).collect();
         terms.join(" ")
     }
 
-    /// The tag of that rule, by which it is known again.
+    /// The tag of that rule, by which the program recognizes its own.
     pub fn tag(&self) -> String {
         format!("{TAG_PREFIX}{}", self.keyword)
     }
@@ -119,14 +120,14 @@ impl Term {
             .any(|(at, _)| Folded::new(&text[at..]).next() == Some(first) && self.is_at(text, at))
     }
 
-    /// Whether wherever this term stands in a text, it begins with a byte of ASCII.
+    /// Whether every match of this term in a text begins with an ASCII byte.
     fn begins_in_ascii(&self) -> bool {
         let has_mark = letters::leading_marks(&self.folded[1..]) > 0;
-        // The last ones have further forms beyond ASCII, such as ı, ſ and the Kelvin sign.
+        // These have other forms beyond ASCII, such as ı, ſ and the Kelvin sign.
         self.folded[0].is_ascii() && !has_mark && !"isk'`;".contains(self.folded[0])
     }
 
-    /// Whether this term stands at that place of the text, as a word of its own.
+    /// Whether this term is at that position of the text, as a word of its own.
     fn is_at(&self, text: &str, at: usize) -> bool {
         if let Some(is_at) = self.is_at_in_ascii(text.as_bytes(), at) {
             return is_at;
@@ -138,8 +139,8 @@ impl Term {
         !letters::joins_before(before, self.folded[0]) && !letters::joins_after(&self.folded, after)
     }
 
-    /// The same, where ASCII alone tells: nearly all places differ from the term in their second
-    /// letter. `None` where a character beyond it, or a space of the term, comes first.
+    /// The same, decided from ASCII alone: at nearly every position the second letter differs. `None` if a character beyond ASCII, or a space of
+    /// the term, comes first.
     fn is_at_in_ascii(&self, text: &[u8], at: usize) -> Option<bool> {
         let (before, rest) = text.split_at(at);
         for (&wanted, found) in self.folded.iter().zip(rest) {
@@ -163,7 +164,7 @@ impl Term {
         Some(!joined(first, before) && !joined(last, after))
     }
 
-    /// When `text` begins with this term: what follows it.
+    /// The rest of `text` after this term, if `text` begins with it.
     fn end_of_match<'t>(&self, text: &'t str) -> Option<&'t str> {
         let mut text = Folded::new(text);
         let mut wanted = &self.folded[..];

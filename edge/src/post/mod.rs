@@ -1,4 +1,4 @@
-//! One post: the record it becomes, and whether it is wanted.
+//! One post: its record, and whether the keyword wants it.
 
 pub mod filter;
 pub mod record;

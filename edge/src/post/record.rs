@@ -1,35 +1,39 @@
-//! What travels: one post, sensor reading or log line, as its source gave it.
+//! A record: one post, sensor reading or log line, as its source gave it.
 
 use std::fmt;
 
-/// The longest partition key Kinesis takes, in Unicode characters.
+/// The longest partition key that Kinesis accepts, in Unicode characters.
 pub const MAX_KEY_CHARS: usize = 256;
 
-/// The largest record a stream takes unless it was told otherwise: partition key and data together, before base64.
+/// The largest record that a stream accepts by default, in bytes: partition key and data together, before base64.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
-/// One record on its way to the stream. Borrowed: its bytes live in the source's buffer, then in the spool.
+/// One record on its way to the stream. It borrows its bytes from the source's buffer or from the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// Decides the shard, and so what stays in order with what: 1 to [`MAX_KEY_CHARS`] characters.
+    /// Decides the shard, and so which records stay in order: 1 to [`MAX_KEY_CHARS`] characters.
     pub partition_key: &'a str,
     /// The bytes as the source gave them.
     pub data: &'a [u8],
 }
 
-/// Why bytes can never be a record of the stream.
+/// Why bytes cannot be a record of any stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// Key and data together are over [`MAX_RECORD_BYTES`]; holds how many bytes they are.
+    /// Key and data together have this many bytes, more than [`MAX_RECORD_BYTES`].
     TooLarge(usize),
-    /// There is no partition key.
+    /// The partition key is empty.
     NoKey,
-    /// There is no data.
+    /// The data is empty.
     NoData,
 }
 
 impl<'a> Record<'a> {
-    /// A record the stream can take. A key that is too long is cut to its first [`MAX_KEY_CHARS`] characters.
+    /// A record that the stream can accept. A key that is too long is cut to its first [`MAX_KEY_CHARS`] characters.
+    ///
+    /// # Errors
+    ///
+    /// Key or data is empty, or both together are too long.
     pub fn new(partition_key: &'a str, data: &'a [u8]) -> Result<Self, Unfit> {
         let end = partition_key
             .char_indices()
@@ -47,7 +51,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Bytes that count against the stream's limits: key and data, before base64.
+    /// Bytes that count towards the stream's limits: key and data, before base64.
     pub fn len_bytes(&self) -> usize {
         self.partition_key.len() + self.data.len()
     }

@@ -1,4 +1,4 @@
-//! From raw settings to a [`Config`]: each read from the command line, else from the environment, else its default.
+//! From raw settings to a [`Config`]. Each setting is read from the command line, else the environment, else its default.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,36 +23,36 @@ use crate::source::{jetstream, lines, x};
 use crate::spool::{self, WhenFull};
 use crate::uplink::flow;
 
-/// All that a run needs.
+/// The configuration of a run.
 #[derive(Debug)]
 pub struct Config {
-    /// Where posts come from.
+    /// The source and its settings.
     pub source: Source,
     /// The stream's name.
     pub stream: String,
     /// Its region.
     pub region: String,
-    /// The server that speaks Kinesis.
+    /// The Kinesis endpoint.
     pub endpoint: Endpoint,
-    /// The server that knows who that is, where one is known.
+    /// The STS endpoint, if one is known for these credentials. Only `check` uses it.
     pub sts: Option<Endpoint>,
-    /// Who the board is to AWS.
+    /// The provider of AWS credentials.
     pub provider: Provider,
-    /// Whom it trusts.
+    /// The certificate authorities to trust.
     pub roots: Roots,
     /// The disk queue.
     pub spool: spool::Options,
-    /// Strict order for each partition key.
+    /// Whether records of one partition key keep their order strictly.
     pub ordered: bool,
-    /// How posts are delivered.
+    /// Options of delivery.
     pub flow: flow::Options,
-    /// Where to write Prometheus text.
+    /// Path of the metrics file.
     pub metrics_file: Option<PathBuf>,
-    /// Print no posts.
+    /// Do not print the posts.
     pub quiet: bool,
 }
 
-/// Where posts come from.
+/// The source and its settings.
 #[derive(Debug)]
 pub enum Source {
     /// The filtered stream of X.
@@ -75,10 +75,10 @@ impl fmt::Display for Source {
     }
 }
 
-/// The X API.
+/// Default address of the X API.
 const X_URL: &str = "https://api.x.com";
 
-/// Jetstream's public servers. JETSTREAM_URL names others, separated by commas.
+/// Jetstream's public servers. JETSTREAM_URL replaces them.
 const JETSTREAM_URLS: [&str; 4] = [
     "wss://jetstream2.us-east.bsky.network",
     "wss://jetstream1.us-east.bsky.network",
@@ -86,20 +86,20 @@ const JETSTREAM_URLS: [&str; 4] = [
     "wss://jetstream1.us-west.bsky.network",
 ];
 
-/// The sizes a spool may have, in bytes.
+/// The allowed sizes of a spool, in bytes.
 const SPOOL_SIZES: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 30;
 
-/// The raw settings, and what turns out to be missing or wrong with them.
+/// The raw settings, and the errors found in them so far.
 pub struct Settings<'a> {
     given: BTreeMap<&'static str, Vec<String>>,
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
     usage: Usage,
-    /// Unencrypted connections to other machines are allowed.
+    /// Whether unencrypted connections to other machines are allowed.
     pub(super) plain: bool,
 }
 
 impl<'a> Settings<'a> {
-    /// `given` on the command line, by the options' long names, and `env`.
+    /// From the values `given` on the command line, by the options' long names, and the variables of `env`.
     pub fn new(
         given: BTreeMap<&'static str, Vec<String>>,
         env: &'a dyn Fn(&str) -> Option<String>,
@@ -114,12 +114,13 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// What was found to be missing or wrong.
+    /// The errors that were found.
     pub fn into_usage(self) -> Usage {
         self.usage
     }
 
-    /// The configuration, unless so much is missing that there is none; also then every setting was looked at.
+    /// The configuration, or `None` if a required setting is missing or wrong. Every setting is checked in any case, so that all errors are
+    /// reported together.
     pub fn config(&mut self, keyword: &str) -> Option<Config> {
         let roots = self.valid(Roots::from_env(self.env));
         self.valid(proxy::from_env(self.env));
@@ -221,7 +222,7 @@ impl<'a> Settings<'a> {
         Some(Source::X(settings))
     }
 
-    /// That of X. A build with debug assertions takes HEADWATER_TEST_SEARCH_DELAY, for tests that would take minutes.
+    /// X's delay. A build with debug assertions reads HEADWATER_TEST_SEARCH_DELAY, for tests that would take minutes.
     fn search_delay(&self) -> Duration {
         self.variable("HEADWATER_TEST_SEARCH_DELAY")
             .filter(|_| cfg!(debug_assertions))
@@ -271,7 +272,7 @@ impl<'a> Settings<'a> {
         }))
     }
 
-    /// The keyword, for a source that cannot do without.
+    /// The keyword, for a source that requires one.
     fn keyword(&mut self, filter: Option<Filter>) -> Option<Filter> {
         if filter.is_none() {
             self.missing("KEYWORD", "what to look for, as in: headwater pizza");
@@ -309,7 +310,7 @@ impl<'a> Settings<'a> {
                 if secret.is_none() {
                     self.missing(
                         "AWS_SECRET_ACCESS_KEY",
-                        "the secret that belongs to it (AWS_SECRET_KEY does too)",
+                        "the secret that belongs to it (AWS_SECRET_KEY also works)",
                     );
                 }
                 None
@@ -355,7 +356,7 @@ impl<'a> Settings<'a> {
         }
         let size = |text: &str| values::size(text).filter(|size| SPOOL_SIZES.contains(size));
         let size_bytes = self.parsed(options::SPOOL_SIZE, "a size from 1MiB to 64GiB", size);
-        // A file or a pipe waits for its reader; a live stream does not.
+        // A file or a pipe can wait for its reader. A live stream cannot.
         let default = match source {
             Some(Source::Lines(_)) => WhenFull::Block,
             _ => WhenFull::DropOldest,
@@ -389,7 +390,7 @@ impl<'a> Settings<'a> {
         })
     }
 
-    /// Where systemd or the desktop's rules say that a program's state belongs.
+    /// Path of the spool by STATE_DIRECTORY (systemd), else XDG_STATE_HOME, else HOME.
     fn default_spool(&self) -> Option<PathBuf> {
         let folder = match (
             self.variable("STATE_DIRECTORY"),
@@ -404,7 +405,7 @@ impl<'a> Settings<'a> {
         Some(folder.join("spool"))
     }
 
-    /// What the option is set to, by the first that sets it.
+    /// The option's value: from the command line, else its first variable that is set, else the default.
     pub(super) fn get(&self, option: &Opt) -> Option<String> {
         let given = self.given.get(option.long).and_then(|given| given.last());
         let default = Some(option.default).filter(|default| !default.is_empty());
@@ -414,7 +415,7 @@ impl<'a> Settings<'a> {
             .or(default.map(str::to_owned))
     }
 
-    /// All that an option which repeats is set to; its variable holds them with commas between.
+    /// All values of an option that may be given several times.
     fn all(&self, option: &Opt) -> Vec<String> {
         if let Some(given) = self.given.get(option.long) {
             return given.clone();
@@ -427,7 +428,7 @@ impl<'a> Settings<'a> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
 
-    /// A variable that no one may read in what the program says.
+    /// A variable that is a secret: it is hidden in everything that the program prints.
     fn secret(&self, name: &str) -> Option<String> {
         let secret = self.variable(name)?;
         journal::hide(&secret);
@@ -469,7 +470,7 @@ impl<'a> Settings<'a> {
             .unwrap_or_default()
     }
 
-    /// What an option that begins with "no-" has not switched off.
+    /// Whether the feature that an option `--no-x` switches off is on.
     fn is_on(&mut self, option: &Opt) -> bool {
         self.parsed(option, "1 or 0", values::switch)
             .unwrap_or(true)

@@ -1,4 +1,4 @@
-//! Where records go and how, as the user set it.
+//! Settings of delivery: the stream, its endpoint, and how records are sent.
 
 use crate::aws::credentials::profile::Profile;
 use crate::aws::kinesis::wire::Wire;
@@ -9,14 +9,14 @@ use crate::settings::{options, values};
 use crate::uplink::flow;
 use crate::uplink::pace::Limits;
 
-/// Less is no limit anyone means, and no post would fit.
+/// The smallest rate limit, in bytes. Not even one post would fit into less.
 const LEAST_BYTES: u64 = 1 << 10;
 
-/// A post that waits longer for company is not a live one.
+/// The longest `--linger`, in seconds.
 const LONGEST_LINGER_S: u64 = 60 * 60;
 
 impl Settings<'_> {
-    /// The stream's name, as Kinesis takes it.
+    /// The stream's name, valid for Kinesis.
     pub(super) fn stream(&mut self) -> Option<String> {
         let name = self.required(options::STREAM, "the Kinesis data stream to put posts into")?;
         let is_valid = (1..=128).contains(&name.len())
@@ -38,13 +38,13 @@ impl Settings<'_> {
         Some(name)
     }
 
-    /// The profile that AWS_PROFILE names, else the one called default, if there is one.
+    /// The profile that AWS_PROFILE names, else the profile `default`, if it exists.
     pub(super) fn profile(&mut self) -> Option<Profile> {
         let profile = Profile::from_env(self.env);
         self.valid(profile).flatten()
     }
 
-    /// The stream's region, which a profile may name too.
+    /// The stream's region, from its option or the profile.
     pub(super) fn region(&mut self, profile: Option<&Profile>) -> Option<String> {
         match profile.and_then(|profile| profile.setting("region")) {
             Some(region) => self.get(options::REGION).or(Some(region)),
@@ -52,7 +52,7 @@ impl Settings<'_> {
         }
     }
 
-    /// Which of AWS's servers, by the environment, else by the profile.
+    /// Whether to use FIPS or dual-stack endpoints, by the environment, else the profile.
     pub(super) fn variant(&mut self, profile: Option<&Profile>) -> Variant {
         let mut is_set = |variable: &str, setting: &str| {
             let in_profile = || profile.and_then(|profile| profile.setting(setting));
@@ -79,14 +79,14 @@ impl Settings<'_> {
         variant
     }
 
-    /// The server that speaks Kinesis.
+    /// The Kinesis endpoint.
     pub(super) fn endpoint(&mut self, region: Option<&str>, variant: Variant) -> Option<Endpoint> {
         let own = self.get(options::ENDPOINT);
         let url = own.or_else(|| Some(partition::url("kinesis", region?, variant)))?;
         self.valid(Endpoint::parse(&url, self.plain))
     }
 
-    /// None where Kinesis is another server and no STS is named with it: AWS does not know that server's keys.
+    /// The STS endpoint. `None` if Kinesis is not AWS's and no STS is named with it, because AWS does not know the keys of such a server.
     pub(super) fn sts(&mut self, region: Option<&str>, variant: Variant) -> Option<Endpoint> {
         let own = self
             .variable("AWS_ENDPOINT_URL_STS")
@@ -98,7 +98,7 @@ impl Settings<'_> {
         self.valid(Endpoint::parse(&url?, self.plain))
     }
 
-    /// How posts are delivered.
+    /// Options of delivery.
     pub(super) fn flow(&mut self, ordered: bool) -> Option<flow::Options> {
         let bytes = |text: &str| values::size(text).filter(|bytes| *bytes >= LEAST_BYTES);
         let linger = self.parsed(
@@ -134,7 +134,7 @@ impl Settings<'_> {
     }
 }
 
-/// The stream and the region that an ARN such as `arn:aws:kinesis:eu-west-1:123456789012:stream/posts` names.
+/// The stream and region in an ARN such as `arn:aws:kinesis:eu-west-1:123456789012:stream/posts`.
 fn of_arn(text: &str) -> Option<(&str, &str)> {
     let mut parts = text.splitn(6, ':');
     let arn = parts.next()? == "arn" && parts.nth(1)? == "kinesis";

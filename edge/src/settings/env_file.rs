@@ -1,4 +1,4 @@
-//! The settings of the installed service, which `headwater check` tries without being told them again.
+//! The settings file of the installed service, which `headwater check` reads.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,13 +6,13 @@ use std::{fs, io};
 
 use crate::settings::usage::Usage;
 
-/// The EnvironmentFile of `headwater.service`. HEADWATER_ENV_FILE names another.
+/// The EnvironmentFile of `headwater.service`. HEADWATER_ENV_FILE overrides it.
 const ENV_FILE: &str = "/etc/headwater/headwater.env";
 
 /// Its StateDirectory.
 const STATE_DIRECTORY: &str = "/var/lib/headwater";
 
-/// The settings, and the file they stand in; none where there is no such service.
+/// The variables of the file. Empty if there is no such file.
 #[derive(Debug, Default)]
 pub struct Settings {
     variables: BTreeMap<String, String>,
@@ -20,7 +20,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the file. One that may not be read is a reason to ask again with more rights.
+    /// Reads the file. A missing file counts as empty.
+    ///
+    /// # Errors
+    ///
+    /// The file exists and cannot be read, usually because only root may.
     pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Usage> {
         let file = PathBuf::from(env("HEADWATER_ENV_FILE").unwrap_or_else(|| ENV_FILE.to_owned()));
         match fs::read_to_string(&file) {
@@ -36,7 +40,7 @@ impl Settings {
         }
     }
 
-    /// What the service knows the variable `name` as.
+    /// The value that the variable `name` has in the service.
     pub fn get(&self, name: &str) -> Option<String> {
         let default = self.file.is_some() && name == "STATE_DIRECTORY";
         let default = default.then(|| STATE_DIRECTORY.to_owned());
@@ -44,7 +48,7 @@ impl Settings {
     }
 }
 
-/// As systemd reads it: `NAME=VALUE`, with quotes around the value or none, and lines that begin with `#` or `;` left out.
+/// Parses the file as systemd does: `NAME=VALUE`, the value quoted or not; lines that begin with `#` or `;` are comments.
 fn parse(text: &str) -> BTreeMap<String, String> {
     let unquoted = |value: &str| {
         let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote);

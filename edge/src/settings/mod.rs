@@ -1,4 +1,4 @@
-//! Arguments and environment, parsed once into valid types. What is missing or wrong is said all at once.
+//! Parses the command line and the environment, once, into valid types. All missing and wrong settings are reported together.
 
 mod config;
 mod delivery;
@@ -17,36 +17,40 @@ pub use config::{Config, Source};
 use lexopt::Arg;
 pub use usage::Usage;
 
-/// No setting has more than one line. A `\r` that a text editor left at its end would otherwise become a part of the value.
+/// No setting contains a line break. A `\r` that a text editor left at the end would otherwise become part of the value.
 const LINE_BREAKS: [char; 2] = ['\r', '\n'];
 
-/// What the user asked for.
+/// A parsed command line.
 #[derive(Debug)]
 pub enum Command {
     /// Read, and deliver.
     Run(Box<Config>),
-    /// Try all that a run with this configuration needs; its settings came from the file, if there is one.
+    /// Test what a run with this configuration needs. The path is that of the service's settings file, if there is one.
     Check(Box<Config>, Option<PathBuf>),
-    /// Show what the running ones do.
+    /// Show what the running programs do.
     Status(StatusOptions),
-    /// Look into a spool: what stands after `spool`.
+    /// Look into a spool, with these arguments.
     Spool(Vec<OsString>),
-    /// Print this and end.
+    /// Print this text and end.
     Print(String),
 }
 
-/// What `headwater status` shows.
+/// The options of `headwater status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusOptions {
-    /// The program with this spool; else every one there is.
+    /// Only the program with this spool, instead of all.
     pub spool: Option<PathBuf>,
-    /// JSON, one line for each.
+    /// Print JSON, one line for each program.
     pub json: bool,
-    /// Again and again.
+    /// Repeat every second.
     pub watch: bool,
 }
 
-/// Reads the arguments after the program's name, and what `env` knows.
+/// Parses the arguments after the program's name, and the variables of `env`.
+///
+/// # Errors
+///
+/// Settings are missing or wrong, or there is no such option.
 pub fn parse(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<Command, Usage> {
     match args {
         [first, rest @ ..] if first == "spool" => Ok(Command::Spool(rest.to_vec())),
@@ -66,7 +70,7 @@ pub fn parse(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Result<
     }
 }
 
-/// The configuration, or what is to be printed instead.
+/// The configuration, or a text to print instead, such as the help.
 fn config(
     args: &[OsString],
     env: &dyn Fn(&str) -> Option<String>,
@@ -84,7 +88,7 @@ fn config(
             Arg::Long(name) => {
                 let option = options::ALL.iter().find(|option| option.long == name);
                 let option = option.ok_or_else(|| format!("there is no option --{name}"))?;
-                // The variable of a switch that begins with "no-" says whether, not whether not.
+                // The variable of a switch `--no-x` is positive: 0 switches x off.
                 let value = match (option.value, option.long.starts_with("no-")) {
                     ("", true) => "0".into(),
                     ("", false) => "1".into(),

@@ -1,56 +1,56 @@
-//! Every command, option and variable: the tables from which the command line, the environment, the help, the manual page and the shells'
-//! completions are read.
+//! The tables of commands, options and variables. The parser, `--help`, the manual page, docs/configuration.md and the shell completions are
+//! made from them.
 
 use std::fmt::Write;
 
-/// What the program does, in one line.
+/// First line of the help.
 pub const ABOUT: &str =
     "Carries a keyword-filtered live stream to Amazon Kinesis, and loses nothing on the way.";
 
-/// A command beside the main one.
+/// A subcommand.
 #[derive(Debug)]
 pub struct Sub {
     /// Its name.
     pub name: &'static str,
-    /// What may follow.
+    /// Its arguments, as the help shows them.
     pub args: &'static str,
-    /// What it does, in one line.
+    /// Its description, one line.
     pub help: &'static str,
 }
 
-/// All of them.
+/// All subcommands.
 pub const COMMANDS: &[Sub] = &[
     Sub {
         name: "check",
         args: "[OPTIONS] [KEYWORD...]",
-        help: "Tries all that a run needs, and says what to do about what is missing",
+        help: "Tests everything that a run needs, and says what to do about what is missing",
     },
     Sub {
         name: "status",
         args: "[--json] [--watch] [--spool FILE]",
-        help: "Shows what the running one is doing",
+        help: "Shows what the running program is doing",
     },
     Sub {
         name: "spool",
         args: "stat|verify|peek|export FILE",
-        help: "Looks into a disk queue, in use or not",
+        help: "Looks into a disk queue, also while it is in use",
     },
 ];
 
-/// One option of the command line, and of the environment.
+/// An option of the command line, with its environment variables.
 #[derive(Debug)]
 pub struct Opt {
     /// Its long name, without the dashes.
     pub long: &'static str,
-    /// What stands for its value in the help; empty for a switch.
+    /// Placeholder of its value in the help. Empty for a switch.
     pub value: &'static str,
-    /// The environment variables that set it too, the first that is set wins.
+    /// The environment variables for the same setting. The first one that is set wins.
     pub env: &'static [&'static str],
-    /// What holds if nothing sets it; empty if nothing does.
+    /// Its default. Empty if there is none.
     pub default: &'static str,
-    /// What it does, in one line.
+    /// Its description, one line.
     pub help: &'static str,
-    /// Whether it may be given several times; its variable then holds them with commas between. Of others the last counts.
+    /// Whether it may be given several times. Its variable then holds the values separated by commas. Of any other option the last value counts.
     pub repeats: bool,
 }
 
@@ -60,7 +60,7 @@ macro_rules! options {
             long: $long, value: $value, env: &$env, default: $default, help: $help, repeats: repeats!($($repeats)?),
         };)*
 
-        /// All of them, in the order of the help.
+        /// All options, in the order of the help.
         pub const ALL: &[&Opt] = &[$($name),*];
     };
 }
@@ -76,44 +76,44 @@ macro_rules! repeats {
 
 options! {
     SOURCE: "source" "x|jetstream|lines" ["HEADWATER_SOURCE"], "x", "Where posts come from";
-    INPUT: "input" "FILE|-" ["HEADWATER_INPUT"], "-", "For lines: a file to follow, a pattern in quotes, or standard input; repeats, in the variable with commas", repeats;
-    PARTITION_KEY: "partition-key" "POINTER" ["HEADWATER_PARTITION_KEY"], "", "For lines of JSON: the member that keeps order, as in /sensor/id";
+    INPUT: "input" "FILE|-" ["HEADWATER_INPUT"], "-", "For lines: a file to follow, a pattern in quotes, or standard input (-); may be given several times, in the variable separated by commas", repeats;
+    PARTITION_KEY: "partition-key" "POINTER" ["HEADWATER_PARTITION_KEY"], "", "For lines of JSON: the member whose value becomes the partition key, such as /sensor/id";
     STREAM: "stream" "NAME" ["AWS_STREAM_NAME"], "", "The Kinesis data stream";
-    REGION: "region" "NAME" ["AWS_REGION", "AWS_DEFAULT_REGION"], "", "Its region";
-    ENDPOINT: "endpoint" "URL" ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"], "", "Another server that speaks Kinesis";
-    SPOOL: "spool" "FILE" ["HEADWATER_SPOOL"], "", "The disk queue [default: spool in the state folder]";
-    SPOOL_SIZE: "spool-size" "SIZE" ["HEADWATER_SPOOL_SIZE"], "64MiB", "Its size, 1MiB to 64GiB, fixed when it is made";
-    WHEN_FULL: "when-full" "drop-oldest|drop-newest|block" ["HEADWATER_WHEN_FULL"], "", "What a full queue does [default: block for lines, which can wait; else drop-oldest]";
-    DURABLE_WITHIN: "durable-within" "DURATION" ["HEADWATER_DURABLE_WITHIN"], "1s", "A power cut loses at most what is younger";
-    ORDERED: "ordered" "" ["HEADWATER_ORDERED"], "", "Strict order for each partition key, one call a post";
-    LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "A live post may wait so long for company, to share a call";
-    PACK: "pack" "" ["HEADWATER_PACK"], "", "Many posts in one record, compressed (Zstandard): six times fewer bytes";
-    WIRE: "wire" "json|cbor" ["HEADWATER_WIRE"], "json", "How calls to Kinesis are written; CBOR is a quarter shorter, and AWS knows it";
-    MAX_RATE: "max-rate" "BYTES" ["HEADWATER_MAX_RATE"], "", "Send no more bytes a second than these; the rest waits in the queue";
-    MAX_BYTES_PER_DAY: "max-bytes-per-day" "SIZE" ["HEADWATER_MAX_BYTES_PER_DAY"], "", "Send no more a day (UTC); the rest waits in the queue";
-    MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read no more than N a day (UTC)";
-    GAP_AT_MOST: "gap-at-most" "DURATION" ["HEADWATER_GAP_AT_MOST"], "7d", "For X: after an outage, fetch what was posted meanwhile, so far back";
-    NO_GAP_FILL: "no-gap-fill" "" ["HEADWATER_GAP_FILL"], "", "For X: do not (the variable: 0)";
-    NO_RETWEETS: "no-retweets" "" ["HEADWATER_RETWEETS"], "", "For X: leave retweets out, which are billed, too (the variable: 0)";
-    METRICS_FILE: "metrics-file" "FILE" ["HEADWATER_METRICS_FILE"], "", "Prometheus text, rewritten every second";
+    REGION: "region" "NAME" ["AWS_REGION", "AWS_DEFAULT_REGION"], "", "The stream's region; a profile's region also works";
+    ENDPOINT: "endpoint" "URL" ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"], "", "The Kinesis endpoint, if not AWS's for the region";
+    SPOOL: "spool" "FILE" ["HEADWATER_SPOOL"], "", "The file of the disk queue [default: spool in the state folder]";
+    SPOOL_SIZE: "spool-size" "SIZE" ["HEADWATER_SPOOL_SIZE"], "64MiB", "Size of the disk queue, 1MiB to 64GiB; a new size takes effect when the queue is empty";
+    WHEN_FULL: "when-full" "drop-oldest|drop-newest|block" ["HEADWATER_WHEN_FULL"], "", "What to do when the queue is full; block makes the source wait [default: block for lines, which can wait; else drop-oldest]";
+    DURABLE_WITHIN: "durable-within" "DURATION" ["HEADWATER_DURABLE_WITHIN"], "1s", "A power cut loses at most the posts younger than this";
+    ORDERED: "ordered" "" ["HEADWATER_ORDERED"], "", "Keep strict order within each partition key; costs one call for each post";
+    LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "Let a live post wait this long for others, to share a call";
+    PACK: "pack" "" ["HEADWATER_PACK"], "", "Send many posts in one record, compressed (Zstandard): about six times fewer bytes; other consumers must unpack them";
+    WIRE: "wire" "json|cbor" ["HEADWATER_WIRE"], "json", "Format of calls to Kinesis; CBOR is a quarter shorter; a server that does not know it gets JSON";
+    MAX_RATE: "max-rate" "BYTES" ["HEADWATER_MAX_RATE"], "", "Send at most this many bytes a second; the rest waits in the queue";
+    MAX_BYTES_PER_DAY: "max-bytes-per-day" "SIZE" ["HEADWATER_MAX_BYTES_PER_DAY"], "", "Send at most this many bytes a day (UTC); the rest waits in the queue";
+    MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read at most N posts a day (UTC)";
+    GAP_AT_MOST: "gap-at-most" "DURATION" ["HEADWATER_GAP_AT_MOST"], "7d", "For X: after an outage, fetch missed posts from at most this long ago";
+    NO_GAP_FILL: "no-gap-fill" "" ["HEADWATER_GAP_FILL"], "", "For X: do not fetch missed posts (the variable: 0)";
+    NO_RETWEETS: "no-retweets" "" ["HEADWATER_RETWEETS"], "", "For X: leave out retweets, which are billed, too (the variable: 0)";
+    METRICS_FILE: "metrics-file" "FILE" ["HEADWATER_METRICS_FILE"], "", "Write Prometheus text to this file every second; on tmpfs it costs the card nothing";
     QUIET: "quiet" "" ["HEADWATER_QUIET"], "", "Do not print the posts on a terminal";
 }
 
-/// What the environment alone sets: the variable and what it is, by what it is for.
+/// Variables without an option, each with its description, in groups.
 pub const VARIABLES: &[(&str, &[(&str, &str)])] = &[
     (
         "The keyword",
         &[(
             "HEADWATER_KEYWORD",
-            "What to look for, where the command line has none",
+            "The keyword, if the command line has none",
         )],
     ),
     (
         "X",
         &[
             ("TWITTER_API_CONSUMER_KEY", "The consumer key of your app"),
-            ("TWITTER_API_CONSUMER_SECRET", "Its secret"),
-            ("X_BEARER_TOKEN", "In the place of both"),
+            ("TWITTER_API_CONSUMER_SECRET", "The consumer secret"),
+            ("X_BEARER_TOKEN", "A bearer token, instead of both"),
         ],
     ),
     (
@@ -122,9 +122,9 @@ pub const VARIABLES: &[(&str, &[(&str, &str)])] = &[
             ("AWS_ACCESS_KEY_ID", "The producer's access key"),
             (
                 "AWS_SECRET_ACCESS_KEY",
-                "Its secret; AWS_SECRET_KEY does too",
+                "Its secret key; AWS_SECRET_KEY also works",
             ),
-            ("AWS_SESSION_TOKEN", "Its token, for keys that expire"),
+            ("AWS_SESSION_TOKEN", "The session token of keys that expire"),
         ],
     ),
     (
@@ -132,12 +132,12 @@ pub const VARIABLES: &[(&str, &[(&str, &str)])] = &[
         &[
             (
                 "AWS_PROFILE",
-                "The profile of the shared files, credential_process included",
+                "The profile to use, with keys or a credential_process",
             ),
-            ("AWS_CONFIG_FILE", "In the place of ~/.aws/config"),
+            ("AWS_CONFIG_FILE", "Instead of ~/.aws/config"),
             (
                 "AWS_SHARED_CREDENTIALS_FILE",
-                "In the place of ~/.aws/credentials",
+                "Instead of ~/.aws/credentials",
             ),
         ],
     ),
@@ -146,21 +146,24 @@ pub const VARIABLES: &[(&str, &[(&str, &str)])] = &[
         &[
             (
                 "HEADWATER_IOT_ENDPOINT",
-                "The credentials provider of AWS IoT",
+                "Host of the credentials provider of AWS IoT",
             ),
             (
                 "HEADWATER_IOT_ROLE_ALIAS",
-                "The role alias that names the board's role",
+                "The role alias for the board's role",
             ),
             (
                 "HEADWATER_IOT_THING",
-                "The thing's name, where the policy asks for it",
+                "The thing's name, if the policy requires it",
             ),
             (
                 "HEADWATER_IOT_CERTIFICATE",
-                "The file with the board's certificate, PEM",
+                "File with the board's certificate, PEM",
             ),
-            ("HEADWATER_IOT_KEY", "The file with its private key, PEM"),
+            (
+                "HEADWATER_IOT_KEY",
+                "File with the certificate's private key, PEM",
+            ),
         ],
     ),
     (
@@ -168,32 +171,32 @@ pub const VARIABLES: &[(&str, &[(&str, &str)])] = &[
         &[
             (
                 "HTTPS_PROXY",
-                "The proxy to go through; NO_PROXY names hosts to reach without",
+                "The HTTP proxy to use; ALL_PROXY also works; NO_PROXY names hosts to reach directly",
             ),
             (
                 "AWS_CA_BUNDLE",
-                "The certificates to trust, PEM, in the place of the built-in ones; SSL_CERT_FILE does too",
+                "File with the certificate authorities to trust, PEM, instead of the built-in ones; SSL_CERT_FILE also works",
             ),
             (
                 "AWS_USE_FIPS_ENDPOINT",
-                "true calls AWS's servers that FIPS 140 validates; use_fips_endpoint in a profile does too",
+                "true uses FIPS endpoints; use_fips_endpoint in a profile also works",
             ),
             (
                 "AWS_USE_DUALSTACK_ENDPOINT",
-                "true calls those that IPv6 reaches too; use_dualstack_endpoint in a profile does too",
+                "true uses dual-stack endpoints (IPv6); use_dualstack_endpoint in a profile also works",
             ),
             (
                 "HEADWATER_ALLOW_HTTP",
                 "1 allows unencrypted connections to other machines",
             ),
-            ("X_API_URL", "Another server that speaks X's API"),
+            ("X_API_URL", "Address of the X API, if not X's own"),
             (
                 "JETSTREAM_URL",
-                "Other Jetstream servers, with commas between",
+                "Jetstream servers instead of Bluesky's, separated by commas",
             ),
             (
                 "AWS_ENDPOINT_URL_STS",
-                "For check: another server that knows who the board is",
+                "For check: the STS endpoint that knows the board's identity",
             ),
         ],
     ),
@@ -201,22 +204,19 @@ pub const VARIABLES: &[(&str, &[(&str, &str)])] = &[
         "The service",
         &[(
             "HEADWATER_ENV_FILE",
-            "For check: settings where the environment has none [default: /etc/headwater/headwater.env]",
+            "For check: the settings file to read if the environment has none [default: /etc/headwater/headwater.env]",
         )],
     ),
 ];
 
-/// What the exit codes mean.
+/// The exit codes and their meaning.
 pub const EXIT_CODES: &[(u8, &str)] = &[
-    (0, "done; for status: it runs; for check: all is well"),
-    (
-        1,
-        "failed; for status: none runs; for check: something must be mended",
-    ),
-    (2, "wrong usage"),
+    (0, "done; status: it runs; check: nothing is bad"),
+    (1, "failed; status: none runs; check: something is bad"),
+    (2, "a setting or option is missing or wrong"),
 ];
 
-/// What `--help` prints.
+/// The text of `--help`.
 pub fn help() -> String {
     let mut text = format!("{ABOUT}\n\nUsage: headwater [OPTIONS] KEYWORD...\n");
     for Sub { name, args, help } in COMMANDS {
@@ -258,7 +258,7 @@ pub fn help() -> String {
 }
 
 impl Opt {
-    /// ` [default: 1s]`; empty where nothing holds by default.
+    /// The default for the help, as in ` [default: 1s]`. Empty if there is none.
     pub fn default_in_words(&self) -> String {
         match self.default {
             "" => String::new(),

@@ -1,11 +1,11 @@
-//! What keeps the program from starting, said all at once.
+//! The errors in the settings, collected and shown together.
 
 use std::fmt;
 
-/// What keeps the program from starting: what is missing, what is wrong.
+/// The settings that are missing or wrong.
 #[derive(Debug, Default)]
 pub struct Usage {
-    /// Each with what it is.
+    /// Variables that are not set, each with a description.
     pub(super) missing: Vec<(&'static str, &'static str)>,
     pub(super) wrong: Vec<String>,
 }
@@ -26,7 +26,7 @@ impl From<String> for Usage {
 }
 
 impl Usage {
-    /// All in one line, for a log.
+    /// All errors in one line, for the journal.
     pub fn line(&self) -> String {
         let mut parts = self.wrong.clone();
         if !self.missing.is_empty() {

@@ -1,8 +1,8 @@
-//! Values as people write them: sizes, durations, switches.
+//! Parsers for values: sizes, durations, switches.
 
 use std::time::Duration;
 
-/// Bytes, from `64MiB`, `64M`, `1G`, `4096`: units are powers of 1024.
+/// Parses a size into bytes: `64MiB`, `64M`, `1G`, `4096`. Units are powers of 1024.
 pub fn size(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
@@ -15,7 +15,7 @@ pub fn size(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// A duration, from `1s`, `500ms`, `2m`, `1h`, `7d`; a bare number is seconds.
+/// Parses a duration: `1s`, `500ms`, `2m`, `1h`, `7d`. A number without a unit is seconds.
 pub fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit_ms = match &text[digits.len()..] {
@@ -31,7 +31,7 @@ pub fn duration(text: &str) -> Option<Duration> {
     ))
 }
 
-/// On or off, as an environment variable says it.
+/// Parses a switch: 1/0, true/false, yes/no, on/off. Empty is off.
 pub fn switch(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Some(true),

@@ -1,9 +1,9 @@
-//! Who the board is to AWS, and whether that one may write to the stream.
+//! Tests the credentials, and whether they may write to the stream.
 //!
-//! The producer may put records and nothing else, so whether the stream exists cannot simply be asked. It is asked with a record that Kinesis
-//! must refuse: its hash key lies just outside the range. That is found out after the signature, the permission and the stream were looked at, so
-//! an `InvalidArgumentException` means that all three are right, and nothing was written. A server that is not Kinesis may not look at hash
-//! keys, and take the record: it has no data, and this says so.
+//! The producer may put records and nothing else, so it cannot call DescribeStream. Instead it sends a record that Kinesis must refuse, because its
+//! hash key is just out of range. Kinesis checks the signature, the permission and the stream first, so an `InvalidArgumentException` means that
+//! all three are right, and nothing was written. A stand-in for Kinesis may ignore hash keys and accept the record, which has no data: the
+//! verdict then says so.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
@@ -33,14 +33,14 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// 2^128: one more than the largest hash key.
 const NO_HASH_KEY: &str = "340282366920938463463374607431768211456";
 
-/// What the server did with the record that must be refused.
+/// The answer to the record that must be refused.
 enum Answered {
     Taken,
     Refused(Class, Problem),
     Unreadable,
 }
 
-/// Asks AWS, and remembers what it learned on the way.
+/// Makes the calls, and keeps what later ones need.
 pub struct Asker {
     client: Client,
     roots: Roots,
@@ -48,15 +48,15 @@ pub struct Asker {
     region: String,
     host: String,
     time: ServerClock,
-    /// What to do when AWS does not accept the credentials.
+    /// What to do if AWS does not accept the credentials.
     advice: String,
     credentials: Option<Credentials>,
-    /// The stream was found to be in order, with calls in JSON.
+    /// Whether the stream accepts calls in JSON.
     takes_json: bool,
 }
 
 impl Asker {
-    /// For the stream of `config`, when the server's time is known to be so.
+    /// For the stream of `config`. `time` is the clock's offset, if known.
     pub fn new(config: &Config, time: Option<Offset>) -> Self {
         Self {
             client: Client::new(&config.endpoint, &config.region, config.roots.clone()),
@@ -71,7 +71,7 @@ impl Asker {
         }
     }
 
-    /// Who the board is: `sts:GetCallerIdentity` needs no permission.
+    /// Tests the credentials by `sts:GetCallerIdentity`, which needs no permission.
     pub fn identity(&mut self, provider: Provider, sts: Option<&Endpoint>) -> Verdict {
         let from = provider.to_string();
         let credentials = match Keychain::new(provider).get(self.now()) {
@@ -80,10 +80,10 @@ impl Asker {
         };
         let verdict = match sts {
             None => Untested(format!(
-                "there are some of {from}; no server is named that knows whose (AWS_ENDPOINT_URL_STS)"
+                "found credentials from {from}; their owner was not checked: set AWS_ENDPOINT_URL_STS"
             )),
             Some(sts) => match self.caller(&credentials, sts) {
-                Ok(arn) => Good(format!("{arn}, by {from}")),
+                Ok(arn) => Good(format!("{arn}, from {from}")),
                 Err(error) => Bad(format!("{error:#}")),
             },
         };
@@ -112,23 +112,23 @@ impl Asker {
         let text = answer
             .body_mut()
             .read_to_string()
-            .context("an answer that cannot be read")?;
+            .context("the answer cannot be read")?;
         let code = between(&text, "<Code>", "</Code>").unwrap_or("no reason");
         ensure!(
             answer.status() == 200,
-            "{host} does not accept them ({code}): {}",
+            "{host} does not accept the credentials ({code}): {}",
             self.advice
         );
         let arn = between(&text, "<Arn>", "</Arn>");
         Ok(arn
-            .with_context(|| format!("{host} does not say whose they are"))?
+            .with_context(|| format!("{host} does not name the owner of the credentials"))?
             .to_owned())
     }
 
-    /// Whether the stream exists and takes records from this board.
+    /// Tests whether the stream exists and may be written to.
     pub fn stream(&mut self) -> Verdict {
         let Some(credentials) = self.credentials.clone() else {
-            return Untested("there are no credentials to ask with".to_owned());
+            return Untested("there are no credentials to try it with".to_owned());
         };
         let mut verdict = Untested(String::new());
         for call in [Call::PutRecord, Call::PutRecords] {
@@ -144,39 +144,37 @@ impl Asker {
         verdict
     }
 
-    /// Whether the server takes calls in CBOR; `wanted` if the run is to send it.
+    /// Tests whether the server accepts calls in CBOR. `wanted` says whether the run is to send them.
     pub fn cbor(&mut self, wanted: bool) -> Verdict {
         let credentials = self.credentials.clone().filter(|_| self.takes_json);
         let Some(credentials) = credentials else {
-            return Untested("the stream has to be in order first".to_owned());
+            return Untested("not tried, because the stream is not good".to_owned());
         };
         let host = self.host.clone();
         for call in [Call::PutRecord, Call::PutRecords] {
             match self.put(call, Wire::Cbor, &credentials) {
-                // Read as CBOR and refused for the hash key, or taken by a server that does not look at that.
+                // Parsed as CBOR: refused for its hash key, or accepted by a server that ignores hash keys.
                 Ok((Wire::Cbor, Answered::Refused(_, problem))) if names_the_hash_key(&problem) => {
                 }
                 Ok((Wire::Cbor, Answered::Taken)) => {}
                 Ok(_) if wanted => {
                     return Doubtful(format!(
-                        "{host} does not take CBOR: a run will find out and send JSON; leave --wire cbor out"
+                        "{host} does not accept CBOR: a run will send JSON instead; leave --wire cbor out"
                     ));
                 }
                 Ok(_) => {
-                    return Good(format!(
-                        "{host} does not take CBOR, and JSON is what is sent"
-                    ));
+                    return Good(format!("{host} does not accept CBOR; JSON is used"));
                 }
                 Err(bad) => return bad,
             }
         }
         Good(match wanted {
-            true => format!("{host} takes CBOR, and that is what is sent"),
-            false => format!("{host} takes CBOR: --wire cbor may be switched on"),
+            true => format!("{host} accepts CBOR, which is used"),
+            false => format!("{host} accepts CBOR: --wire cbor may be switched on"),
         })
     }
 
-    /// Sends the record that must be refused: how the answer is written, and what it says.
+    /// Sends the record that must be refused. Returns the format of the answer, and the answer.
     fn put(
         &mut self,
         call: Call,
@@ -206,14 +204,14 @@ impl Asker {
         let there = format!("'{stream}' in {region} exists and may be written to");
         match answered {
             Answered::Taken => Good(format!(
-                "{there}; {host}, which is not Kinesis, took an empty record for that"
+                "{there}; {host}, which is not Kinesis, accepted an empty record in this test"
             )),
-            // The record's own fault was looked at, and so all else is right: the signature, the permission, the stream.
+            // Kinesis checks the hash key last, so the signature, the permission and the stream are right.
             Answered::Refused(_, problem) if names_the_hash_key(&problem) => Good(there),
             Answered::Refused(class, problem) => {
                 refusal(class, &problem, call, stream, region, host, &self.advice)
             }
-            Answered::Unreadable => Untested(format!("{host} gave no answer that can be read")),
+            Answered::Unreadable => Untested(format!("the answer of {host} cannot be read")),
         }
     }
 
@@ -222,8 +220,8 @@ impl Asker {
     }
 }
 
-/// The body that carries one record without data, whose hash key is out of range; written as a [`Batch`](crate::aws::kinesis::request::Batch)
-/// would.
+/// The body of a call with one record without data, whose hash key is out of range. It is written as a
+/// [`Batch`](crate::aws::kinesis::request::Batch) would write it.
 fn refusable(call: Call, wire: Wire, stream: &str) -> Vec<u8> {
     const KEY: &str = "headwater check";
     match wire {
@@ -295,7 +293,7 @@ fn refusal(
             "the signature is not accepted, so the secret key is wrong: {advice}"
         )),
         (_, Class::Retry | Class::Throttled) => Doubtful(format!(
-            "{host} is in trouble ({problem}): the program will try again, and so may you"
+            "{host} is in trouble ({problem}): a run tries again by itself; run the check again"
         )),
         (_, Class::Refused | Class::Impossible) => Bad(format!(
             "{host} refuses every record ({problem}): check AWS_STREAM_NAME, AWS_REGION and the endpoint, or a proxy's limits"

@@ -1,4 +1,4 @@
-//! Where posts wait: whether the spool can be kept there, and what the kernel knows of the card's health.
+//! Tests the place of the spool, and reads what the kernel knows of the card's health.
 
 use std::fs;
 use std::io::{self, Write};
@@ -17,32 +17,32 @@ use crate::platform::file::create_own;
 use crate::platform::tmpfs;
 use crate::spool::Options;
 
-/// Of an eMMC's life, in tenths: one that has used so much is to be replaced.
+/// From this share of its life on, in tenths, an eMMC should be replaced.
 const WORN: u64 = 9;
 
-/// A card that takes longer for a look at it, and one synced block, does not answer.
+/// A card that takes longer for one synced block is reported as not answering.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What is tried on the card: a block.
+/// Size of the trial write: one block.
 const TRIAL_BYTES: usize = 4096;
 
-/// Whether the spool can be kept at its place, and how healthy the disk under it is.
+/// Tests the spool's place and the health of the disk under it.
 pub fn spool_and_disk(options: &Options) -> [Verdict; 2] {
     let (tell, found) = channel();
     let looked_at = options.clone();
-    // Its thread ends with the program: a card that does not answer lets nobody go.
+    // The thread may hang in a system call on the card. It ends with the program.
     thread::spawn(move || tell.send([spool(&looked_at), health(&looked_at.card)]));
     found.recv_timeout(SILENCE).unwrap_or_else(|_| {
         let card = options.card.display();
         let seconds = SILENCE.as_secs();
         [
-            Bad(format!("{card}: its disk does not answer, for {seconds} s now: look at 'dmesg', and think of a new card")),
-            Untested("it does not answer".to_owned()),
+            Bad(format!("{card}: the disk has not answered for {seconds} s: look at 'dmesg', and replace the card if this happens again")),
+            Untested("the disk does not answer".to_owned()),
         ]
     })
 }
 
-/// Whether the spool can be kept at its place. The file itself is not opened: it may be in use.
+/// Whether the spool can be kept at its place. The file itself is not opened, as it may be in use.
 fn spool(options: &Options) -> Verdict {
     let card = &options.card;
     if let Some(running) = status::find(Some(card))
@@ -66,7 +66,7 @@ fn spool(options: &Options) -> Verdict {
     let shown = folder.display();
     let Ok(stat) = statvfs(&folder) else {
         return Bad(format!(
-            "{shown} cannot be looked at: name another place with HEADWATER_SPOOL"
+            "{shown} cannot be examined: name another place with HEADWATER_SPOOL"
         ));
     };
     if stat.f_flag.contains(StatVfsMountFlags::RDONLY) {
@@ -84,7 +84,7 @@ fn spool(options: &Options) -> Verdict {
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if free < needs {
         return Bad(format!(
-            "{shown} has {} left, and the spool needs {}: make room, or set a smaller HEADWATER_SPOOL_SIZE",
+            "{shown} has {} free, and the spool needs {}: make room, or set a smaller HEADWATER_SPOOL_SIZE",
             bytes(free),
             bytes(needs)
         ));
@@ -93,15 +93,15 @@ fn spool(options: &Options) -> Verdict {
         && let Err(error) = try_block(&card.with_added_extension("check"))
     {
         return Bad(format!(
-            "{} does not take a block ({error}): look at 'dmesg', and think of a new card, or name another place with HEADWATER_SPOOL",
+            "a block could not be written to {} ({error}): look at 'dmesg' and replace the card, or name another place with HEADWATER_SPOOL",
             folder.display()
         ));
     }
     let card = card.display();
     let place = match needs {
-        0 => format!("{card} is there, and can be written"),
+        0 => format!("{card} exists, and can be written to"),
         needs => format!(
-            "{card} can be kept, {} of {} free",
+            "{card} can be created: {} of {} free",
             bytes(needs),
             bytes(free)
         ),
@@ -109,12 +109,12 @@ fn spool(options: &Options) -> Verdict {
     match &options.stage {
         Some(_) => Good(place),
         None => Doubtful(format!(
-            "{place}; but there is no folder in RAM that outlives the program, so a crash loses what is younger than a second"
+            "{place}; but there is no tmpfs for the newest posts, so a crash of the program loses those younger than a second"
         )),
     }
 }
 
-/// Writes a block and syncs it, as the spool does, and takes it away again.
+/// Writes and syncs a block, as the spool does, and removes it.
 fn try_block(path: &Path) -> io::Result<()> {
     let written = create_own(path).and_then(|mut file| {
         file.write_all(&[0; TRIAL_BYTES])?;
@@ -123,25 +123,25 @@ fn try_block(path: &Path) -> io::Result<()> {
     written.and(fs::remove_file(path))
 }
 
-/// The folder that holds `card`, or will hold it.
+/// The folder of `card`, or its nearest ancestor that exists.
 fn nearest_folder(card: &Path) -> PathBuf {
     let card = std::path::absolute(card).unwrap_or_else(|_| card.to_owned());
     let folder = card.ancestors().skip(1).find(|folder| folder.is_dir());
     folder.unwrap_or(Path::new("/")).to_owned()
 }
 
-/// What the kernel knows of the health of the disk under `card`.
+/// The health of the disk under `card`: ext4's error count and the eMMC's wear.
 fn health(card: &Path) -> Verdict {
     let folder = nearest_folder(card);
     if tmpfs::is_tmpfs(&folder) {
         return Doubtful(format!(
-            "{} is in RAM: a power cut takes the spool with it",
+            "{} is in RAM: a power cut loses the spool",
             folder.display()
         ));
     }
     let Some(device) = device(&folder) else {
         return Untested(format!(
-            "the kernel names no disk under {}",
+            "the kernel knows no disk under {}",
             folder.display()
         ));
     };
@@ -156,10 +156,10 @@ fn health(card: &Path) -> Verdict {
     );
     if let Some(errors @ 1..) = errors {
         return Bad(format!(
-            "the file system on {name} has seen {errors} errors: look at 'dmesg', check it with fsck, and think of a new card"
+            "the file system on {name} has counted {errors} errors: look at 'dmesg', run fsck, and replace the card if there are more"
         ));
     }
-    // A partition's folder stands in that of its disk.
+    // A partition's folder is inside that of its disk.
     let wear = ["device", "../device"]
         .iter()
         .find_map(|disk| fs::read_to_string(device.join(disk).join("life_time")).ok());
@@ -178,13 +178,13 @@ fn health(card: &Path) -> Verdict {
             tenths * 10
         )),
         (None, Some(_)) => Good(format!(
-            "{name}: no errors seen by its file system; its wear cannot be read"
+            "{name}: its file system has counted no errors; the kernel does not report its wear"
         )),
-        (None, None) => Untested(format!("{name} does not tell its health")),
+        (None, None) => Untested(format!("the kernel does not report the health of {name}")),
     }
 }
 
-/// The folder of the block device under `folder`, in /sys.
+/// The folder in /sys of the block device under `folder`.
 fn device(folder: &Path) -> Option<PathBuf> {
     let number = fs::metadata(folder).ok()?.dev();
     let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
@@ -195,7 +195,7 @@ fn number(path: &Path, radix: u32) -> Option<u64> {
     u64::from_str_radix(fs::read_to_string(path).ok()?.trim(), radix).ok()
 }
 
-/// `0x0a`.
+/// Parses a number such as `0x0a`.
 fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }

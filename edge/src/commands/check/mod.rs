@@ -1,5 +1,5 @@
-//! `headwater check`: tries each thing that a run needs, one line for each, and says what to do about what is missing. Nothing is read from the
-//! source, no post is written, and the spool is left alone: the card is tried with one block beside it.
+//! `headwater check`: tests each thing that a run needs, prints a line for each, and says what to do. It reads nothing from the source, writes no
+//! post, and does not touch the spool: the card is tested with one block beside it.
 
 mod aws;
 mod disk;
@@ -14,22 +14,27 @@ use crate::commands::run;
 use crate::observe::screen::Paint;
 use crate::settings::Config;
 
-/// How one thing is.
+/// The result of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it should be.
+    /// Everything is right.
     Good(String),
     /// The program runs with it, but a person should look at it.
     Doubtful(String),
-    /// It must be mended.
+    /// A run would fail, or keep nothing: it must be repaired.
     Bad(String),
-    /// It could not be tried, and why.
+    /// It could not be tested, and why.
     Untested(String),
 }
 
 use Verdict::{Bad, Doubtful, Good, Untested};
 
-/// Tries all that a run with `config` needs. [`ExitCode::FAILURE`] if something must be mended.
+/// Tests everything that a run with `config` needs. `settings` is the file that the settings came from, if one was read.
+/// [`ExitCode::FAILURE`] if something is bad.
+///
+/// # Errors
+///
+/// Standard output cannot be written to.
 pub fn check(config: Config, settings: Option<&Path>) -> io::Result<ExitCode> {
     let paint = Paint::new(io::stdout().is_terminal());
     let mut out = io::stdout().lock();

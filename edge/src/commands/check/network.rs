@@ -1,4 +1,4 @@
-//! The way to the server: its name, a connection that can be trusted, and what time it is there.
+//! Tests the connection to the server: DNS, TCP, TLS, and its clock.
 
 use std::net::ToSocketAddrs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,11 +14,11 @@ use crate::observe::screen;
 
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// Whether the server's name leads to an address.
+/// Tests the DNS lookup of the server's name.
 pub fn name(endpoint: &Endpoint) -> Verdict {
     let authority = endpoint.authority();
     if let Some(proxy) = proxy(endpoint) {
-        return Untested(format!("{authority} is looked up by the proxy {proxy}"));
+        return Untested(format!("the proxy {proxy} looks {authority} up"));
     }
     let has_port = authority
         .rsplit(':')
@@ -38,29 +38,29 @@ pub fn name(endpoint: &Endpoint) -> Verdict {
     }
 }
 
-/// The host and port of the proxy between here and the server; never its password.
+/// Host and port of the proxy to the server, without its password.
 fn proxy(endpoint: &Endpoint) -> Option<String> {
     proxy::between(endpoint.uri()).map(|proxy| proxy::name(&proxy))
 }
 
-/// What came of a first exchange with the server.
+/// The result of a first request to the server.
 pub struct Greeting {
-    /// Whether there is a connection that can be trusted.
+    /// Whether the connection works and the certificate is trusted.
     pub connection: Verdict,
-    /// The server's time, as far as it is known.
+    /// The clock's offset, if the server answered with a date.
     pub time: Option<Offset>,
 }
 
-/// How far the board's clock is off.
+/// The offset of the board's clock.
 #[derive(Clone, Copy)]
 pub struct Offset {
-    /// By so many seconds, as well as the exchange can tell; positive when it is behind.
+    /// Seconds by which the board's clock is behind the server's, as measured.
     measured_s: i64,
-    /// What signatures need.
+    /// The clock for signatures.
     pub clock: ServerClock,
 }
 
-/// Says hello to the server.
+/// Sends a first request to the server.
 pub fn greet(endpoint: &Endpoint, roots: &Roots) -> Greeting {
     let host = endpoint.authority();
     let sent = SystemTime::now();
@@ -89,7 +89,7 @@ pub fn greet(endpoint: &Endpoint, roots: &Roots) -> Greeting {
         Err(error) => Greeting {
             connection: Bad(match explain::certificate_problem(&error) {
                 Some(NotValidYet | NotValidYetContext { .. }) if clock::is_unset(sent) => format!(
-                    "{host} cannot be trusted while this board's clock is not set: see that NTP runs ('timedatectl'), or set it with 'date'"
+                    "the certificate of {host} cannot be verified while this board's clock is not set: see that NTP runs ('timedatectl'), or set it with 'date'"
                 ),
                 _ => explain::explain(&error, host),
             }),
@@ -115,13 +115,13 @@ fn offset(sent: SystemTime, received: SystemTime, date: SystemTime) -> Offset {
     }
 }
 
-/// Whether the board's clock is right.
+/// Tests the board's clock.
 pub fn clock(time: Option<Offset>) -> Verdict {
     match time {
         _ if clock::is_unset(SystemTime::now()) => Bad(
-            "it is not set, and shows a time before this program was built: see that NTP runs ('timedatectl'), or set it with 'date'".to_owned(),
+            "the clock is not set: it shows a time before this program was built: see that NTP runs ('timedatectl'), or set it with 'date'".to_owned(),
         ),
-        None => Untested("there is no server's time to compare it with".to_owned()),
+        None => Untested("the server sent no time to compare with".to_owned()),
         Some(Offset { measured_s, clock }) => {
             let by = screen::duration(measured_s.unsigned_abs());
             match clock.offset_ms() {

@@ -1,7 +1,7 @@
-//! What the program says on standard error: one line an event, with journald's priority in front where systemd listens.
+//! The program's log on standard error: one line an event, prefixed with journald's priority if the journal reads it.
 //!
-//! An event that repeats is said once and then summed up (see [`repeats`]). A line never holds a secret: what [`hide`] was told is left
-//! out wherever it turns up, for some servers quote what they were sent.
+//! An event that repeats is logged once and then summed up (see [`repeats`]). A line never contains a secret: what was given to [`hide`] is
+//! removed wherever it occurs, because some servers quote what they were sent.
 
 mod repeats;
 
@@ -16,13 +16,13 @@ use repeats::Repeats;
 
 use crate::platform::text::neutral;
 
-/// A line is cut at this many characters.
+/// The longest line, in characters. A longer one is cut.
 const MAX_LINE_CHARS: usize = 1000;
 
-/// Secrets that are hidden at a time; renewed ones push out the oldest.
+/// Number of secrets that are hidden at a time. A renewed one replaces the oldest.
 const MAX_SECRETS: usize = 32;
 
-/// A shorter secret would blot out words. No secret of X or AWS is.
+/// A shorter secret is not hidden, because it would blot out ordinary words. No secret of X or AWS is shorter.
 const MIN_SECRET_BYTES: usize = 8;
 
 static REPORTER: LazyLock<Reporter> = LazyLock::new(|| Reporter {
@@ -33,8 +33,8 @@ static REPORTER: LazyLock<Reporter> = LazyLock::new(|| Reporter {
 
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Sends the program's own log lines to standard error. Those of libraries stay unsaid: they may quote a
-/// request with its headers. A panic in any thread is said in one line too, and ends the process.
+/// Installs the logger and the panic hook. Log lines of libraries are dropped, because they may quote a request with its headers. A panic in any
+/// thread is logged in one line and ends the process.
 pub fn start() {
     if log::set_logger(&*REPORTER).is_ok() {
         log::set_max_level(LevelFilter::Info);
@@ -45,19 +45,19 @@ pub fn start() {
             .map_or_else(String::new, |place| format!(" at {place}"));
         let what = fault.payload_as_str().unwrap_or_default();
         log::error!(
-            "a fault of this program{place} ({what}): please report it; every post that was read is kept"
+            "a bug in this program{place} ({what}): please report it; every post that was read is kept"
         );
-        // A thread that is gone would leave the others waiting for it.
+        // The other threads would wait for ever for the one that is gone.
         process::exit(1);
     }));
 }
 
-/// Whether systemd's journal takes what is said: a line an event.
+/// Whether standard error goes to systemd's journal.
 pub fn to_journal() -> bool {
     REPORTER.journal
 }
 
-/// Says how often events were repeated that nothing was said of since: those that are due, or at the `end` all.
+/// Logs summaries of repeated events: of those that are due, or at the `end` of all.
 pub fn sum_up(end: bool) {
     let mut repeats = REPORTER.repeats();
     repeats.sum_up(REPORTER.start.elapsed(), end, |level, line| {
@@ -65,7 +65,7 @@ pub fn sum_up(end: bool) {
     });
 }
 
-/// Leaves `secret` out of everything that is said from now on.
+/// Removes `secret` from everything that is logged or shown from now on.
 pub fn hide(secret: &str) {
     let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     if secret.len() < MIN_SECRET_BYTES || secrets.iter().any(|hidden| hidden == secret) {
@@ -77,7 +77,7 @@ pub fn hide(secret: &str) {
     secrets.push(secret.to_owned());
 }
 
-/// `text` as one line of a bounded length, without secrets and without what steers a terminal.
+/// `text` as one line of bounded length, without secrets and terminal control characters.
 pub fn clean(text: &str) -> String {
     let secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut line = text.to_owned();
@@ -128,7 +128,7 @@ impl Reporter {
             Level::Info => "<6>",
             Level::Debug | Level::Trace => "<7>",
         };
-        // Nobody is left to tell that telling failed.
+        // There is nowhere to report a failure of standard error.
         let _ = writeln!(std::io::stderr().lock(), "{priority}headwater: {line}");
     }
 
@@ -137,7 +137,8 @@ impl Reporter {
     }
 }
 
-/// Whether standard error is the journal: JOURNAL_STREAM names its device and inode, and is inherited by what writes elsewhere.
+/// Whether standard error is the journal. JOURNAL_STREAM alone does not tell, as redirected children inherit it: its device and inode must be
+/// those of standard error.
 fn is_journal() -> bool {
     let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else {
         return false;

@@ -1,22 +1,22 @@
-//! An event that repeats is said once and then summed up: after a minute, then every ten.
+//! An event that repeats is logged once and then summed up: after one minute, then every ten.
 //!
-//! Two lines are the same event when they differ only in their figures: "connecting again in 1.5s" and "connecting again in 2.0s".
+//! Two lines are the same event if they differ only in their digits: "connecting again in 1.5s" and "connecting again in 2.0s".
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use log::Level;
 
-/// An event that did not come again for this long is new when it does.
+/// An event that was absent for this long counts as new.
 const FIRST: Duration = Duration::from_secs(60);
 
-/// One that keeps coming is summed up as often as this.
+/// Interval of summaries for an event that keeps repeating.
 const AGAIN: Duration = Duration::from_secs(10 * 60);
 
-/// Events that are remembered; a new one pushes out the oldest.
+/// Number of events that are remembered. A new one replaces the oldest.
 const MAX_EVENTS: usize = 16;
 
-/// What was said lately.
+/// The events that were logged lately.
 #[derive(Debug, Default)]
 pub struct Repeats {
     events: heapless::Vec<Event, MAX_EVENTS>,
@@ -26,16 +26,16 @@ pub struct Repeats {
 struct Event {
     kind: u64,
     level: Level,
-    /// As it came last.
+    /// Its newest line.
     line: String,
     said: Duration,
     quiet_for: Duration,
-    /// How often it came since it was said.
+    /// Occurrences since it was logged last.
     times: u32,
 }
 
 impl Repeats {
-    /// Whether `line` is to be said; if not, it is counted. An event that must be forgotten for it is summed up by `say`.
+    /// Whether `line` is a new event, to be logged. If not, it is counted. If an older event is forgotten for it, `say` gets that one's summary.
     pub fn is_new(
         &mut self,
         level: Level,
@@ -53,7 +53,7 @@ impl Repeats {
         if self.events.is_full() {
             self.events.remove(0).sum_up(now, &mut say);
         }
-        // There is room now.
+        // There is room now: an event was just removed.
         let _ = self.events.push(Event {
             kind,
             level,
@@ -65,7 +65,7 @@ impl Repeats {
         true
     }
 
-    /// Says how often each event was repeated whose time for that has come, or each at the `end`.
+    /// Passes a summary of each event that is due to `say`; at the `end`, of every event that repeated.
     pub fn sum_up(&mut self, now: Duration, end: bool, mut say: impl FnMut(Level, &str)) {
         self.events.retain_mut(|event| {
             if !end && now.saturating_sub(event.said) < event.quiet_for {
@@ -96,7 +96,7 @@ impl Event {
     }
 }
 
-/// What is the same for all lines of one event: its words without the figures.
+/// The key of an event: its line without digits.
 fn kind(level: Level, line: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     level.hash(&mut hasher);
