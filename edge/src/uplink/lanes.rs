@@ -404,7 +404,11 @@ impl Lane {
     }
 
     fn opens_at(&self, now: Duration) -> Duration {
-        let missing = (self.group - self.tokens).max(0.0);
+        let wanted = if self.open { 1.0 } else { self.group };
+        let missing = wanted - self.tokens;
+        if missing <= 0.0 {
+            return now;
+        }
         let wait = Duration::from_secs_f64(missing / self.rate) + Duration::from_millis(1);
         (self.counted_at + wait).max(now)
     }
