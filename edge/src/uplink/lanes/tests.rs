@@ -68,20 +68,21 @@ fn one_board_gets_the_pace_of_its_shard_and_repeats_little() {
 
 #[test]
 fn boards_share_a_shard_without_knowing_of_each_other() {
-    for (rate, seconds, most_repeats, part) in [
-        (1000.0, 40, 1.3, 0.5),
-        (100.0, 60, 1.6, 0.5),
-        (20.0, 100, 2.5, 0.4),
+    for (limit, rate, seconds, most_repeats, part) in [
+        (Limit::Bucket, 1000.0, 40, 1.3, 0.5),
+        (Limit::Bucket, 100.0, 60, 1.6, 0.5),
+        (Limit::Bucket, 20.0, 100, 2.5, 0.4),
+        (Limit::EachSecond, 1000.0, 40, 1.4, 0.4),
     ] {
         for trip in TRIPS {
             for seed in SEEDS {
                 // Given four boards with more than a shard can take
-                let shard = Shard::new(0, rate, Limit::Bucket);
+                let shard = Shard::new(0, rate, limit);
                 let mut sim = Sim::new(vec![shard], 4, 20_000, trip, seed);
                 // When they deliver for a while
                 sim.run_until(SECOND * seconds);
                 // Then together they use the shard, and none has much less than its part
-                let case = format!("{rate} a second, {trip:?}, {seed}");
+                let case = format!("{limit:?}, {rate} a second, {trip:?}, {seed}");
                 let (sent, accepted) = (sim.shards[0].sent, sim.shards[0].accepted);
                 let pace = to_f64(usize::try_from(accepted).unwrap()) / rate / f64::from(seconds);
                 assert!(pace > 0.9, "{case}: {pace} of the pace");
