@@ -53,6 +53,26 @@ fn it_ends_with_a_count_that_adds_up() {
 }
 
 #[test]
+fn what_x_had_while_the_network_failed_is_fetched_and_counted() {
+    for arguments in [&["pizza"][..], &["--outage", "source", "pizza"]] {
+        let output = demo(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(text.contains("the network to X fails"), "{text}");
+        assert!(text.contains("were fetched from X's search"), "{text}");
+        assert_eq!(
+            last_line(&output),
+            "read 200, stored 200, lost 0, twice 0",
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_spool_too_small_for_the_outage_counts_what_it_drops() {
     let arguments = [
         "--posts",
@@ -135,6 +155,8 @@ fn what_it_does_not_understand_is_one_line_and_exit_2() {
         &["--fast"],
         &["--source", "rss"],
         &["--offline"],
+        &["--outage", "soon"],
+        &["--outage", "source", "--source", "lines"],
     ] {
         let output = demo(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

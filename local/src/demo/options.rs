@@ -8,14 +8,19 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::way::Network;
 
+/// How long the network fails.
+const USUAL: Duration = Duration::from_secs(10);
+
 pub const HELP: &str = "\
 The whole pipeline on this machine: posts about KEYWORD from a simulated X API, the real headwater, a local
-AWS (MiniStack) with the real template.yaml and the real function. The network to AWS fails on the way.
+AWS (MiniStack) with the real template.yaml and the real function. The network fails on the way: to AWS, and
+to X, where posts go on.
 
 Usage: cargo demo [OPTIONS] [KEYWORD...]
 
   --posts N              How many posts are read [default: 200]
-  --outage SECONDS       How long the network fails [default: 10]
+  --outage SECONDS       How long the network to AWS fails. Without it, for 10 s, and that to X for 3 s of them
+  --outage source        The whole network fails for 10 s, and what was posted meanwhile is fetched from X
   --no-outage            The network does not fail
   --network 2g|3g|satellite|flaky|hot-shard
                          The way to AWS is slow, far, or cut again and again, or one of four shards takes two
@@ -37,7 +42,7 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
 pub struct Options {
     pub keyword: String,
     pub posts: usize,
-    pub outage: Option<Duration>,
+    pub outage: Option<Outage>,
     /// What the way to AWS is like, if it is not a wire.
     pub network: Option<Network>,
     pub spool_size: Option<OsString>,
@@ -46,6 +51,15 @@ pub struct Options {
     pub source: Source,
     /// The command in the place of the program built here.
     pub headwater: Option<Vec<OsString>>,
+}
+
+/// The network's failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// How long there is no way to AWS.
+    pub aws: Duration,
+    /// When in this time the way to X fails, and when it is back.
+    pub source: Option<(Duration, Duration)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +91,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
                 ensure!(options.posts > 0, "--posts takes a number from 1 on");
             }
             Arg::Long("outage") => {
-                outage = Some(Some(Duration::from_secs(parser.value()?.parse()?)));
+                let what = parser.value()?.string()?;
+                let of = match what.as_str() {
+                    "source" => Outage {
+                        aws: USUAL,
+                        source: Some((Duration::ZERO, USUAL)),
+                    },
+                    seconds => Outage {
+                        aws: seconds.parse().map(Duration::from_secs).with_context(|| {
+                            format!("--outage takes seconds, or 'source', not '{seconds}'")
+                        })?,
+                        source: None,
+                    },
+                };
+                outage = Some(Some(of));
             }
             Arg::Long("no-outage") => outage = Some(None),
             Arg::Long("network") => {
@@ -119,8 +146,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
             "--offline goes with --source jetstream; the others need no network"
         );
     }
-    let usual = options.network.is_none().then_some(Duration::from_secs(10));
-    options.outage = outage.unwrap_or(usual);
+    let usual = Outage {
+        aws: USUAL,
+        source: (options.source == Source::X).then_some((USUAL * 3 / 10, USUAL * 6 / 10)),
+    };
+    options.outage = outage.unwrap_or(options.network.is_none().then_some(usual));
+    let fails = options.outage.is_some_and(|outage| outage.source.is_some());
+    ensure!(
+        !fails || options.source == Source::X,
+        "--outage source goes with --source x"
+    );
     options.keyword = if words.is_empty() {
         "pizza".to_owned()
     } else {

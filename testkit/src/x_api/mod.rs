@@ -15,7 +15,7 @@ mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -148,6 +148,8 @@ struct State {
     streaming: Option<u64>,
     connects: Vec<SystemTime>,
     sent: Vec<Post>,
+    /// What searches found.
+    found: Vec<Post>,
     /// What the search finds, by id.
     posted: BTreeMap<u64, Post>,
     searches: Vec<Search>,
@@ -173,7 +175,12 @@ impl XApi {
 
     /// For X_API_URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.server.address())
+        self.server.url()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Appends to the script.
@@ -237,6 +244,11 @@ impl XApi {
     /// How many posts were sent whole.
     pub fn sent_count(&self) -> usize {
         self.api.state().sent.len()
+    }
+
+    /// The posts of all pages of the search, each as often as a page had it.
+    pub fn found(&self) -> Vec<Post> {
+        self.api.state().found.clone()
     }
 
     /// When the stream was asked for, refused or not.

@@ -56,6 +56,7 @@ impl Api {
         let (answer, posts) = match found {
             Ok(posts) => {
                 let fields = Fields::of(request, self.settings.renamed);
+                state.found.extend(posts.shown.iter().cloned());
                 (page(&fields, &posts), posts.shown.len())
             }
             Err(answer) => (answer, 0),
