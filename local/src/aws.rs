@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use aws_credential_types::Credentials;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::Document;
 use serde_json::{Value, json};
+use testkit::pack;
 use ureq::Agent;
 
 use crate::sign;
@@ -188,8 +191,8 @@ impl Aws {
         Ok(())
     }
 
-    /// The data of every record of a stream, shard by shard, base64 as Kinesis gives it.
-    pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<String>> {
+    /// The data of every record of a stream, shard by shard.
+    pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
         let shards = self.kinesis("ListShards", &json!({ "StreamName": stream }))?;
         let mut data = Vec::new();
         for shard in shards["Shards"].as_array().into_iter().flatten() {
@@ -201,21 +204,26 @@ impl Aws {
             let mut iterator = self.kinesis("GetShardIterator", &start)?["ShardIterator"].take();
             loop {
                 let mut page = self.kinesis("GetRecords", &json!({ "ShardIterator": iterator }))?;
-                let Some(records) = page["Records"]
-                    .as_array_mut()
-                    .filter(|page| !page.is_empty())
+                let Some(records) = page["Records"].as_array().filter(|page| !page.is_empty())
                 else {
                     break;
                 };
-                data.extend(
-                    records
-                        .iter()
-                        .filter_map(|record| record["Data"].as_str().map(str::to_owned)),
-                );
+                for record in records {
+                    let record = record["Data"].as_str().context("a record without data")?;
+                    let record = BASE64_STANDARD.decode(record);
+                    data.push(record.context("a record is not base64")?);
+                }
                 iterator = page["NextShardIterator"].take();
             }
         }
         Ok(data)
+    }
+
+    /// Every post of a stream, as [`Self::all_records`] has them: a record is one, or a pack of many.
+    pub fn all_posts(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+        let records = self.all_records(stream)?.into_iter();
+        let posts = records.map(pack::posts).collect::<Result<Vec<_>, _>>()?;
+        Ok(posts.concat())
     }
 
     /// Every item of a table.

@@ -4,7 +4,8 @@
 //!   their names; a server for anything else is a [`web`]. What the sources send is made up in [`posts`].
 //! - Between them and a program lies a [`network`] that can be cut, a [`link`] as slow or bad as it is told to be, a kernel's queue between
 //!   two network namespaces ([`netns`]), [`chaos`], or a [`proxy`].
-//! - A [`stream`] is a Kinesis whose [`shards`] refuse what is over their limits, and which knows what became of every record.
+//! - A [`stream`] is a Kinesis whose [`shards`] refuse what is over their limits, and which knows what became of every record. A [`pack`] is
+//!   read as its other consumers read it.
 //! - [`contenders`] are headwater and what the benchmarks compare it with.
 //! - [`program`] runs the program under test on a board of files, [`notify`] hears what systemd would, and [`process`] sees to it that nothing
 //!   of all this outlives who started it.
@@ -28,6 +29,8 @@ pub mod link;
 pub mod netns;
 pub mod network;
 pub mod notify;
+#[cfg(feature = "packs")]
+pub mod pack;
 #[cfg(feature = "services")]
 pub mod posts;
 pub mod process;

@@ -20,6 +20,7 @@ use local::deploy::{self, Stack};
 use local::ministack::{MiniStack, target_dir};
 use local::producer;
 use local::tally::{Sent, Tally};
+use testkit::pack;
 use testkit::program::{Board, Program};
 
 use feed::Feed;
@@ -121,7 +122,17 @@ impl<'a> Demo<'a> {
         if let Some(size) = &options.spool_size {
             board.argument("--spool-size").argument(size);
         }
+<<<<<<< HEAD
         let (feed, said) = Feed::start(options, &mut board, &mut way.outage)?;
+=======
+        if options.pack {
+            board.argument("--pack");
+        }
+        if let Some(wire) = &options.wire {
+            board.argument("--wire").argument(wire);
+        }
+        let (feed, said) = Feed::start(options, &mut board)?;
+>>>>>>> packs
         screen.tick(&said);
         board.argument("--").argument(&options.keyword);
         let mut producer = board.start(&[])?;
@@ -219,9 +230,20 @@ impl<'a> Demo<'a> {
         let items = self.aws.all_items(&self.stack.table)?;
         let tally = Tally::take(&self.aws, &self.stack, &sent, dropped as usize)?;
         screen.rows(&items, 6);
-        let records = self.aws.all_records(&self.stack.stream)?.len() as u64;
+        let records = self.aws.all_records(&self.stack.stream)?;
+        let (packs, plain): (Vec<_>, Vec<_>) =
+            records.iter().partition(|record| pack::is_pack(record));
+        if !packs.is_empty() {
+            let bytes: usize = packs.iter().map(|pack| pack.len()).sum();
+            screen.tick(&format!(
+                "the stream has {} packs, of {bytes} bytes, and {} plain records",
+                packs.len(),
+                plain.len()
+            ));
+        }
+        let arrived = self.aws.all_posts(&self.stack.stream)?.len() as u64;
         let taken = counted("headwater_read_total") - dropped;
-        if let Some(cost) = self.way.cost(taken, records) {
+        if let Some(cost) = self.way.cost(taken, arrived, records.len()) {
             screen.tick(&cost);
         }
         let mut fine = match self.way.cuts() {
@@ -297,10 +319,10 @@ impl Demo<'_> {
 
     /// What Bluesky sent, only the producer knows: it is what arrived, and the producer's own count must agree.
     fn believe_producer(&self) -> anyhow::Result<Vec<Sent>> {
-        let records = self.aws.all_records(&self.stack.stream)?;
-        records
+        let posts = self.aws.all_posts(&self.stack.stream)?;
+        posts
             .iter()
-            .map(|record| Sent::from_jetstream(record))
+            .map(|post| Sent::from_jetstream(post))
             .collect()
     }
 

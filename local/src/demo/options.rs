@@ -28,6 +28,8 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
                          also be described: rate=5000,delay=0.3,loss=0.01,buffer=300000,cut-bytes=8000 (bytes
                          a second, seconds, a share, bytes), or changed: 2g,loss=0.01
   --spool-size SIZE      The disk queue's size, such as 1MiB; without it, headwater's own default
+  --pack                 Posts go in packs: many in one record of the stream
+  --wire json|cbor       How headwater writes its calls [default: its own, json]
   --rate N               Posts a second [default: 20]
   --source x|jetstream|lines
                          Where the posts come from [default: x]. jetstream is Bluesky's: real posts, no
@@ -46,6 +48,10 @@ pub struct Options {
     /// What the way to AWS is like, if it is not a wire.
     pub network: Option<Network>,
     pub spool_size: Option<OsString>,
+    /// Posts go in packs.
+    pub pack: bool,
+    /// How calls are written, if not as headwater does without being told.
+    pub wire: Option<OsString>,
     /// The time from one post to the next.
     pub pace: Duration,
     pub source: Source,
@@ -77,6 +83,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
         outage: None,
         network: None,
         spool_size: None,
+        pack: false,
+        wire: None,
         pace: Duration::from_millis(50),
         source: Source::X,
         headwater: None,
@@ -112,6 +120,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
                 options.network = Some(network.context("--network")?);
             }
             Arg::Long("spool-size") => options.spool_size = Some(parser.value()?),
+            Arg::Long("pack") => options.pack = true,
+            Arg::Long("wire") => options.wire = Some(parser.value()?),
             Arg::Long("rate") => {
                 let rate: f64 = parser.value()?.parse()?;
                 ensure!(rate > 0.0, "--rate takes a number of posts a second");

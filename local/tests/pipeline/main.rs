@@ -3,6 +3,7 @@
 mod carries;
 mod crashes;
 mod errors;
+mod packs;
 mod permissions;
 mod soak;
 mod stores;
