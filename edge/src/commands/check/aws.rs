@@ -263,8 +263,7 @@ fn refusable(call: Call, wire: Wire, stream: &str) -> Vec<u8> {
 }
 
 fn names_the_hash_key(problem: &Problem) -> bool {
-    let message = problem.message.to_ascii_lowercase().replace(' ', "");
-    message.contains("explicithashkey")
+    problem.names(&["explicithashkey"])
 }
 
 fn refusal(
