@@ -20,6 +20,7 @@ complete -c headwater -l ordered -d 'Strict order for each partition key, one ca
 complete -c headwater -l linger -x -d 'A live post may wait so long for company, to share a call'
 complete -c headwater -l pack -d 'Many posts in one record, compressed (Zstandard): six times fewer bytes'
 complete -c headwater -l wire -x -a 'json cbor' -d 'How calls to Kinesis are written; CBOR is a quarter shorter, and AWS knows it'
+complete -c headwater -l max-record-size -x -d 'The largest record, up to 10MiB where the stream is set to take it (MaxRecordSizeInKiB)'
 complete -c headwater -l max-rate -x -d 'Send no more bytes a second than these; the rest waits in the queue'
 complete -c headwater -l max-bytes-per-day -x -d 'Send no more a day (UTC); the rest waits in the queue'
 complete -c headwater -l max-per-day -x -d 'For X, which bills each post: read no more than N a day (UTC)'

@@ -44,6 +44,8 @@ pub struct Config {
     pub spool: spool::Options,
     /// Strict order for each partition key.
     pub ordered: bool,
+    /// The largest record that the stream takes, key and data.
+    pub max_record_bytes: usize,
     /// How posts are delivered.
     pub flow: flow::Options,
     /// Where to write Prometheus text.
@@ -136,6 +138,7 @@ impl<'a> Settings<'a> {
         let endpoint = self.endpoint(region.as_deref(), variant);
         let sts = self.sts(region.as_deref(), variant);
         let spool = self.spool(source.as_ref());
+        let max_record_bytes = self.max_record_bytes(spool.as_ref());
         let ordered = self.switch(options::ORDERED);
         let flow = self.flow(ordered);
         let quiet = self.switch(options::QUIET);
@@ -149,6 +152,7 @@ impl<'a> Settings<'a> {
             provider: provider?,
             roots: roots?,
             spool: spool?,
+            max_record_bytes: max_record_bytes?,
             ordered,
             flow: flow?,
             metrics_file,

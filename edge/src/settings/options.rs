@@ -89,6 +89,7 @@ options! {
     LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "A live post may wait so long for company, to share a call";
     PACK: "pack" "" ["HEADWATER_PACK"], "", "Many posts in one record, compressed (Zstandard): six times fewer bytes";
     WIRE: "wire" "json|cbor" ["HEADWATER_WIRE"], "json", "How calls to Kinesis are written; CBOR is a quarter shorter, and AWS knows it";
+    MAX_RECORD_SIZE: "max-record-size" "SIZE" ["HEADWATER_MAX_RECORD_SIZE"], "1MiB", "The largest record, up to 10MiB where the stream is set to take it (MaxRecordSizeInKiB)";
     MAX_RATE: "max-rate" "BYTES" ["HEADWATER_MAX_RATE"], "", "Send no more bytes a second than these; the rest waits in the queue";
     MAX_BYTES_PER_DAY: "max-bytes-per-day" "SIZE" ["HEADWATER_MAX_BYTES_PER_DAY"], "", "Send no more a day (UTC); the rest waits in the queue";
     MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read no more than N a day (UTC)";
