@@ -78,7 +78,7 @@ impl Put {
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Memory for the largest pack.
-const PACK_BYTES: usize = 1 << 20;
+const PACK_BYTES: usize = 11 << 20;
 
 /// One call.
 #[derive(Clone, Debug)]
