@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Memory for the largest pack.
-const PACK_BYTES: usize = 1 << 20;
+const PACK_BYTES: usize = 11 << 20;
 
 /// Whether a record's data are a pack.
 pub fn is_pack(data: &[u8]) -> bool {
@@ -16,7 +16,7 @@ pub fn is_pack(data: &[u8]) -> bool {
 /// The text of a pack.
 ///
 /// # Errors
-/// It is no whole frame, or of more than 1 MiB.
+/// It is no whole frame, or of more than 11 MiB: a stream may take records of 10 MiB.
 pub fn unpack(pack: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(PACK_BYTES);
     let read = zstd_safe::decompress(&mut text, pack);

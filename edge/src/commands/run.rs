@@ -80,6 +80,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
             Some(card.with_added_extension("state")),
         )),
         echo: source::echoes(config.quiet),
+        max_record_bytes: config.max_record_bytes,
     };
     let abort = Arc::new(Stop::default());
     let uplink = Uplink {

@@ -44,6 +44,8 @@ pub struct Config {
     pub spool: spool::Options,
     /// Whether records of one partition key keep their order strictly.
     pub ordered: bool,
+    /// Limit of a record, key and data, in bytes.
+    pub max_record_bytes: usize,
     /// Options of delivery.
     pub flow: flow::Options,
     /// Path of the metrics file.
@@ -137,6 +139,7 @@ impl<'a> Settings<'a> {
         let endpoint = self.endpoint(region.as_deref(), variant);
         let sts = self.sts(region.as_deref(), variant);
         let spool = self.spool(source.as_ref());
+        let max_record_bytes = self.max_record_bytes(spool.as_ref());
         let ordered = self.switch(options::ORDERED);
         let flow = self.flow(ordered);
         let quiet = self.switch(options::QUIET);
@@ -150,6 +153,7 @@ impl<'a> Settings<'a> {
             provider: provider?,
             roots: roots?,
             spool: spool?,
+            max_record_bytes: max_record_bytes?,
             ordered,
             flow: flow?,
             metrics_file,

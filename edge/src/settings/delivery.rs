@@ -4,13 +4,18 @@ use crate::aws::credentials::profile::Profile;
 use crate::aws::kinesis::wire::Wire;
 use crate::aws::partition::{self, Variant};
 use crate::net::endpoint::Endpoint;
+use crate::post::record::{LARGEST_RECORD_BYTES, MAX_RECORD_BYTES};
 use crate::settings::config::Settings;
 use crate::settings::{options, values};
+use crate::spool;
 use crate::uplink::flow;
 use crate::uplink::pace::Limits;
 
 /// The smallest rate limit, in bytes. Not even one post would fit into less.
 const LEAST_BYTES: u64 = 1 << 10;
+
+/// The least number of largest records that a spool must hold: one may take no more than half of it.
+const SPOOL_RECORDS: u64 = 4;
 
 /// The longest `--linger`, in seconds.
 const LONGEST_LINGER_S: u64 = 60 * 60;
@@ -96,6 +101,25 @@ impl Settings<'_> {
             Some(_) => own,
         };
         self.valid(Endpoint::parse(&url?, self.plain))
+    }
+
+    /// Limit of a record in bytes. Only a limit over 1 MiB demands a spool larger than the smallest.
+    pub(super) fn max_record_bytes(&mut self, spool: Option<&spool::Options>) -> Option<usize> {
+        let sizes = MAX_RECORD_BYTES as u64..=LARGEST_RECORD_BYTES as u64;
+        let bytes = self.parsed(
+            options::MAX_RECORD_SIZE,
+            "a size from 1MiB to 10MiB, and no more than the stream's MaxRecordSizeInKiB",
+            |text| values::size(text).filter(|bytes| sizes.contains(bytes)),
+        )?;
+        let needed = bytes * SPOOL_RECORDS;
+        let is_large = bytes > MAX_RECORD_BYTES as u64;
+        if is_large && spool.is_some_and(|spool| spool.size_bytes < needed) {
+            self.wrong(&format!(
+                "--spool-size is too small for --max-record-size: the queue holds a few of the largest records, so choose at least {} KiB",
+                needed >> 10
+            ));
+        }
+        usize::try_from(bytes).ok()
     }
 
     /// Options of delivery.

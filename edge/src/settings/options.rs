@@ -89,6 +89,7 @@ options! {
     LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "Let a live post wait this long for others, to share a call";
     PACK: "pack" "" ["HEADWATER_PACK"], "", "Send many posts in one record, compressed (Zstandard): about six times fewer bytes; other consumers must unpack them";
     WIRE: "wire" "json|cbor" ["HEADWATER_WIRE"], "json", "Format of calls to Kinesis; CBOR is a quarter shorter; a server that does not know it gets JSON";
+    MAX_RECORD_SIZE: "max-record-size" "SIZE" ["HEADWATER_MAX_RECORD_SIZE"], "1MiB", "Limit of a record, up to 10MiB if the stream allows it (MaxRecordSizeInKiB)";
     MAX_RATE: "max-rate" "BYTES" ["HEADWATER_MAX_RATE"], "", "Send at most this many bytes a second; the rest waits in the queue";
     MAX_BYTES_PER_DAY: "max-bytes-per-day" "SIZE" ["HEADWATER_MAX_BYTES_PER_DAY"], "", "Send at most this many bytes a day (UTC); the rest waits in the queue";
     MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read at most N posts a day (UTC)";

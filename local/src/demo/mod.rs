@@ -122,17 +122,13 @@ impl<'a> Demo<'a> {
         if let Some(size) = &options.spool_size {
             board.argument("--spool-size").argument(size);
         }
-<<<<<<< HEAD
-        let (feed, said) = Feed::start(options, &mut board, &mut way.outage)?;
-=======
         if options.pack {
             board.argument("--pack");
         }
         if let Some(wire) = &options.wire {
             board.argument("--wire").argument(wire);
         }
-        let (feed, said) = Feed::start(options, &mut board)?;
->>>>>>> packs
+        let (feed, said) = Feed::start(options, &mut board, &mut way.outage)?;
         screen.tick(&said);
         board.argument("--").argument(&options.keyword);
         let mut producer = board.start(&[])?;

@@ -36,7 +36,7 @@ use self::message::Message;
 use self::outcome::{ApiError, NoPage};
 use self::progress::Progress;
 pub use self::settings::{Auth, SEARCH_DELAY, Settings};
-use crate::post::record::{MAX_RECORD_BYTES, Unfit};
+use crate::post::record::Unfit;
 use crate::source::retry::{Backoff, Failure};
 use crate::source::split::{LineSplitter, Next};
 use crate::source::wire::Watch;
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
             feed,
             client: Client::new(settings, Watch::new(feed, SILENCE)),
             // A post's key and line must fit a record together, so a longer line is of no use.
-            lines: LineSplitter::new(MAX_RECORD_BYTES),
+            lines: LineSplitter::new(feed.max_record_bytes),
             backoff: Backoff::new("x.backoff"),
             progress,
             tag: settings.filter.tag(),
@@ -243,8 +243,8 @@ impl<'a> Reader<'a> {
                 }
                 Next::Line { line, .. } => line,
                 Next::TooLong(bytes) => {
-                    self.feed
-                        .unusable("a post", Unfit::TooLarge(bytes as usize));
+                    let why = Unfit::TooLarge(bytes as usize, self.feed.max_record_bytes);
+                    self.feed.unusable("a post", why);
                     continue;
                 }
                 Next::End => return Err(ApiError::Network("X ended the stream".to_owned())),

@@ -322,7 +322,7 @@ fn put(
     position: &str,
     hand_over: impl Fn(&Feed, Record<'_>, &[u8], &str) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
-    match Record::new(post.partition_key(), line) {
+    match Record::new(post.partition_key(), line, feed.max_record_bytes) {
         Ok(record) if feed.echo => hand_over(feed, record, position.as_bytes(), &post.text()),
         Ok(record) => hand_over(feed, record, position.as_bytes(), ""),
         Err(unfit) => {

@@ -14,6 +14,7 @@ use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::time::{Clock, SystemClock};
+use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::Feed;
 use crate::source::lines::follow::Follower;
 use crate::source::lines::{Input, Maker, Settings};
@@ -132,6 +133,7 @@ impl World {
                 counters: Arc::new(Counters::default()),
                 state: Arc::new(Facts::open(None, None)),
                 echo: false,
+                max_record_bytes: MAX_RECORD_BYTES,
             },
             settings: Settings {
                 input: Input::Stdin,
