@@ -26,5 +26,7 @@ complete -c headwater -l max-per-day -x -d 'For X, which bills each post: read n
 complete -c headwater -l gap-at-most -x -d 'For X: after an outage, fetch what was posted meanwhile, so far back'
 complete -c headwater -l no-gap-fill -d 'For X: do not (the variable: 0)'
 complete -c headwater -l no-retweets -d 'For X: leave retweets out, which are billed, too (the variable: 0)'
+complete -c headwater -l report-every -x -d 'Tell the fleet how this board is, so often; see docs/fleet.md'
+complete -c headwater -l board -x -d 'The board\'s name in its reports [default: the host\'s name]'
 complete -c headwater -l metrics-file -r -F -d 'Prometheus text, rewritten every second'
 complete -c headwater -l quiet -d 'Do not print the posts on a terminal'

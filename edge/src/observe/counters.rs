@@ -91,6 +91,8 @@ pub struct Counters {
     pub delivered: Counter,
     /// When it did so last.
     pub last_delivered: Moment,
+    /// Reports of the board that Kinesis acknowledged; they are no records of the source's.
+    pub reports: Counter,
     /// Records Kinesis can never take, set aside in the dead-letter file.
     pub impossible: Counter,
     /// Calls to Kinesis, whatever their outcome.

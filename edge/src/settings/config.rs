@@ -13,7 +13,7 @@ use crate::aws::credentials::profile::Profile;
 use crate::net::endpoint::Endpoint;
 use crate::net::proxy;
 use crate::net::roots::Roots;
-use crate::observe::journal;
+use crate::observe::{journal, report};
 use crate::platform::tmpfs;
 use crate::post::filter::{Filter, MAX_RULE_CHARS};
 use crate::settings::options::{self, Opt};
@@ -46,6 +46,8 @@ pub struct Config {
     pub ordered: bool,
     /// How posts are delivered.
     pub flow: flow::Options,
+    /// How the board reports to its fleet, if it does.
+    pub reports: Option<report::Settings>,
     /// Where to write Prometheus text.
     pub metrics_file: Option<PathBuf>,
     /// Print no posts.
@@ -138,6 +140,7 @@ impl<'a> Settings<'a> {
         let spool = self.spool(source.as_ref());
         let ordered = self.switch(options::ORDERED);
         let flow = self.flow(ordered);
+        let reports = self.reports();
         let quiet = self.switch(options::QUIET);
         let metrics_file = self.get(options::METRICS_FILE).map(PathBuf::from);
         Some(Config {
@@ -151,6 +154,7 @@ impl<'a> Settings<'a> {
             spool: spool?,
             ordered,
             flow: flow?,
+            reports,
             metrics_file,
             quiet,
         })
@@ -259,15 +263,11 @@ impl<'a> Settings<'a> {
         let partition_key = self
             .get(options::PARTITION_KEY)
             .and_then(|text| self.valid(text.parse::<lines::Pointer>().map_err(Into::into)));
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
         Some(Source::Lines(lines::Settings {
             input,
             filter,
             partition_key,
-            host,
+            host: host(),
         }))
     }
 
@@ -488,4 +488,12 @@ impl<'a> Settings<'a> {
     pub(super) fn wrong(&mut self, what: &str) {
         self.usage.wrong.push(what.to_owned());
     }
+}
+
+/// The host's name.
+pub(super) fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -4,7 +4,8 @@ use crate::aws::credentials::profile::Profile;
 use crate::aws::kinesis::wire::Wire;
 use crate::aws::partition::{self, Variant};
 use crate::net::endpoint::Endpoint;
-use crate::settings::config::Settings;
+use crate::observe::report;
+use crate::settings::config::{Settings, host};
 use crate::settings::{options, values};
 use crate::uplink::flow;
 use crate::uplink::pace::Limits;
@@ -14,6 +15,12 @@ const LEAST_BYTES: u64 = 1 << 10;
 
 /// A post that waits longer for company is not a live one.
 const LONGEST_LINGER_S: u64 = 60 * 60;
+
+/// How often a board may report, in seconds: more often would be a stream of its own, and a board that is heard of once a day is silent.
+const REPORT_EVERY_S: std::ops::RangeInclusive<u64> = 1..=24 * 60 * 60;
+
+/// The longest name of a board, as of a host.
+const BOARD_BYTES: usize = 64;
 
 impl Settings<'_> {
     /// The stream's name, as Kinesis takes it.
@@ -132,6 +139,36 @@ impl Settings<'_> {
             pack,
         })
     }
+
+    /// How the board reports, if it is to.
+    pub(super) fn reports(&mut self) -> Option<report::Settings> {
+        let every = self.parsed(
+            options::REPORT_EVERY,
+            "a duration such as 5m, from 1s to 24h",
+            |text| values::duration(text).filter(|every| REPORT_EVERY_S.contains(&every.as_secs())),
+        );
+        let given = self.get(options::BOARD);
+        let is_given = given.is_some();
+        let board = given.unwrap_or_else(host);
+        if !is_board(&board) && (is_given || every.is_some()) {
+            let name = options::BOARD.env[0];
+            self.wrong(&match is_given {
+                true => format!("{name} is a board's name, of 1 to 64 letters, digits, '.', '_', ':' and '-', not '{board}'"),
+                false => format!("the host's name '{board}' cannot be the board's in its reports: set {name}, or --board"),
+            });
+            return None;
+        }
+        Some(report::Settings {
+            board,
+            every: every?,
+        })
+    }
+}
+
+/// Whether `name` can be a board's: it stands in the report as it is.
+fn is_board(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    (1..=BOARD_BYTES).contains(&name.len()) && name.bytes().all(fits)
 }
 
 /// The stream and the region that an ARN such as `arn:aws:kinesis:eu-west-1:123456789012:stream/posts` names.

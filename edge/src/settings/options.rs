@@ -95,6 +95,8 @@ options! {
     GAP_AT_MOST: "gap-at-most" "DURATION" ["HEADWATER_GAP_AT_MOST"], "7d", "For X: after an outage, fetch what was posted meanwhile, so far back";
     NO_GAP_FILL: "no-gap-fill" "" ["HEADWATER_GAP_FILL"], "", "For X: do not (the variable: 0)";
     NO_RETWEETS: "no-retweets" "" ["HEADWATER_RETWEETS"], "", "For X: leave retweets out, which are billed, too (the variable: 0)";
+    REPORT_EVERY: "report-every" "DURATION" ["HEADWATER_REPORT_EVERY"], "", "Tell the fleet how this board is, so often; see docs/fleet.md";
+    BOARD: "board" "NAME" ["HEADWATER_BOARD"], "", "The board's name in its reports [default: the host's name]";
     METRICS_FILE: "metrics-file" "FILE" ["HEADWATER_METRICS_FILE"], "", "Prometheus text, rewritten every second";
     QUIET: "quiet" "" ["HEADWATER_QUIET"], "", "Do not print the posts on a terminal";
 }
