@@ -37,7 +37,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts. `posts` are the stream's, `items` the table's; `dropped` is the producer's own count of records it dropped.
+    /// Counts. `posts` are the stream's, boards' reports among them, `items` the table's; `dropped` is the producer's own count of records it
+    /// dropped.
     pub fn new(sent: &[Sent], posts: &[Vec<u8>], items: &[Value], dropped: usize) -> Self {
         let mut copies: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         for Sent { id, text } in sent {
@@ -46,7 +47,7 @@ impl Tally {
         let mut oddities = Vec::new();
 
         let mut arrived: BTreeMap<String, usize> = BTreeMap::new();
-        for post in posts {
+        for post in posts.iter().filter(|post| !is_report(post)) {
             match post_id(post) {
                 Some(id) if copies.contains_key(id.as_str()) => {
                     *arrived.entry(id).or_default() += 1
@@ -159,6 +160,11 @@ impl From<&str> for Sent {
             text: line.to_owned(),
         }
     }
+}
+
+/// Whether a record is a board's report.
+fn is_report(record: &[u8]) -> bool {
+    record.starts_with(br#"{"headwater_board":"#)
 }
 
 /// The id of what the stream carries: an X post's, a Jetstream event's, or a line itself.

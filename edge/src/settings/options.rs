@@ -96,6 +96,8 @@ options! {
     GAP_AT_MOST: "gap-at-most" "DURATION" ["HEADWATER_GAP_AT_MOST"], "7d", "For X: after an outage, fetch missed posts from at most this long ago";
     NO_GAP_FILL: "no-gap-fill" "" ["HEADWATER_GAP_FILL"], "", "For X: do not fetch missed posts (the variable: 0)";
     NO_RETWEETS: "no-retweets" "" ["HEADWATER_RETWEETS"], "", "For X: leave out retweets, which are billed, too (the variable: 0)";
+    REPORT_EVERY: "report-every" "DURATION" ["HEADWATER_REPORT_EVERY"], "", "Send a report on this board's state this often (docs/fleet.md)";
+    BOARD: "board" "NAME" ["HEADWATER_BOARD"], "", "The board's name in its reports [default: the host name]";
     METRICS_FILE: "metrics-file" "FILE" ["HEADWATER_METRICS_FILE"], "", "Write Prometheus text to this file every second; on tmpfs it costs the card nothing";
     QUIET: "quiet" "" ["HEADWATER_QUIET"], "", "Do not print the posts on a terminal";
 }
