@@ -68,8 +68,10 @@ pub struct Settings {
     pub renamed: bool,
     /// Whether the account's plan has the recent search.
     pub search: bool,
-    /// Searches in 15 minutes.
+    /// Searches in a window.
     pub search_limit: usize,
+    /// How long a window is: it begins with the first search after the last one. At X, 15 minutes.
+    pub search_window: Duration,
     /// How long after it was written a post is found by the search.
     pub search_delay: Duration,
     /// How long a search takes.
@@ -86,6 +88,7 @@ impl Default for Settings {
             renamed: false,
             search: true,
             search_limit: 450,
+            search_window: WINDOW,
             search_delay: Duration::from_secs(30),
             search_time: Duration::ZERO,
         }
@@ -153,7 +156,8 @@ struct State {
     /// What the search finds, by id.
     posted: BTreeMap<u64, Post>,
     searches: Vec<Search>,
-    searched: Vec<SystemTime>,
+    /// When the window of searches ends, and how many it had.
+    search_window: Option<(SystemTime, usize)>,
     requests: Vec<(String, String)>,
 }
 

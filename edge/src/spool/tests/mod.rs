@@ -5,7 +5,7 @@ mod crash;
 mod faults;
 mod images;
 mod model;
-mod sim;
+pub mod sim;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
