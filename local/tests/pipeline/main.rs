@@ -3,6 +3,7 @@
 mod carries;
 mod crashes;
 mod errors;
+mod gaps;
 mod permissions;
 mod soak;
 mod stores;
