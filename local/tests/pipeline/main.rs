@@ -4,6 +4,7 @@ mod boards;
 mod carries;
 mod crashes;
 mod errors;
+mod gaps;
 mod packs;
 mod permissions;
 mod soak;

@@ -1,15 +1,12 @@
-//! Every state a power cut can leave: each block written since the last sync is there, or not, or torn, in every combination up to
-//! [`ALL_TORN`] blocks, in every combination of there or not up to [`ALL`], and sampled beyond.
+//! Every state a power cut can leave, as [`each_subset`] has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::thread;
 
 use super::*;
-use crate::spool::tests::sim::{Event, Faults, Page, Wrap, torn};
+use crate::spool::tests::sim::{Event, Faults, Page, Wrap, each_subset};
 
-const ALL_TORN: usize = 7;
-const ALL: usize = 10;
 const SAMPLES: u64 = 400;
 
 /// Tests for the board run in an emulator, thirty times slower.
@@ -129,7 +126,7 @@ pub fn each_crash(
                 });
                 let mut cut = model.clone();
                 cut.head = cut.head.max(ahead.unwrap_or(0));
-                each_subset(&safe, &pending, dice, |image| visit(image, &cut));
+                each_subset(&safe, &pending, SAMPLES, dice, |image| visit(image, &cut));
                 let reached = |i| match event {
                     Event::Failed(reached) => reached[i],
                     _ => true,
@@ -142,42 +139,7 @@ pub fn each_crash(
             }
         }
     }
-    each_subset(&safe, &pending, dice, |image| visit(image, &model));
-}
-
-fn each_subset(
-    safe: &Image,
-    pending: &[(usize, Page)],
-    dice: &mut Dice,
-    mut visit: impl FnMut(&Image),
-) {
-    // what becomes of each block: 0 omitted, 1 written, 2 torn
-    let mut apply = |fates: &mut dyn FnMut(usize, &mut Dice) -> u64, dice: &mut Dice| {
-        let mut image = safe.clone();
-        for (i, (place, page)) in pending.iter().enumerate() {
-            image[*place] = match fates(i, dice) {
-                0 => continue,
-                1 => page.clone(),
-                _ => torn(&image[*place], page, 1 + dice.roll(254) as u8),
-            };
-        }
-        visit(&image);
-    };
-    let count = pending.len();
-    if count <= ALL_TORN {
-        for state in 0..3_u64.pow(count as u32) {
-            apply(&mut |i, _| state / 3_u64.pow(i as u32) % 3, dice);
-        }
-        return;
-    }
-    if count <= ALL {
-        for state in 0..1_u64 << count {
-            apply(&mut |i, _| state >> i & 1, dice);
-        }
-    }
-    for _ in 0..SAMPLES {
-        apply(&mut |_, dice| dice.roll(3), dice);
-    }
+    each_subset(&safe, &pending, SAMPLES, dice, |image| visit(image, &model));
 }
 
 /// Opens what a crash left, and holds it against the model. Returns what it found, and where the source goes on.

@@ -6,7 +6,7 @@ mod faults;
 mod images;
 mod large;
 mod model;
-mod sim;
+pub mod sim;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
