@@ -1,4 +1,4 @@
-//! What went wrong with a connection, for a person.
+//! Connection errors as text for a person.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use rustls::CertificateError;
 
 use crate::net::proxy;
 
-/// What went wrong with the connection to `host`, for a person: one line. Names the proxy where it is the one that fails.
+/// The error of a connection to `host` in one line. It names the proxy if that is what failed.
 pub fn explain(error: &ureq::Error, host: &str) -> String {
     let proxy = format!("https://{host}").parse().ok();
     let proxy = proxy.and_then(|uri| proxy::between(&uri));
@@ -21,7 +21,7 @@ fn explain_by_way(error: &ureq::Error, host: &str, proxy: Option<String>) -> Str
              if a proxy of yours stands between, name its authority in AWS_CA_BUNDLE"
         );
     }
-    // Until the proxy has connected, it is the one that is spoken to.
+    // Until the proxy has connected to the host, an error is the proxy's.
     let (first, advice) = match &proxy {
         None => (host.to_owned(), "is the address right?"),
         Some(proxy) => (
@@ -64,7 +64,7 @@ fn explain_by_way(error: &ureq::Error, host: &str, proxy: Option<String>) -> Str
     }
 }
 
-/// Why the server's certificate was not accepted, if that was it.
+/// Why the server's certificate was not accepted, if that is the error.
 pub fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
     let tls = match error {
         ureq::Error::Rustls(tls) => Some(tls),
