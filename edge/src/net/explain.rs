@@ -39,14 +39,14 @@ fn explain_by_way(error: &ureq::Error, host: &str, proxy: Option<String>) -> Str
         HostNotFound => unresolved(),
         Timeout(ureq::Timeout::PerRead) => format!("{host} went silent"),
         Timeout(ureq::Timeout::RecvResponse) => {
-            format!("{host} took the call, and its answer is not whole after a minute")
+            format!("{host} received the call, and its answer was incomplete after a minute")
         }
         Timeout(ureq::Timeout::PerWrite) => {
-            format!("nothing more leaves for {host}; is the network up?")
+            format!("{host} acknowledges nothing any more; is the network up?")
         }
         Timeout(ureq::Timeout::Connect) => format!("{first} does not answer; is the network up?"),
         ConnectProxyFailed(reason) => {
-            format!("{first} does not connect to {host} ({reason}); does it allow that?")
+            format!("{first} does not connect to {host} ({reason}); does it allow that host?")
         }
         Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             format!("{first} refuses the connection; {advice}")
