@@ -19,7 +19,7 @@ pub fn brief(text: &str) -> String {
     kept.chain(['…']).collect()
 }
 
-/// What became of one invocation's batch. Each post counts once:
+/// The counts of one invocation's batch. Each post counts once:
 /// read = stored + repeated + ignored + undecodable + abandoned + unprocessed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -109,7 +109,7 @@ impl Report {
     }
 }
 
-/// What makes CloudWatch take the line's numbers as metrics.
+/// The metadata that makes CloudWatch read the line's numbers as metrics (embedded metric format).
 fn metadata(now: DateTime<Utc>) -> Value {
     let metrics: Vec<Value> = METRICS
         .iter()
