@@ -1,4 +1,4 @@
-//! The network's failure in the middle of it all.
+//! The outage of the network during the demo.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use testkit::network::Network;
 
 use super::screen::Screen;
 
-/// The way to AWS, and when it fails.
+/// The network to AWS, and its outage.
 #[derive(Debug)]
 pub struct Outage {
     network: Network,
@@ -18,14 +18,14 @@ pub struct Outage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It fails once so many records were read.
+    /// Number of records read at which it fails.
     Ahead(u64),
     Until(Instant),
     Over,
 }
 
 impl Outage {
-    /// A way to `server` which fails for `length`, if at all, once a quarter of `posts` were read.
+    /// A network to `server`. Once a quarter of `posts` were read it fails for `length`, if that is given.
     pub fn new(server: SocketAddr, length: Option<Duration>, posts: usize) -> anyhow::Result<Self> {
         Ok(Self {
             network: Network::to(server)?,
@@ -42,12 +42,12 @@ impl Outage {
         self.network.address()
     }
 
-    /// Whether the network will not fail any more.
+    /// Whether the outage is over, or none is planned.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }
 
-    /// Fails, or comes back, when it is time; true if it did.
+    /// Starts or ends the outage when it is due. True if it did.
     pub fn advance(&mut self, read: u64, screen: &mut Screen) -> anyhow::Result<bool> {
         match self.phase {
             Phase::Ahead(at) if read >= at => {
