@@ -1,4 +1,4 @@
-//! What an answer of DynamoDB or SQS means for the data, and how long to wait before the next call.
+//! What a response of DynamoDB or SQS means for the data, and how long to back off.
 
 use std::error::Error;
 use std::fmt;
@@ -11,11 +11,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::report::brief;
 
-/// A call may take this long; an answer that comes later counts as lost.
+/// Timeout of a call. A later response counts as lost.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What DynamoDB and SQS say of a request they dislike for its shape: too long, too many, a wrong
-/// character. SQS has the older names of its query protocol, too.
+/// Error codes of DynamoDB and SQS for an invalid request: too long, too many entries, an invalid
+/// character. SQS also has the older names of its query protocol.
 const REFUSALS: [&str; 11] = [
     "BatchRequestTooLong",
     "InvalidMessageContents",
@@ -33,21 +33,21 @@ const REFUSALS: [&str; 11] = [
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Why a call did not do its work, by what the caller may do next: from the best to the worst.
+/// Why a call failed, by what the caller may do next, from the best to the worst.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
-    /// The network or the service failed, and what became of the call is unknown: back off, then
-    /// the same call again.
+    /// The network or the service failed, and whether the call was executed is unknown: back off, then
+    /// repeat it.
     Unreachable(String),
-    /// Too much at once: back off, then the same call again.
+    /// Throttled: back off, then repeat the call.
     Throttled(String),
     /// The table has this post in a newer version: there is nothing to do.
     Outdated,
     /// This request can never be accepted. Another one may be.
     Refused {
-        /// The service's name for the fault.
+        /// The service's error code.
         code: String,
-        /// Its words, which may quote the request.
+        /// Its message, which may quote the request.
         message: String,
     },
     /// A permission or a resource is missing: no call will succeed until a person repairs it.
@@ -70,7 +70,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// The answer of one call, which is not made after `until`, and not waited for.
+/// Makes one call, and waits for its response. Neither goes on after `until`.
 pub async fn call<T, E>(
     call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     until: Instant,
@@ -90,7 +90,7 @@ where
 }
 
 impl Trouble {
-    /// Tells apart what a failed call of one of the two services means.
+    /// Classifies an error of one of the two services.
     fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -129,8 +129,8 @@ fn explain<E: Error>(error: &E) -> String {
     brief(&DisplayErrorContext(error).to_string())
 }
 
-/// Pauses that double up to a ceiling, each drawn anew between nothing and all of it, so that
-/// functions which failed together do not come back together.
+/// Exponential backoff with full jitter: each pause is random between zero and a limit that doubles up to
+/// a maximum, so that functions which failed together do not retry together.
 #[derive(Debug)]
 pub struct Backoff {
     ceiling: Duration,

@@ -1,7 +1,7 @@
-//! The batch, portion by portion: unpacked, decoded, and sorted by what is to be done.
+//! Splits the batch into portions, which are unpacked, decoded, and sorted by what to do.
 //!
-//! Packs make a batch of 6 MB hold a hundred thousand posts and more, so it is never decoded as a whole:
-//! a portion is as many records as hold 1 MiB of posts.
+//! With packs, a batch of 6 MB can hold a hundred thousand posts and more, so it is never decoded as a
+//! whole. A portion is as many records as hold 1 MiB of posts.
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,17 +14,17 @@ use crate::lambda::Record;
 use crate::pack;
 use crate::store::Pending;
 
-/// A portion ends with the record that reaches this. One record holds no more by itself.
+/// Bytes of posts at which a portion ends. A single record holds no more.
 const PORTION_BYTES: usize = pack::MAX_BYTES;
 
-/// So many lines of a pack go to the failure queue alone. If there are more, its record goes there
-/// once, whole: a pack of a million bad lines must not become a million messages.
+/// The most lines of a pack that go to the failure queue one by one. If there are more, the whole record
+/// goes there once: a pack of a million bad lines must not become a million messages.
 const MAX_FAILURES_OF_A_PACK: usize = 100;
 
-/// One post's bytes, and where they came from.
+/// The bytes of one post, and their origin.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
-    /// The record they are, or are in.
+    /// The record that they are, or are a line of.
     pub record: &'a Record,
     /// The record's index in the batch.
     pub position: usize,
@@ -91,15 +91,15 @@ fn read(record: &Record) -> Result<(Posts<'_>, DateTime<Utc>)> {
 /// A decoded portion, sorted by what is to be done with its posts.
 #[derive(Debug, Default)]
 pub struct Portion<'a> {
-    /// What changes in the table.
+    /// Changes to the table.
     pub changes: Vec<Pending<'a>>,
-    /// What can't be stored.
+    /// Posts that can't be stored.
     pub failures: Vec<Failure<'a>>,
-    /// How many posts and events there are in all, reports of boards left out.
+    /// Number of posts and events in all, without reports of boards.
     pub read: usize,
-    /// How many of the records are packs.
+    /// Number of records that are packs.
     pub packs: usize,
-    /// How many are events and no posts.
+    /// Number of events that are not posts.
     pub ignored: usize,
     /// The boards' reports, which count as no posts.
     pub reports: Vec<BoardReport>,
@@ -188,7 +188,7 @@ impl<'a> Portion<'a> {
             self.ignored += 1;
             return Ok(());
         };
-        // The board's clock may be years behind: it must not expire its posts.
+        // The board's clock may be years behind, so its time must not decide on expiry.
         write.expire(time_to_live.map(|time| arrived_at + time));
         if let Write::Put(item) = &write {
             let read_at = item.read_at();

@@ -1,7 +1,7 @@
-//! The function's environment, read once, and the clients it describes.
+//! The function's environment, read once, and the AWS clients made from it.
 //!
-//! The template sets what names its own resources and Lambda the others, but for the endpoints,
-//! which point at a local AWS.
+//! The template sets the variables that name its own resources, Lambda the others. The endpoints are only set
+//! for a local AWS.
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::config::retry::RetryConfig;

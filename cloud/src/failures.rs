@@ -1,8 +1,9 @@
 //! The failure queue: what can't be stored, with its reason and position.
 //!
-//! A message holds a post's bytes, so the queue may dislike it: as too long, or for a character. It is then
-//! shortened and sent again, at last without any of the post. If the queue refuses even that, the post is
-//! abandoned: it is in the stream alone, and the log says where. It must not hold up its shard for hours.
+//! A message contains a post's bytes, so the queue may refuse it as too long, or for a character. It is
+//! then shortened and sent again, at last without any of the post. If the queue refuses even that, the
+//! post is abandoned: it is only in the stream, and the log says where. It must not block its shard for
+//! hours.
 
 use aws_sdk_sqs::Client;
 use base64::Engine;
@@ -23,16 +24,16 @@ const DATA_BYTES: [usize; 3] = [150 * 1024, 10 * 1024, 0];
 
 const CALLS_AT_ONCE: usize = 8;
 
-/// What can't be stored: a post, a line of a pack, or a whole pack.
+/// A failure: a post, a line of a pack, or a whole pack that can't be stored.
 #[derive(Clone, Debug)]
 pub struct Failure<'a> {
     /// What it is.
     pub entry: Entry<'a>,
     /// How many posts of the report it stands for.
     pub posts: usize,
-    /// Why. Nothing of what the board sent is in it, so that it may be logged.
+    /// The reason. It quotes nothing that the board sent, so it may be logged.
     pub reason: String,
-    /// What the service said that refused it. It may quote the post: for the queue only.
+    /// The message of the service that refused it. It may quote the post, so it is only for the queue.
     pub detail: Option<String>,
 }
 
@@ -82,7 +83,7 @@ struct Message<'a> {
     data: String,
 }
 
-/// What became of the failures.
+/// The result of sending the failures.
 #[derive(Debug, Default)]
 pub struct Sent {
     /// How many posts are in the queue.
@@ -91,7 +92,7 @@ pub struct Sent {
     pub abandoned: usize,
     /// The lowest position of those that must come again.
     pub first_unsent: Option<usize>,
-    /// What stood in the way, if anything did: the worst of several.
+    /// The worst problem, if there was any.
     pub trouble: Option<Trouble>,
     /// Of those that are abandoned, one: where it is, and why the queue refuses it.
     pub first_abandoned: Option<String>,
@@ -175,8 +176,8 @@ impl FailureQueue {
     }
 }
 
-/// The message with so many bytes of the post. With none, it has nothing else either that a board
-/// or a service chose.
+/// The message with this many bytes of the post. With zero, it also contains nothing else that a board or
+/// a service chose.
 fn message(failure: &Failure<'_>, data_bytes: usize) -> String {
     let Entry {
         record, line, data, ..

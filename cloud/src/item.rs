@@ -1,4 +1,4 @@
-//! What is stored: one item a post, and the size DynamoDB allows it.
+//! The items that are stored, one for each post, and their limits in DynamoDB.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ pub const MAX_ITEM_BYTES: usize = 400 * 1024;
 pub const MAX_USERNAME_BYTES: usize = 2048;
 /// DynamoDB's limit on the range key, `Id`.
 pub const MAX_ID_BYTES: usize = 1024;
-/// What `ExpiresAt` takes at most: its name, and a number of up to 38 digits.
+/// The most bytes of `ExpiresAt`: its name, and a number of up to 38 digits.
 const EXPIRES_AT_BYTES: usize = "ExpiresAt".len() + 21;
 
 /// One change to the table.
@@ -63,8 +63,8 @@ impl Write {
     }
 }
 
-/// What stays of a deleted post: not a word of it, but enough for a late repeat not to bring it back. It
-/// lives as long as a post that arrived with it. Without `Source` and `Timestamp` it is in no index.
+/// What remains of a deleted post: none of its text, but enough that a late repeat does not bring it back.
+/// It expires when a post that arrived with it would. Without `Source` and `Timestamp` it is in no index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tombstone {
     /// `Username` and `Id`.
@@ -185,7 +185,7 @@ pub fn is_did(name: &str) -> bool {
     name.starts_with("did:")
 }
 
-/// Whether an id is one of X's, which count up: of 64 bits, so that a ULID of digits only is none.
+/// Whether an id can be one of X's: a 64-bit number. A ULID that happens to have only digits is larger.
 pub fn is_number(id: &str) -> bool {
     (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -248,7 +248,7 @@ impl Item {
         attributes
     }
 
-    /// Cuts the message, and says so at its end, if the item would be over DynamoDB's limit.
+    /// Cuts the message, and marks the cut, if the item would exceed DynamoDB's limit.
     pub fn shortened(mut self) -> Self {
         let size: usize = self
             .strings()
@@ -296,7 +296,7 @@ impl Item {
     }
 }
 
-/// ISO 8601 in UTC, always with milliseconds: the order of the texts is the order of the times.
+/// ISO 8601 in UTC, always with milliseconds, so that alphabetical order is the order in time.
 pub fn iso(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -1,7 +1,7 @@
-//! What Lambda hands over and what it wants back.
+//! The event that Lambda passes to the function, and the response.
 //!
-//! The records are read field by field, and a field that is missing or of the wrong type stays empty:
-//! one odd record must not fail the whole batch, which would come again with it for hours.
+//! Records are parsed field by field, and a field that is missing or of the wrong type stays empty. One
+//! odd record must not fail the whole batch, because Lambda would then retry that for hours.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -27,11 +27,11 @@ pub struct Record {
     pub shard_id: String,
     /// Its place in the shard.
     pub sequence_number: String,
-    /// What decided on the shard.
+    /// The partition key.
     pub partition_key: String,
-    /// When Kinesis took it.
+    /// When it arrived in Kinesis.
     pub arrived_at: Option<DateTime<Utc>>,
-    /// What the board sent; `None` if there is none or it is not in base64.
+    /// The data. `None` if it is missing or not base64.
     pub data: Option<Vec<u8>>,
 }
 
@@ -56,7 +56,7 @@ impl From<Value> for Record {
     }
 }
 
-/// The answer: from which record on the batch must come again. Empty if all of it is done.
+/// The response: from which record on the batch must be retried. Empty if all of it is done.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
@@ -70,7 +70,7 @@ struct ItemFailure {
 }
 
 impl Answer {
-    /// This record and all after it must come again.
+    /// This record and all after it must be retried.
     pub fn again_from(record: &Record) -> Self {
         Self {
             batch_item_failures: vec![ItemFailure {

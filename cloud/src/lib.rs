@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A post leaves the batch in one of three ways: it is in the table, it is in the failure queue with the
-//! reason why it can't be stored, or it is an event that is no post. Whatever the table or the queue would
-//! not take comes again. A post that can't be decoded never holds up the others, whether it is a record of
+//! reason why it can't be stored, or it is an event that is not a post. What the table or the queue did
+//! not accept is retried. A post that can't be decoded never blocks the others, whether it is a record of
 //! its own or a line of a pack.
 //!
 //! Boards put reports of themselves into the same stream: [`boards`] keeps them, in a table of their own, and the same program,
@@ -42,9 +42,9 @@ use lambda::Record;
 use report::{Report, brief};
 use store::Store;
 
-/// The last part of an invocation's time: for the answer.
+/// The last part of an invocation's time, reserved for the response.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
-/// The part before that: for the failure queue, when the table took all the time it could get.
+/// The part before that, reserved for the failure queue if the table took all the time it could get.
 const TIME_FOR_FAILURES: Duration = Duration::from_secs(2);
 
 /// The consumer of the stream.
@@ -60,14 +60,14 @@ pub struct Function {
     pub time_to_live: Option<TimeDelta>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The counters.
     pub report: Report,
-    /// What a person should know of, a sentence each.
+    /// Sentences about what a person should know.
     pub troubles: Vec<String>,
-    /// The index of the first record that is not done: it must come again, with all after it.
+    /// The index of the first record that is not done. It must be retried with all after it.
     pub again_from: Option<usize>,
 }
 
@@ -111,7 +111,7 @@ impl Function {
         }
     }
 
-    /// Stores a portion, which is this range of the batch's records. The record up to which all is done.
+    /// Stores a portion: this range of the batch's records. Returns the record up to which all is done.
     async fn store(
         &self,
         portion: Portion<'_>,
@@ -163,7 +163,7 @@ impl Function {
     }
 }
 
-/// What became of the portions so far.
+/// The result of the portions so far.
 #[derive(Default)]
 struct Total {
     report: Report,

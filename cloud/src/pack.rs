@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 /// The first bytes of every frame. No JSON begins with them, and no UTF-8 text holds them.
 const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
-/// What the frames of one record may grow to together.
+/// The most bytes of all frames of one record after decompression.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// Whether a record's data is a pack.
@@ -17,7 +17,7 @@ pub fn is_pack(data: &[u8]) -> bool {
     data.starts_with(&MAGIC)
 }
 
-/// The text of a pack. The memory it takes is bounded by [`MAX_BYTES`], whatever the frames claim.
+/// Decompresses a pack. Its memory is bounded by [`MAX_BYTES`], whatever sizes the frames claim.
 ///
 /// # Errors
 /// If it is larger than that, damaged (frames with a checksum are held to it), or made with a dictionary.

@@ -21,8 +21,8 @@ pub fn brief(text: &str) -> String {
     kept.chain(['…']).collect()
 }
 
-/// What became of one invocation's batch. Each post counts once:
-/// read = stored + repeated + ignored + undecodable + abandoned + unprocessed. Reports are apart.
+/// The counts of one invocation's batch. Each post counts once:
+/// read = stored + repeated + ignored + undecodable + abandoned + unprocessed. Reports of boards are counted apart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Report {
@@ -114,7 +114,7 @@ impl Report {
     }
 }
 
-/// What makes CloudWatch take the line's numbers as metrics.
+/// The metadata that makes CloudWatch read the line's numbers as metrics (embedded metric format).
 fn metadata(now: DateTime<Utc>, metrics: &[(&str, &str)]) -> Value {
     let metrics: Vec<Value> = metrics
         .iter()

@@ -1,4 +1,4 @@
-//! The table: changes in batches, until DynamoDB has taken each or the time is up.
+//! Writes changes to the table in batches, until DynamoDB has accepted each or the time is up.
 //!
 //! Delivery is at least once and in any order, so what a source calls a later version must win. Posts of
 //! X and lines have one version, and are put 25 a call. A Jetstream post can be updated and deleted: each
@@ -43,18 +43,18 @@ pub struct Pending<'a> {
     pub write: Write,
 }
 
-/// What became of the changes.
+/// The result of the changes.
 #[derive(Debug, Default)]
 pub struct Stored<'a> {
-    /// How many DynamoDB took.
+    /// Number of changes that DynamoDB accepted.
     pub written: usize,
-    /// How many were left out, since there is a later version of the post.
+    /// Number of changes that were left out, because there is a later version of the post.
     pub repeated: usize,
-    /// Those DynamoDB will never take, with its reason.
+    /// Changes that DynamoDB will never accept, with its reason.
     pub refused: Vec<Failure<'a>>,
     /// The lowest position of those not written when the time was up or a person must act.
     pub first_unfinished: Option<usize>,
-    /// What stood in the way, if anything did: the worst of several.
+    /// The worst problem, if there was any.
     pub trouble: Option<Trouble>,
 }
 

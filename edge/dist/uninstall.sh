@@ -1,6 +1,6 @@
 #!/bin/sh
-# Takes headwater off this machine:  sudo ./uninstall.sh [--purge]
-# Settings and unsent posts stay, unless --purge takes them too.
+# Removes headwater from this machine:  sudo ./uninstall.sh [--purge]
+# Settings and unsent posts stay, unless --purge is given.
 set -eu
 [ "$(id -u)" = 0 ] || { echo "uninstall.sh: run it with sudo" >&2; exit 1; }
 systemctl disable --quiet --now headwater 2>/dev/null || true

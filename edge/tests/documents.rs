@@ -79,6 +79,33 @@ fn every_option_in_a_command_exists() {
     assert!(count > 3, "only {count} options were found");
 }
 
+/// The picture is drawn from its source, and the folders in it exist.
+#[test]
+fn the_map_is_drawn_as_it_is_described() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let map = fs::read_to_string(root.join("docs/architecture.dot")).unwrap();
+    let picture = fs::read_to_string(root.join("docs/architecture.svg")).unwrap();
+    let picture = picture.replace("&#45;", "-");
+    let labels = map.split("label=\"").skip(1);
+    let lines = labels.flat_map(|rest| rest.split('"').next().unwrap().split("\\n"));
+    let (mut missing, mut gone) = (Vec::new(), Vec::new());
+    for line in lines {
+        if !picture.contains(&format!(">{line}</text>")) {
+            missing.push(line);
+        }
+        let folders = line.split([' ', ':']).filter(|word| word.ends_with('/'));
+        gone.extend(folders.filter(|folder| {
+            let places = [root.join(folder), root.join("edge/src").join(folder)];
+            places.iter().all(|place| !place.is_dir())
+        }));
+    }
+    assert!(
+        missing.is_empty(),
+        "dot -Tsvg docs/architecture.dot -o docs/architecture.svg: {missing:?}"
+    );
+    assert!(gone.is_empty(), "the map names {gone:?}");
+}
+
 #[test]
 fn anchors_are_made_as_the_forge_makes_them() {
     let text =

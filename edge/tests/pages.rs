@@ -154,13 +154,13 @@ Several words must all occur; quotes make a phrase. The source
 .B lines
 needs no keyword: without one every line counts.
 .PP
-A post, once read, survives a crash of the program at once, and a power cut after one second
+Once a post is read, it survives a crash of the program immediately, and a power cut after one second
 .RB ( \-\-durable\-within ).
 It is delivered at least once, in bounded memory and a fixed amount of disk, through power cuts, outages,
 throttling, expired credentials and a wrong clock. What could not be kept is counted and reported.
 .PP
-SIGTERM and SIGINT end the program: it delivers for four seconds more, and keeps the rest on the card.
-Standard input that ends, ends it when all is delivered.
+SIGTERM and SIGINT end the program: it delivers for four more seconds, and keeps the rest on the card.
+When standard input ends, the program ends after everything is delivered.
 .SH COMMANDS
 "#,
     );

@@ -91,7 +91,7 @@ fn posts_flow_on_past_a_card_that_does_not_answer() {
     listener.signs(3);
 
     // And a person hears what is wrong, and for how long it has been
-    running.wait_for("the card does not answer: posts flow on");
+    running.wait_for("the card does not answer: delivery goes on");
     let silent = status(&board).unwrap();
     let trouble = &silent["troubles"][0];
     assert_eq!(trouble["of"], "spool", "{silent}");

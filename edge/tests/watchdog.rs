@@ -35,7 +35,9 @@ fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_ends() {
         .unwrap();
     assert_eq!(listener.next(PATIENCE).unwrap(), "READY=1");
     let message = listener.next(PATIENCE).unwrap();
-    assert_eq!(message, "WATCHDOG=1\nSTATUS=0 read, 0 acknowledged, 0 wait");
+    // On a slow disk it goes on with the spool's file, which is still being made.
+    let expected = "WATCHDOG=1\nSTATUS=0 read, 0 acknowledged, 0 wait";
+    assert!(message.starts_with(expected), "{message}");
     listener.signs(1);
     running.signal(Signal::TERM);
     let mut last = String::new();

@@ -1,4 +1,4 @@
-//! The few calls to AWS that deploying and looking at the result take.
+//! The few AWS calls that are needed for deploying, and for reading the results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::sign;
 /// Where everything local lives.
 pub const REGION: &str = "eu-west-1";
 
-/// One identity's way to the services at one endpoint.
+/// A client with one identity for the services at one endpoint.
 #[derive(Clone, Debug)]
 pub struct Aws {
     endpoint: String,
@@ -27,12 +27,12 @@ pub struct Aws {
     agent: Agent,
 }
 
-/// What a service said instead of yes. An [`anyhow::Error`] from [`Aws`] can be downcast to it.
+/// An error response of a service. An [`anyhow::Error`] from [`Aws`] can be downcast to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// Such as `AccessDeniedException`, without a prefix.
     pub code: String,
-    /// The service's words.
+    /// Its message.
     pub message: String,
 }
 
@@ -40,7 +40,7 @@ pub struct Refused {
 type Xml = String;
 
 impl Aws {
-    /// Calls `endpoint` in the name of `credentials`.
+    /// A client for `endpoint` with `credentials`.
     pub fn new(endpoint: &str, credentials: Credentials) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -62,7 +62,7 @@ impl Aws {
         )
     }
 
-    /// Calls in the name of somebody else.
+    /// The same client with other credentials.
     pub fn with(&self, credentials: Credentials) -> Self {
         Self::new(&self.endpoint, credentials)
     }
@@ -157,7 +157,7 @@ impl Aws {
         ))
     }
 
-    /// Ends what `access_key_id` allows to `user`.
+    /// Deletes the access key `access_key_id` of `user`.
     pub fn delete_access_key(&self, user: &str, access_key_id: &str) -> anyhow::Result<()> {
         let fields = [
             ("UserName".to_owned(), user),

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-/// Where the programs lie.
+/// Paths of the programs.
 #[derive(Clone, Debug)]
 pub struct Binaries {
     /// The producer, for the board.
@@ -23,12 +23,12 @@ pub fn workspace() -> &'static Path {
 }
 
 impl Binaries {
-    /// Builds both with cargo, which shows its progress on standard error. Each alone, as a user does: what one needs of a library the other
-    /// uses too must not get into it. The profile is that of development, in which the build of this program has compiled most of it.
+    /// Builds both with cargo, whose progress is on standard error. Each is built alone, as a user does, so that cargo does not unify the features of
+    /// shared libraries. The profile is the one in which this program's own build has compiled most of it.
     pub fn build() -> anyhow::Result<Self> {
         Ok(Self {
             headwater: build("headwater", "headwater", &[])?,
-            // It is uploaded and unpacked: without its symbols it is a fraction of the size.
+            // It is uploaded and unpacked, and is much smaller without symbols.
             function: build(
                 "cloud",
                 "bootstrap",
@@ -41,7 +41,7 @@ impl Binaries {
 /// Builds one program of one package.
 fn build(package: &str, program: &str, options: &[&str]) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
-    // What cargo tells the program it runs is not for the next cargo: build scripts would see a change, and all would be built again.
+    // The variables that cargo sets for this program are removed: build scripts would see them as a change, and everything would be rebuilt.
     for (name, _) in env::vars_os() {
         let told = ["CARGO_PKG_", "CARGO_MANIFEST_"];
         if told

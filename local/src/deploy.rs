@@ -17,10 +17,10 @@ use crate::binaries::workspace;
 const BUCKET: &str = "headwater-functions";
 const KEY: &str = "index.zip";
 
-/// How long a stack may take; usually it takes a second.
+/// Timeout for creating a stack. Usually it takes a second.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What the template made.
+/// The stack's outputs.
 #[derive(Clone, Debug)]
 pub struct Stack {
     /// The stream the producer puts to.
@@ -31,7 +31,7 @@ pub struct Stack {
     pub failure_queue: String,
     /// The identity of the producer.
     pub producer: String,
-    /// Where all of it is.
+    /// The region of everything.
     pub region: String,
     /// The table of boards, where there is one.
     pub boards: Option<String>,
@@ -49,7 +49,7 @@ pub fn upload(aws: &Aws, function: &Path) -> anyhow::Result<()> {
         .context("the function cannot be uploaded")
 }
 
-/// Creates the stack called `name` from `template.yaml`, with the function uploaded before, and waits until it stands.
+/// Creates the stack `name` from `template.yaml` with the uploaded function, and waits until it is complete.
 pub fn deploy(aws: &Aws, name: &str) -> anyhow::Result<Stack> {
     deploy_with(aws, name, &[])
 }
@@ -117,7 +117,7 @@ impl Stack {
     }
 }
 
-/// A zip file with the function in it, not compressed: it travels no further than this machine.
+/// A zip file with the function, uncompressed, because it does not leave this machine.
 fn zip(program: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::with_capacity(program.len() + 1024)));
     let options = SimpleFileOptions::default()

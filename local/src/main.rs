@@ -1,4 +1,4 @@
-//! `cargo demo`: the whole pipeline on this machine, in front of your eyes.
+//! `cargo demo`: shows the whole pipeline on this machine.
 
 mod demo;
 

@@ -17,33 +17,32 @@ const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
 const AHEAD: &str = include_str!("ministack_ahead.py");
 
-/// The oldest Python MiniStack runs on.
+/// The oldest Python version that MiniStack supports.
 const OLDEST_PYTHON: (u32, u32) = (3, 10);
 
-/// How long it may take to answer; usually it takes half a second.
+/// Timeout for its start. Usually it takes half a second.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running MiniStack, with nothing in it. Ends, with the functions it runs and its files, when dropped.
+/// A running MiniStack, empty at first. When dropped it ends, with the functions that it runs and its files.
 #[derive(Debug)]
 pub struct MiniStack {
     address: SocketAddr,
-    // In this order: the files go once nobody uses them.
+    // Dropped in this order: the files are removed after the process that uses them has ended.
     process: Process,
     folder: Scratch,
 }
 
 impl MiniStack {
-    /// Starts it on a port the system chooses, installed first if need be. It verifies signatures and IAM policies; `test`/`test` is the
-    /// account's root.
+    /// Installs it if necessary, and starts it on a free port. It verifies signatures and IAM policies. `test`/`test` is the account's root.
     pub fn start() -> anyhow::Result<Self> {
         Self::start_ahead(Duration::ZERO)
     }
 
-    /// The same, but with a clock that is so far ahead for those who call Kinesis. Its `Date` is not: that is for [`testkit::chaos`] to say.
+    /// The same with a clock that is this far ahead in calls to Kinesis. The `Date` header is not changed: [`testkit::chaos`] does that.
     pub fn start_ahead(ahead: Duration) -> anyhow::Result<Self> {
         let python = install()?;
         let folder = Scratch::new_in(&target_dir()?)?;
-        // It inherits the listening socket as its standard input, so nobody can take the port in between.
+        // It inherits the listening socket as its standard input, so no other process can take the port meanwhile.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         fs::write(folder.path().join("ministack_ahead.py"), AHEAD)?;
@@ -56,7 +55,7 @@ impl MiniStack {
                 .env("PATH", env::var_os("PATH").unwrap_or_default())
                 .env("TMPDIR", folder.path())
                 .env("GATEWAY_PORT", address.port().to_string())
-                // The way back for the functions it runs.
+                // The address at which the functions that it runs reach it.
                 .env("AWS_ENDPOINT_URL", format!("http://{address}"))
                 .env("PYTHONPATH", folder.path())
                 .env("CLOCK_AHEAD_SECONDS", ahead.as_secs().to_string())
@@ -75,17 +74,17 @@ impl MiniStack {
         Ok(ministack)
     }
 
-    /// Where it answers, for every service.
+    /// Its URL, the same for every service.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The same, for a network to lead to.
+    /// Its socket address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it and the functions in it have logged.
+    /// The log of it and of the functions in it.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("ministack.log")).unwrap_or_default()
     }
@@ -112,15 +111,15 @@ impl MiniStack {
     }
 }
 
-/// The Python that has MiniStack, which is installed if it is not there yet, or not in the versions wanted.
+/// The Python environment with MiniStack. It is installed if it is missing or has other versions.
 pub fn install() -> anyhow::Result<PathBuf> {
     let target = target_dir()?;
     let environment = target.join("ministack");
     let python = environment.join("bin/python");
-    // It holds what was installed, written once that is complete.
+    // A file that lists what is installed. It is written last.
     let marker = environment.join("installed");
 
-    // Held until the end: two runs at once must not install into one another's files.
+    // The lock is held until the end, so that two runs do not install at the same time.
     let lock = File::create(target.join("ministack.lock"))
         .with_context(|| format!("{} cannot be written", target.display()))?;
     lock.lock()?;
@@ -151,7 +150,7 @@ pub fn install() -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-/// Cargo's target directory: where this program was built, and where what it makes belongs.
+/// Cargo's target directory, in which this program was built, and in which it creates its files.
 pub fn target_dir() -> anyhow::Result<PathBuf> {
     let program = env::current_exe().context("this program cannot find itself")?;
     program
@@ -166,7 +165,7 @@ pub fn target_dir() -> anyhow::Result<PathBuf> {
         })
 }
 
-/// The first Python of the PATH that is new enough; PYTHON names another.
+/// The Python that the variable PYTHON names, else the first one in PATH that is new enough.
 fn find_python() -> anyhow::Result<PathBuf> {
     let candidates = match env::var_os("PYTHON").filter(|python| !python.is_empty()) {
         Some(python) => vec![PathBuf::from(python)],
@@ -213,7 +212,7 @@ fn python_version(python: &Path) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// Runs a command to its end. Its last line of complaint becomes the error.
+/// Runs a command to its end. The last line of its standard error becomes the error.
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     let complaint = [&output.stdout, &output.stderr]

@@ -1,4 +1,4 @@
-//! The count at the end: what was read, against what reached the stream and the table.
+//! The final count: compares what was read with what reached the stream and the table.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,29 +10,29 @@ use crate::aws::Aws;
 use crate::deploy::Stack;
 use testkit::posts::Post;
 
-/// One thing a source sent, as often as it sent it.
+/// A post that a source sent. If it was sent twice, there are two of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// What tells it from the others of its source: a post's id, or a line itself.
+    /// Its key: a post's id, or the line itself.
     pub id: String,
-    /// What the table has to hold, byte for byte.
+    /// The text that the table must contain, byte for byte.
     pub text: String,
 }
 
-/// What became of all that was sent. [`fmt::Display`] is the last line of the demo.
+/// The result. Its [`fmt::Display`] is the last line of the demo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Different posts the source handed over.
+    /// Number of different posts that were read.
     pub read: usize,
-    /// Those among them that the table has, with exactly their text.
+    /// Number of those that are in the table with exactly their text.
     pub stored: usize,
-    /// Those that a full spool dropped: none of their copies arrived, and the producer counted that.
+    /// Number of those that a full spool dropped: no copy arrived, and the producer counted the drop.
     pub dropped: usize,
-    /// Those that are neither: read, but not stored, and not counted as dropped.
+    /// Number of the rest: neither stored nor counted as dropped.
     pub lost: usize,
-    /// Posts of the stream, in packs or not, beyond what the source itself sent: a post that the source sent twice may be there twice.
+    /// Posts in the stream, packed or plain, beyond those that the source sent. A post that the source sent twice may be there twice.
     pub twice: usize,
-    /// What does not fit: items and posts of the stream that are nothing the source sent, or not with its text; a wrong count of drops. In words.
+    /// Inconsistencies in words: items or posts that the source did not send, or with another text; a wrong count of drops.
     pub oddities: Vec<String>,
 }
 
@@ -67,7 +67,7 @@ impl Tally {
                 "{dropped} counted as dropped, but only {missing} are missing"
             ));
         }
-        // A drop that nobody counted is a loss.
+        // A drop that was not counted is a loss.
         let dropped = absent.saturating_sub(missing.saturating_sub(dropped));
 
         let mut stored = 0;
@@ -95,12 +95,12 @@ impl Tally {
         Ok(Self::new(sent, &posts, &items, dropped))
     }
 
-    /// Whether every post is where it belongs, once, or counted as dropped.
+    /// Whether every post is stored exactly once, or counted as dropped.
     pub fn adds_up(&self) -> bool {
         self.twice == 0 && self.is_complete()
     }
 
-    /// The same, where a record may have been sent twice: over a link that cuts connections before the answer.
+    /// The same, but records may be in the stream twice, as over a link that cuts connections before the response.
     pub fn is_complete(&self) -> bool {
         self.lost == 0 && self.stored + self.dropped == self.read && self.oddities.is_empty()
     }

@@ -1,6 +1,6 @@
-//! CBOR as JSON, and back: Kinesis writes the same members in both, but for data, which are bytes in CBOR and base64 in JSON.
+//! Converts CBOR to JSON, and back. Kinesis has the same members in both; data is bytes in CBOR and base64 in JSON.
 //!
-//! By another library than the board's own, so that the two check each other.
+//! It uses a different library than the board, so that the two check each other.
 
 use anyhow::{Context, bail};
 use base64::Engine;

@@ -1,9 +1,9 @@
-//! A network and a Kinesis that misbehave: calls fail, connections end after the call was accepted, answers come halfway, records fail one by
-//! one, and the server's clock is elsewhere. By chance, but by the same chance for the same seed; and counted.
+//! A network and a Kinesis that misbehave: calls fail, connections end after a call was accepted, responses are cut short, single records fail, and
+//! the server's clock is off. Faults are random but deterministic for a seed, and counted.
 //!
-//! Every call that gets through is forwarded as it came, signature and all, so the server verifies what the producer really sent. A record
-//! that "fails" here was accepted behind the producer's back: it must send it again, and the stream then has one copy more, which is
-//! counted in [`Counts::copies_caused`].
+//! A call that gets through is forwarded unchanged with its signature, so the server verifies what the producer really sent. A record that "fails"
+//! here was in fact accepted. The producer must send it again, and the stream then has one more copy, which is counted in
+//! [`Counts::copies_caused`].
 
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::http::{Answer, Request};
 use crate::server::Server;
 
-/// How likely what is, from 0 to 1.
+/// The probabilities of faults, from 0 to 1.
 #[derive(Clone, Debug)]
 pub struct Faults {
     /// Of a record: that it fails.
@@ -28,14 +28,14 @@ pub struct Faults {
     pub cut_in_answer: f64,
     /// How far the server's clock is ahead of this machine's.
     pub clock_ahead: Duration,
-    /// Another seed is another course of events.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
-/// What was done to the producer.
+/// The faults so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Calls that came, whatever became of them.
+    /// All calls.
     pub calls: u64,
     /// Calls answered 500.
     pub calls_failed: u64,
@@ -49,7 +49,7 @@ pub struct Counts {
     pub expired: u64,
     /// Records said to have failed.
     pub records_failed: u64,
-    /// Records the stream has, of which the producer was not told: it has to send them again.
+    /// Records in the stream that the producer was not told of, so that it has to send them again.
     pub copies_caused: u64,
     /// TCP connections.
     pub connections: u64,
@@ -71,7 +71,7 @@ struct Fate {
 }
 
 impl Chaos {
-    /// A way to `server`, full of `faults`.
+    /// A network to `server` with these `faults`.
     pub fn before(server: SocketAddr, faults: Faults) -> io::Result<Self> {
         let fate = Arc::new(Mutex::new(Fate {
             random: faults.seed | 1,
@@ -83,13 +83,13 @@ impl Chaos {
         let upstream = server;
         let server = Server::start(move |client| {
             lock(&ours).counts.connections += 1;
-            // A producer that goes away is no matter of the network's.
+            // A producer that closes its connection is no error of the network.
             let _ = serve(&client, upstream, &ours);
         })?;
         Ok(Self { server, fate })
     }
 
-    /// The way in.
+    /// Its address.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.server.address())
     }
@@ -99,7 +99,7 @@ impl Chaos {
         lock(&self.fate).counts
     }
 
-    /// From now on, calls in the name of this access key are answered that it expired.
+    /// From now on, answers calls with this access key with ExpiredTokenException.
     pub fn expire(&self, access_key_id: &str) {
         lock(&self.fate).expired_key = Some(access_key_id.to_owned());
     }
@@ -174,7 +174,7 @@ impl Fate {
         None
     }
 
-    /// Does to an answer what chance wants, and tells where the connection ends.
+    /// Applies random faults to a response. Returns where the connection ends.
     fn spoil(&mut self, answer: &mut Answer) -> End {
         if answer.status != 200 {
             self.counts.refused += 1;
@@ -217,7 +217,7 @@ impl Fate {
         answer.headers.push(("date".to_owned(), date));
     }
 
-    /// Xorshift: enough chance for a test, and the same every time.
+    /// A random number (xorshift): good enough for a test, and deterministic.
     fn happens(&mut self, likelihood: f64) -> bool {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;

@@ -1,7 +1,7 @@
-//! A DynamoDB, an SQS and an SNS on one socket of this machine, which fail as they are told to.
+//! A stand-in for DynamoDB, SQS and SNS on one port, which fails as a script says.
 //!
-//! The tables are maps in memory: one of posts, one of boards. With another DynamoDB behind it (dynalite, say), it is a table there, and this server stands between: it
-//! makes the faults and passes on the rest.
+//! The tables, of posts and of boards, are maps in memory. With another DynamoDB behind it (such as dynalite), the tables are there, and this
+//! server makes the faults and forwards the rest.
 
 mod expressions;
 
@@ -16,20 +16,20 @@ use serde_json::{Value, json};
 use crate::http::{Answer, Request};
 use crate::server::Server;
 
-/// What goes wrong with a call.
+/// The fault of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
     /// Nothing.
     None,
     /// It does nothing, and answers with this status and code.
     Error(u16, &'static str),
-    /// The same, with these words.
+    /// The same with this message.
     ErrorWith(u16, &'static str, String),
-    /// So many of its writes, the last ones, come back unprocessed.
+    /// This many of its writes, the last ones, are returned as unprocessed.
     Unprocessed(usize),
-    /// It does its work, but only half of the answer arrives.
+    /// It is executed, but only half of the response arrives.
     HalfAnswer,
-    /// It does nothing, and the connection breaks.
+    /// It is not executed, and the connection breaks.
     Broken,
 }
 
@@ -110,7 +110,7 @@ impl DynamoDb {
         }));
         let ours = state.clone();
         let server = Server::start(move |stream| {
-            // A client that goes away is no matter of the server's.
+            // A client that closes its connection is no error of the server.
             let _ = serve(&stream, &ours);
         })?;
         Ok(Self { server, state })

@@ -1,17 +1,17 @@
-//! What the tests and tools of headwater share.
+//! Test support that headwater's crates and tools share.
 //!
-//! - Over real sockets ([`server`], [`http`], [`tls`]) stand [`kinesis`], [`x_api`], [`jetstream`] and [`dynamodb`] in for the services of
-//!   their names; a server for anything else is a [`web`]. What the sources send is made up in [`posts`].
-//! - Between them and a program lies a [`network`] that can be cut, a [`link`] as slow or bad as it is told to be, a kernel's queue between
-//!   two network namespaces ([`netns`]), [`chaos`], or a [`proxy`].
-//! - A [`stream`] is a Kinesis whose [`shards`] refuse what is over their limits, and which knows what became of every record. A [`pack`] is
-//!   read as its other consumers read it.
-//! - [`contenders`] are headwater and what the benchmarks compare it with.
-//! - [`program`] runs the program under test on a board of files, [`notify`] hears what systemd would, and [`process`] sees to it that nothing
-//!   of all this outlives who started it.
+//! - [`kinesis`], [`x_api`], [`jetstream`] and [`dynamodb`] are stand-ins for these services on real sockets ([`server`], [`http`], [`tls`]). A
+//!   server for anything else is a [`web`]. The sources send made-up [`posts`].
+//! - Between them and a program there can be a [`network`] that can be cut, a slow or bad [`link`], a kernel's queue between two network namespaces
+//!   ([`netns`]), [`chaos`], or a [`proxy`].
+//! - A [`stream`] is a Kinesis whose [`shards`] have limits, and which knows the fate of every record.
+//!   A [`pack`] is unpacked as its other consumers do it.
+//! - [`contenders`] are headwater and the programs that the benchmarks compare it with.
+//! - [`program`] runs the program under test on a board made of folders, [`notify`] receives what systemd would, and [`process`] makes sure that
+//!   nothing outlives the test.
 //!
-//! Nothing here knows the crates under test, so that each may use it. That is why the clock of tests stands beside the trait it implements,
-//! in `headwater::platform::time`: for that crate's unit tests, the trait is that of another build than any the crate here could be linked with.
+//! This crate depends on none of the crates under test, so that each can use it. That is why the tests' clock is in `headwater::platform::time`,
+//! beside the trait that it implements: the unit tests of that crate are a different build than one that this crate could link to.
 
 #[cfg(feature = "services")]
 pub mod cbor;
@@ -47,13 +47,13 @@ pub mod x_api;
 
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what must happen before it is called failed.
+/// How long a test waits for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(150);
 
-/// Asks again and again until there is an answer.
+/// Calls `ask` repeatedly until it returns something.
 ///
 /// # Panics
-/// There is none for a long time.
+/// It returns nothing for a long time.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(1);
@@ -70,12 +70,12 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 /// Waits until `is_so`.
 ///
 /// # Panics
-/// It is not for a long time.
+/// It is not so for a long time.
 pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     until(what, || is_so().then_some(()));
 }
 
-/// An address of this machine at which nobody listens, though somebody did a moment ago.
+/// A loopback address on which nothing listens, although something did a moment ago.
 ///
 /// # Panics
 /// No port can be had.

@@ -1,4 +1,4 @@
-//! A network between two programs that can be cut, and restored.
+//! A network between two programs that can be cut and restored.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::server::Server;
 
-/// How long an answer may take that a call sent before the cut still waits for.
+/// How long a cut waits for the response to a call that was sent before it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An answer is over when it was followed by so much silence.
+/// Silence after which a response counts as complete.
 const QUIET: Duration = Duration::from_millis(50);
 
 /// Forwards every connection to one server, unless it is cut.
@@ -25,12 +25,12 @@ pub struct Network {
 struct Wire {
     cut: bool,
     connections: u64,
-    /// Connections on which a call waits for its answer, or the answer was not over yet when last seen, and when that was.
+    /// Connections with a call in flight or an incomplete response, and the time of their last byte.
     busy: Vec<(u64, Instant, bool)>,
 }
 
 impl Network {
-    /// A way to `server`, not cut.
+    /// A network to `server`, not cut.
     pub fn to(server: SocketAddr) -> io::Result<Self> {
         let wire = Arc::new(Mutex::new(Wire::default()));
         let ours = Arc::clone(&wire);
@@ -43,20 +43,20 @@ impl Network {
                 }
                 wire.connections
             };
-            // An end that goes away is no matter of the network's.
+            // A peer that closes its connection is no error of the network.
             let _ = forward(client, server, &ours, number);
             lock(&ours).busy.retain(|(busy, ..)| *busy != number);
         })?;
         Ok(Self { server, wire })
     }
 
-    /// The way in.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// Cuts every connection and refuses new ones. Calls under way get their answer first: one that was accepted and never answered would
-    /// have to be repeated, and here what is sent twice is to be counted against the sender.
+    /// Cuts every connection and refuses new ones. Calls in flight get their response first: a call that was accepted but not answered would have to
+    /// be repeated, and here every repeat is to count as the sender's fault.
     pub fn cut(&self) {
         lock(&self.wire).cut = true;
         let deadline = Instant::now() + ANSWER_TIMEOUT;
@@ -78,9 +78,9 @@ impl Network {
         self.server.connections().close();
     }
 
-    /// Lets new connections through again. What was sent into the cut network, even by a program that is gone by now, never arrives.
+    /// Accepts new connections again. What was sent while the network was cut never arrives, even if its program has ended since.
     pub fn restore(&self) -> io::Result<()> {
-        // Connections are accepted in their order: once this one is closed, all older ones are accepted, and soon refused.
+        // Connections are accepted in order: once this one is closed, all older ones have been accepted and refused.
         let mut last = TcpStream::connect(self.address())?;
         let _ = last.read(&mut [0]);
         let accepted = self.server.accepted();
@@ -112,7 +112,7 @@ fn forward(
     Ok(())
 }
 
-/// Copies until either end is gone, or `passes` stops it.
+/// Copies until either end closes, or `passes` returns false.
 fn pump(mut from: &TcpStream, mut to: &TcpStream, passes: impl Fn() -> bool) -> io::Result<()> {
     let mut buffer = [0; 64 << 10];
     loop {
@@ -125,7 +125,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, passes: impl Fn() -> bool) -> 
 }
 
 impl Wire {
-    /// Bytes of a call want to pass.
+    /// Whether bytes of a call may pass.
     fn call(&mut self, number: u64) -> bool {
         if !self.cut {
             self.seen(number, true);
@@ -133,7 +133,7 @@ impl Wire {
         !self.cut
     }
 
-    /// Bytes of an answer want to pass.
+    /// Whether bytes of a response may pass.
     fn answer(&mut self, number: u64) -> bool {
         self.seen(number, false);
         true

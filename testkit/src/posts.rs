@@ -1,9 +1,9 @@
-//! Plausible posts about a keyword: many users, many languages, short and long, with everything that breaks careless software. The same
-//! keyword and number always give the same texts.
+//! Realistic posts about a keyword: many users and languages, short and long, with text that breaks careless software. They are deterministic: the
+//! same keyword and number give the same texts.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Characters of a post's text beyond which X cuts it and sends the whole as a note.
+/// Length in characters beyond which X cuts a post's text and sends the whole as a note.
 pub const SHORT_POST_CHARS: usize = 280;
 
 /// One post, as its author wrote it.
@@ -11,7 +11,7 @@ pub const SHORT_POST_CHARS: usize = 280;
 pub struct Post {
     /// Decimal, too large for a double.
     pub id: u64,
-    /// Who wrote it.
+    /// Its author.
     pub author: &'static Author,
     /// When.
     pub created_at: SystemTime,
@@ -119,7 +119,7 @@ const LONG: &str = "A thread nobody asked for, about {}. First: patience. I wait
 pub fn about(keyword: &str, start: SystemTime, every: Duration) -> impl Iterator<Item = Post> {
     let words = keyword.replace('"', "");
     (0u32..).map(move |n| {
-        // A stride without a common divisor visits every combination of author and text before one comes again.
+        // The stride has no common divisor with the number of combinations, so each combination of author and text comes once before any repeats.
         let (lang, text) = TEXTS[(n as usize * 11) % TEXTS.len()];
         let created_at = start + every * n;
         Post {

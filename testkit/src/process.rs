@@ -1,7 +1,7 @@
-//! Child processes and files that never outlive their parent, however it ends: returned, failed, interrupted, or killed with -9.
+//! Child processes and files that never outlive their parent, even if that is killed with SIGKILL.
 //!
-//! Each has a leash: a shell that reads a pipe whose other end only this process holds. The kernel closes that end when this process is
-//! gone, and the shell cleans up. A child leads a process group of its own, so that its own children go with it.
+//! Each has a leash: a shell that reads from a pipe whose other end only this process holds. When this process ends, the kernel closes that end,
+//! and the shell cleans up. A child leads its own process group, so that its children are killed, too.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -53,7 +53,7 @@ impl Process {
 
     /// Sends the process a signal, such as SIGTERM to ask it to end.
     pub fn signal(&self, signal: Signal) {
-        // A process that is gone already has nothing left to do.
+        // A process that has already ended needs no signal.
         let _ = kill_process(self.pid(), signal);
     }
 
@@ -63,7 +63,7 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// How the process ended, if it did within `at_most`.
+    /// The exit status, if the process ends within `at_most`.
     pub fn wait(&mut self, at_most: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + at_most;
         loop {
@@ -87,7 +87,7 @@ impl Drop for Process {
     }
 }
 
-/// A folder for one run's files, gone with this process however it ends.
+/// A temporary folder. It is removed when this process ends, in whatever way.
 #[derive(Debug)]
 pub struct Scratch {
     leash: Child,
@@ -95,18 +95,18 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes an empty folder in `parent`.
+    /// Creates an empty folder in `parent`.
     pub fn new_in(parent: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("headwater-scratch-")
             .tempdir_in(parent)
             .with_context(|| format!("{} takes no files", parent.display()))?;
-        // A moment later, so that the processes which use it are gone first.
+        // After a moment, so that the processes which use it have ended.
         let leash = leash(r#"sleep 1; rm -rf -- "$1""#, folder.path().as_os_str())?;
         Ok(Self { leash, folder })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -118,7 +118,7 @@ impl Drop for Scratch {
     }
 }
 
-/// A shell that runs `script`, with `argument` as `$1`, once this process is gone.
+/// Starts a shell that runs `script` with `argument` as `$1` when this process has ended.
 fn leash(script: &str, argument: &OsStr) -> anyhow::Result<Child> {
     Command::new("/bin/sh")
         .args(["-c", &format!("read -r done || {{ {script}; }}"), "leash"])
@@ -126,7 +126,7 @@ fn leash(script: &str, argument: &OsStr) -> anyhow::Result<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Out of reach of the terminal's Ctrl-C, which would end it before its work.
+        // In its own process group, because the terminal's Ctrl-C would end it before its work.
         .process_group(0)
         .spawn()
         .context("/bin/sh cannot be started")

@@ -1,4 +1,4 @@
-//! The listening half of everything simulated here: a port the system chose, a thread for each connection, and an end that leaves none open.
+//! The listener of all servers here: a free port, a thread for each connection, and an end that closes them all.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -21,7 +21,7 @@ pub struct Server {
 pub struct Connections(Mutex<Vec<TcpStream>>);
 
 impl Server {
-    /// Listens on this machine alone, and hands each connection to `serve` in a thread of its own.
+    /// Listens on the loopback interface, and calls `serve` for each connection in its own thread.
     ///
     /// # Errors
     /// No port can be had.
@@ -40,7 +40,7 @@ impl Server {
                     break;
                 }
                 let Ok(stream) = stream else { continue };
-                // What is small and answered at once must not wait for more.
+                // TCP_NODELAY: a small response must not wait for more data.
                 let _ = stream.set_nodelay(true);
                 ours.add(&stream);
                 count.fetch_add(1, Ordering::Release);
@@ -49,7 +49,7 @@ impl Server {
                     if let Ok(ours) = stream.try_clone() {
                         serve(ours);
                     }
-                    // The list of open connections holds the socket too, so letting go of it would not close it.
+                    // The list of open connections also holds the socket, so dropping it here would not close it.
                     let _ = stream.shutdown(Shutdown::Both);
                 });
             }
@@ -63,7 +63,7 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -73,7 +73,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// How many connections it has accepted.
+    /// Number of accepted connections.
     pub fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Acquire)
     }
@@ -106,7 +106,7 @@ impl Connections {
 
     fn add(&self, stream: &TcpStream) {
         let mut list = self.list();
-        // One whose peer is gone has no address any more.
+        // A socket whose peer is gone has no peer address.
         list.retain(|stream| stream.peer_addr().is_ok());
         list.extend(stream.try_clone());
     }

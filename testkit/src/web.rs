@@ -1,4 +1,4 @@
-//! An HTTP server that does with each request what the test says, and remembers it.
+//! An HTTP server whose responses the test decides, and which records the requests.
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ struct Seen {
 }
 
 impl Web {
-    /// Leaves each request, and the connection to answer it on, to `handle`, which says whether another request may come on that connection.
+    /// Passes each request and its connection to `handle`, which returns whether the connection stays open for another request.
     ///
     /// # Panics
     /// No port can be had.
@@ -42,7 +42,7 @@ impl Web {
         }
     }
 
-    /// Gives each request the answer of `answer`, dated now unless that has a date.
+    /// Answers each request with `answer`. A response without a date gets the current one.
     ///
     /// # Panics
     /// No port can be had.
@@ -50,7 +50,7 @@ impl Web {
         Self::start(move |request, stream| answer(request).dated().write(stream).is_ok())
     }
 
-    /// The same over TLS, as localhost.
+    /// The same over TLS, with a certificate for localhost.
     ///
     /// # Panics
     /// No port can be had.
@@ -117,7 +117,7 @@ impl Seen {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One connection, until either side ends it.
+    /// Serves one connection, until either side closes it.
     fn serve<S: Read + Write>(&self, stream: S, handle: &dyn Fn(&Request, &mut S) -> bool) {
         let mut stream = BufReader::new(stream);
         while let Ok(Some(request)) = Request::read(&mut stream) {
@@ -130,12 +130,12 @@ impl Seen {
     }
 }
 
-/// Begins an answer whose body comes in chunks.
+/// Begins a response with a chunked body.
 pub fn begin_stream(stream: &mut TcpStream) {
     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
 }
 
-/// Sends one chunk of that body. Says whether there was anyone to send to.
+/// Sends one chunk of the body. False if the peer is gone.
 pub fn chunk(stream: &mut TcpStream, data: &[u8]) -> bool {
     let mut bytes = format!("{:x}\r\n", data.len()).into_bytes();
     bytes.extend_from_slice(data);

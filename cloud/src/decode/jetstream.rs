@@ -9,8 +9,8 @@ use crate::item::{Item, Key, Source, Tombstone, Write};
 
 const POSTS: &str = "app.bsky.feed.post";
 
-/// A created or updated post is stored, a deleted one taken out: its author wants it gone.
-/// Accounts, identities and other collections are no posts.
+/// A created or updated post is stored, a deleted one is removed. Events about accounts, identities and
+/// other collections are not posts.
 pub fn decode(event: &Value, arrived_at: DateTime<Utc>) -> Result<Option<Write>> {
     let commit = &event["commit"];
     let kind = text(&event["kind"], "a Jetstream event whose kind is no text")?;
@@ -50,7 +50,7 @@ fn text<'a>(value: &'a Value, otherwise: &'static str) -> Result<&'a str> {
     value.as_str().context(otherwise)
 }
 
-/// Whether it is a TID: 13 digits of base 32, of which the order as texts is the order in time.
+/// Whether it is a TID: 13 base-32 digits, whose alphabetical order is the order in time.
 fn is_rev(rev: &str) -> bool {
     rev.len() == 13
         && rev

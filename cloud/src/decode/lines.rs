@@ -14,8 +14,8 @@ const VERSION: u64 = 1;
 
 /// `{"headwater":1,"id":ULID,"at":RFC 3339,"from":HOST,"line":VALUE}`
 ///
-/// The fields are of any type here, so that it is this module that says what is wrong with them: serde
-/// would quote them.
+/// The fields may have any type here, so that the errors are this module's own: serde's would quote the
+/// values.
 #[derive(Deserialize)]
 pub struct Envelope<'a> {
     headwater: Value,
@@ -33,7 +33,7 @@ pub struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// `None` if the record does not claim to be an envelope.
     pub fn parse(json: &'a str) -> Result<Option<Self>> {
-        // Serde would take an array for the fields in their order, without their names.
+        // Serde would accept an array as the fields in their order.
         if !json.trim_ascii_start().starts_with('{') {
             return Ok(None);
         }

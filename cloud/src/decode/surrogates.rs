@@ -1,7 +1,7 @@
-//! Half emoji: `\ud83d` without the `\ude00` it needs.
+//! Lone surrogates: `\ud83d` without the `\ude00` that belongs to it.
 //!
-//! A text cut in the middle of a pair is JSON, but no Unicode, and the parser refuses the whole
-//! record. Each half becomes U+FFFD, the character for what can't be shown; the rest stays.
+//! A text that was cut inside a surrogate pair is valid JSON but not valid Unicode, and the parser would
+//! refuse the whole record. Each lone surrogate becomes U+FFFD, the replacement character.
 
 use std::borrow::Cow;
 

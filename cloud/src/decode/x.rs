@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 use super::{detail, rfc3339};
 use crate::item::{Item, Key, Source, Write, is_did, is_number};
 
-/// The board marks its rules with this and the keyword.
+/// Prefix of the tags of the board's rules. The keyword follows.
 const TAG_PREFIX: &str = "headwater:";
 /// v1.1's `created_at`: "Wed Oct 10 20:19:24 +0000 2018".
 const V1_TIME: &str = "%a %b %d %H:%M:%S %z %Y";
-/// Ids up to this one were counted; since then each holds its time, in milliseconds ...
+/// Ids up to this one were sequential. Later ones (snowflakes) contain their time in milliseconds ...
 const LAST_COUNTED_ID: u64 = 29_700_859_247;
 /// ... since this moment (Unix milliseconds), above 22 other bits.
 const ID_EPOCH_MS: i64 = 1_288_834_974_657;
 
-/// What X sends beside posts: v1.1's messages about the stream and about single tweets, and v2's faults.
-/// A v1.1 `delete` can't be obeyed: it names no author, and the table's key begins with one.
+/// Messages of X that are not posts: v1.1's about the stream and about single tweets, and v2's errors.
+/// A v1.1 `delete` can't be executed: it does not name the author, with whom the table's key begins.
 const MESSAGES: [&str; 8] = [
     "delete",
     "disconnect",
@@ -111,7 +111,7 @@ pub fn decode_v1(tweet: &Value, arrived_at: DateTime<Utc>) -> Result<Write> {
     Ok(Write::Put(item.shortened()))
 }
 
-/// The elements of an array; none of anything else.
+/// The elements, if it is an array.
 fn elements(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
@@ -136,8 +136,8 @@ fn text_v1(tweet: &Value) -> Option<&str> {
     places.into_iter().find_map(Value::as_str)
 }
 
-/// The text as its author wrote it. That of a retweet is `RT @name: ` and the other post's text, which
-/// X cuts to 140 characters there.
+/// The text as its author wrote it. The text of a retweet is `RT @name: ` and the original post's text,
+/// which X cuts to 140 characters in the retweet itself.
 fn whole_text(own: Option<&str>, retweeted: Option<&str>) -> Option<String> {
     let Some(retweeted) = retweeted else {
         return own.map(unescape);
@@ -152,12 +152,12 @@ fn whole_text(own: Option<&str>, retweeted: Option<&str>) -> Option<String> {
     })
 }
 
-/// A username. One that looks like Bluesky's can be none of X's.
+/// A username. One that looks like Bluesky's is refused.
 fn name(value: &Value) -> Option<String> {
     detail(value).filter(|name| !is_did(name))
 }
 
-/// An id, which may come as a number too: all its digits are kept.
+/// An id, which can also be a JSON number: all its digits are kept.
 fn id(value: &Value) -> Option<String> {
     value
         .as_u64()

@@ -1,42 +1,41 @@
-//! What time it is for the server: the board's clock may be years off, and a signature is good for five minutes around the server's time.
+//! The server's time. The board's clock may be years off, and a signature is valid for five minutes around the server's time.
 //!
-//! A board without a battery clock starts in the past. While its network is up but its clock is not set, the servers' `Date` headers say how
-//! far it is off; that offset is added to the wall clock for every signature. TLS itself needs the wall clock to be about right: a
-//! certificate that is "not yet valid" tells that it is not, and then only NTP can help.
+//! A board without a battery-backed clock starts in the past. The offset is computed from the servers' `Date` headers and added to the wall clock
+//! for every signature. TLS, however, needs a wall clock that is about right: if a certificate is "not yet valid", only NTP can help.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Below this, a difference is the network's delay or the server's own error, not the board's.
+/// A smaller difference is attributed to the network's delay or the server's error, and ignored.
 const TOLERANCE_MS: i64 = 4 * 60 * 1000;
 
-/// An exchange that took longer says nothing about the time.
+/// A response that took longer is not used to measure the offset.
 const MAX_ROUND_TRIP: Duration = Duration::from_secs(15 * 60);
 
-/// When this program was built: no right clock shows an earlier time. Seconds since 1970.
+/// When this program was built, in seconds since 1970. An earlier clock is wrong.
 const BUILT: &str = env!("HEADWATER_BUILT");
 
-/// The clock of the machine that built it may have been a little ahead.
+/// Tolerance, because the build machine's clock may have been ahead.
 const BUILDER: Duration = Duration::from_secs(24 * 3600);
 
-/// 2024, before the first line of this program. Seconds since 1970.
+/// The year 2024, before the first line of this program, in seconds since 1970.
 const EARLIEST_S: u64 = 1_704_067_200;
 
-/// 2100, after the last board has worn out. Seconds since 1970.
+/// The year 2100, in seconds since 1970. A later clock is wrong.
 const LATEST_S: u64 = 4_102_444_800;
 
-/// The server's time, as far as it is known.
+/// The offset between the board's clock and the server's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerClock {
     offset_ms: i64,
 }
 
 impl ServerClock {
-    /// A clock that is known to be `offset_ms` behind the server's.
+    /// A clock that is `offset_ms` behind the server's.
     pub fn with_offset_ms(offset_ms: i64) -> Self {
         Self { offset_ms }
     }
 
-    /// What an earlier run learnt, now that the wall clock shows `wall`; nothing, if that leads to a time that cannot be.
+    /// The offset that an earlier run stored, or none if it would lead to an impossible time when the wall clock shows `wall`.
     pub fn remembered(offset_ms: i64, wall: SystemTime) -> Self {
         let remembered = Self { offset_ms };
         if offset_ms == 0 || can_be(remembered.at(wall)) {
@@ -46,30 +45,30 @@ impl ServerClock {
         }
     }
 
-    /// Drops what was learnt: signatures made with it are not accepted. True if there was something.
+    /// Discards the offset, because signatures made with it are refused. True if there was one.
     pub fn forget(&mut self) -> bool {
         std::mem::take(&mut self.offset_ms) != 0
     }
 
-    /// How far the board's clock is behind the server's; 0 while that is within four minutes.
+    /// How far the board's clock is behind the server's, in ms. 0 while that is within four minutes.
     pub fn offset_ms(self) -> i64 {
         self.offset_ms
     }
 
-    /// The server's time when the wall clock shows `wall`.
+    /// The server's time at the wall clock's time `wall`.
     pub fn at(self, wall: SystemTime) -> SystemTime {
         shifted(wall, self.offset_ms)
     }
 
-    /// Learns from an answer: `date` is the server's time somewhere between `sent` and `received` on the wall clock. True when that changed
-    /// the offset. A time before this program was built, or beyond 2100, is nobody's: nothing is learnt from it.
+    /// Updates the offset from a response: `date` is the server's time at some moment between `sent` and `received` on the wall clock. True if the offset
+    /// changed. A `date` before this program was built, or after 2100, is ignored.
     pub fn observe(&mut self, sent: SystemTime, received: SystemTime, date: SystemTime) -> bool {
         if !can_be(date) {
             return false;
         }
         let round_trip = match received.duration_since(sent) {
             Ok(round_trip) if round_trip <= MAX_ROUND_TRIP => round_trip,
-            // The wall clock was set meanwhile, or the answer took too long to say anything.
+            // The wall clock was set meanwhile, or the response took too long.
             _ => return false,
         };
         let measured = millis(date) - millis(sent + round_trip / 2);
@@ -85,12 +84,12 @@ impl ServerClock {
     }
 }
 
-/// Whether `wall` lies before this program was built: the clock has not been set since the board started.
+/// Whether `wall` is before this program was built, so that the clock has not been set since the board started.
 pub fn is_unset(wall: SystemTime) -> bool {
     built().is_some_and(|built| wall < built)
 }
 
-/// Whether a right clock may show `time`.
+/// Whether `time` is possible for a clock that is right.
 fn can_be(time: SystemTime) -> bool {
     let since_1970 = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
     let earliest = since_1970(EARLIEST_S);

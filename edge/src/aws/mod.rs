@@ -1,4 +1,4 @@
-//! What an AWS service asks of a caller: who it is, and what time it is; and the one service the board calls, Kinesis.
+//! What calls to AWS need (credentials, the server's time, endpoints, signatures), and the one service that the board calls: Kinesis.
 
 pub mod clock;
 pub mod credentials;

@@ -1,6 +1,6 @@
-//! The parts that AWS is made of, and the names its servers have in each: AWS's own endpoint rules, which are the same for Kinesis and STS.
+//! AWS's partitions and the host names in each. The rules are AWS's endpoint rules, which are the same for Kinesis and STS.
 
-/// A partition: what its regions begin with, and what its servers' names end with, over IPv4 alone and over IPv6 too.
+/// A partition: the prefix of its regions, and the suffix of its host names for IPv4 and for dual stack.
 struct Partition {
     region_start: &'static str,
     suffix: &'static str,
@@ -19,7 +19,7 @@ const fn partition(
     }
 }
 
-/// Those apart from the rest; the last is that of every other region, known or to come.
+/// The partitions. The last one is for every other region, known or future.
 const PARTITIONS: [Partition; 7] = [
     partition("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     partition("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
@@ -30,15 +30,15 @@ const PARTITIONS: [Partition; 7] = [
     partition("", "amazonaws.com", "api.aws"),
 ];
 
-/// The servers of this partition are validated as they are, and need no name of their own for it over IPv4.
+/// Partition whose IPv4 endpoints are FIPS endpoints already, and have no separate name for it.
 const GOV: &str = "us-gov-";
 
-/// Which of a service's servers in a region.
+/// The variant of a service's endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Variant {
-    /// Those whose cryptography is validated by FIPS 140.
+    /// FIPS 140 endpoints.
     pub fips: bool,
-    /// Those that are reached over IPv6 too.
+    /// Dual-stack endpoints: IPv4 and IPv6.
     pub dual_stack: bool,
 }
 

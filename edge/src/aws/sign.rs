@@ -1,8 +1,8 @@
-//! Signature version 4 of the board's one kind of request: a POST to a service itself.
+//! Signature version 4 for one kind of request: a POST to the root of a service.
 //!
-//! The signing key, which holds for a day, is made by `aws-sigv4`. What is signed is written here, into memory that is used again: the
-//! general way of that crate derives the key anew and allocates some sixty times for every call. Hashes are `ring`'s: on a board without
-//! SHA instructions its NEON code is what makes them affordable.
+//! `aws-sigv4` derives the signing key, which is valid for a day. The canonical request is written here, into a reused buffer, because that crate
+//! would derive the key again and allocate some sixty times for every call. Hashes are computed by `ring`, whose NEON code makes them affordable on
+//! a board without SHA instructions.
 
 use std::fmt::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,37 +21,37 @@ use crate::net::endpoint::Endpoint;
 pub struct Signer {
     /// The value of the `Host` header.
     host: String,
-    /// Of the URL: `/` in front of a service itself.
+    /// The path of the URL: `/` for AWS's own endpoints.
     path: String,
     region: String,
     /// The service's signing name, such as `kinesis`.
     service: &'static str,
     key: Option<Key>,
-    /// What is hashed and signed. Used again for every request, as is the header made of it.
+    /// The text that is hashed and signed. This buffer, and the header's, are reused for every request.
     text: String,
     authorization: String,
 }
 
-/// A key for one day of one pair of credentials.
+/// The signing key for one day and one pair of credentials.
 struct Key {
     day: String,
     credentials: Credentials,
     hmac: hmac::Key,
 }
 
-/// The headers that make a request one that is signed, beside `Host`, `Content-Type` and, where there is one, `X-Amz-Target`.
+/// The headers that a signed request needs besides `Host`, `Content-Type` and, for some services, `X-Amz-Target`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature<'a> {
     /// `X-Amz-Date`
     pub date: String,
     /// `Authorization`
     pub authorization: &'a str,
-    /// `X-Amz-Security-Token`, for credentials that have one.
+    /// `X-Amz-Security-Token`, if the credentials have one.
     pub token: Option<&'a str>,
 }
 
 impl Signer {
-    /// A signer of requests to `endpoint`, whose path (mostly none) has no characters that would have to be escaped.
+    /// A signer for requests to `endpoint`. Its path must not contain characters that have to be escaped.
     pub fn new(endpoint: &Endpoint, region: &str, service: &'static str) -> Self {
         Self {
             host: endpoint.authority().to_owned(),
@@ -64,8 +64,12 @@ impl Signer {
         }
     }
 
-    /// Signs a request with this `content_type` and `target` (as in `X-Amz-Target`, if the protocol has one) and `body` at `time`; the server
-    /// accepts it for five minutes around its own time.
+    /// Signs a request with this `content_type`, `target` (`X-Amz-Target`, if the protocol has one) and `body` at `time`. The server accepts it within
+    /// five minutes of its own time.
+    ///
+    /// # Errors
+    ///
+    /// `time` cannot be written in a signature.
     pub fn sign<'a>(
         &'a mut self,
         content_type: &str,
@@ -94,7 +98,7 @@ impl Signer {
             authorization,
         } = self;
         text.clear();
-        // Writing to memory does not fail, here and below.
+        // Writing to memory cannot fail, here and below.
         let _ = write!(
             text,
             "POST\n{path}\n\ncontent-type:{content_type}\nhost:{host}\nx-amz-date:{date}\n"
@@ -180,7 +184,7 @@ impl fmt::Display for Hex {
     }
 }
 
-/// The time as signatures write it: `20260115T103500Z`.
+/// The time in the format of signatures: `20260115T103500Z`.
 fn basic_format(time: SystemTime) -> anyhow::Result<String> {
     let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);

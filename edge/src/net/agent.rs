@@ -1,4 +1,4 @@
-//! What every connection has in common: how long it may take to stand, that it goes by the proxy, that no redirect is followed.
+//! What all connections have in common: the connect timeout, the proxy, and that no redirect is followed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +17,14 @@ use crate::net::unversioned::{
     TcpConnector, Transport, time,
 };
 
-/// Sent with every request; X asks for a versioned one.
+/// The User-Agent header. X requires one with a version.
 pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
 
-/// How long a connection may take to stand: name, TCP and TLS.
+/// Timeout for connecting: DNS lookup, TCP and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// An agent for requests to `endpoint` that keeps its connections, follows no redirect, leaves every status to the caller, and
-/// goes through the proxy that stands [between](proxy::between). Whom it trusts, and who it is, stands in `tls`; `silence` is the longest it
-/// waits for the next byte.
+/// An agent for requests to `endpoint`. It keeps connections alive, follows no redirect, returns every status to the caller, and uses the proxy
+/// [for that address](proxy::between). `tls` holds the trusted roots and a client certificate, if any. `silence` is the timeout for the next byte.
 pub fn agent(endpoint: &Endpoint, tls: Arc<ClientConfig>, silence: Duration) -> Agent {
     let connector =
         ().chain(ConnectProxyConnector::default())
@@ -38,7 +37,7 @@ pub fn agent(endpoint: &Endpoint, tls: Arc<ClientConfig>, silence: Duration) -> 
     )
 }
 
-/// What [`agent`] is made of, for those with a connector of their own.
+/// The configuration of [`agent`], for callers with their own connector.
 pub fn config(endpoint: &Endpoint, silence: Duration) -> ConfigBuilder<AgentScope> {
     Agent::config_builder()
         .proxy(proxy::between(endpoint.uri()))
@@ -50,15 +49,19 @@ pub fn config(endpoint: &Endpoint, silence: Duration) -> ConfigBuilder<AgentScop
         .timeout_per_write(Some(silence))
 }
 
-/// Opens a connection to the server of `uri` for a caller that speaks its own protocol. `connector` makes it as ureq makes those of its own
-/// requests: its name is looked up, and the way is by the proxy that `config` names.
+/// Opens a connection to the server of `uri` for a caller that speaks its own protocol. Like a request of ureq it does the DNS lookup and uses the
+/// proxy of `config`; `connector` makes the connection.
+///
+/// # Errors
+///
+/// The DNS lookup, the connection, the proxy or the TLS handshake failed.
 pub fn connect(
     uri: &Uri,
     config: &Config,
     connector: Arc<impl Connector<(), Out = impl Transport>>,
 ) -> Result<Box<dyn Transport>, ureq::Error> {
     let resolver = DefaultResolver::default();
-    // The proxy looks the name up.
+    // A proxy does the DNS lookup itself.
     let addrs = if config.proxy().is_some() {
         resolver.empty()
     } else {

@@ -1,7 +1,7 @@
-//! The answers of HTTP/1.1 as they come: head, body by its length or in chunks, trailers.
+//! Reads HTTP/1.1 responses from a connection: head, body (by length or in chunks), trailers.
 //!
-//! `httparse` reads lines; what they mean for the end of the body and of the connection is RFC 9112, sections 6 to 9. (`ureq-proto` would do
-//! it at 17,000 instructions and 15 allocations a call more, 33,000 and 22 with the request's head; a live post's signature takes 55,000.)
+//! `httparse` parses lines. Their meaning for the end of the body and of the connection follows RFC 9112, sections 6 to 9. (`ureq-proto` would
+//! cost 17,000 instructions and 15 allocations a call more, 33,000 and 22 with the request's head; a live post's signature takes 55,000.)
 
 use std::io::{self, ErrorKind};
 
@@ -10,54 +10,54 @@ use ureq::{Error, Timeout};
 
 use crate::net::unversioned::{NextTimeout, Transport, time};
 
-/// What is read at once, and the longest head of an answer: a TLS record at most.
+/// Size of a read, and the longest head of a response: one TLS record.
 pub const INPUT_BYTES: usize = 16 << 10;
 
-/// An answer to 500 records takes about 80 KiB; more than this is not Kinesis's.
+/// The longest body. The response to 500 records takes about 80 KiB, so a longer one is not from Kinesis.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// More headers than any server sends.
+/// The most headers of a response.
 const MAX_HEADERS: usize = 64;
 
-/// What stands before the body of an answer.
+/// The head of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The HTTP status.
     pub status: u16,
     /// The header `x-amzn-errortype`.
     pub error_type: Option<String>,
-    /// The header `content-type`, as far as there is room for it.
+    /// The header `content-type`, cut to the space for it.
     pub content_type: heapless::String<64>,
-    /// The header `date`, unless a cache held the answer for a while.
+    /// The header `date`, unless a cache has held the response (`age`).
     pub date: Option<String>,
-    /// How the end of the body is known.
+    /// How the end of the body is found.
     pub length: Length,
-    /// The connection ends with this answer.
+    /// Whether the connection ends with this response.
     pub closes: bool,
 }
 
-/// How the end of a body is known.
+/// How the end of a body is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Length {
-    /// It has so many bytes.
+    /// After this many bytes.
     Known(usize),
-    /// It comes in chunks; the last one is empty.
+    /// After an empty chunk.
     Chunked,
-    /// By the end of the connection.
+    /// At the end of the connection.
     #[default]
     ToEnd,
 }
 
-/// An answer as it comes. The transport knows how long to wait for it.
+/// A response being read. The transport holds the timeouts.
 #[derive(Debug)]
 pub struct Answer<'a>(pub &'a mut dyn Transport);
 
 impl Answer<'_> {
-    /// The head of the answer itself; others, such as "100 Continue", come before it.
+    /// Reads the head. Interim responses such as "100 Continue" are skipped.
     ///
     /// # Errors
     ///
-    /// The connection broke, its time is over, or what came is no HTTP.
+    /// The connection broke, a timeout passed, or the bytes are not HTTP.
     pub fn head(&mut self) -> Result<Head, Error> {
         loop {
             let head = self.next(parse_head)?;
@@ -74,7 +74,7 @@ impl Answer<'_> {
     ///
     /// # Errors
     ///
-    /// As with [`Answer::head`]; also when it has more than [`MAX_BODY_BYTES`].
+    /// Those of [`Answer::head`], and if the body is longer than [`MAX_BODY_BYTES`].
     pub fn body(&mut self, length: Length, body: &mut Vec<u8>) -> Result<(), Error> {
         match length {
             Length::Known(length) => self.bytes(length, body),
@@ -93,7 +93,7 @@ impl Answer<'_> {
         }
     }
 
-    /// Appends `length` bytes to `body`; those that come before an error, too.
+    /// Appends `length` bytes to `body`. After an error, those that came before it are there.
     fn bytes(&mut self, length: usize, body: &mut Vec<u8>) -> Result<(), Error> {
         let end = body.len().saturating_add(length);
         if end > MAX_BODY_BYTES {
@@ -109,7 +109,7 @@ impl Answer<'_> {
         Ok(())
     }
 
-    /// Has `parse` look at what came. It says how many bytes it takes and what they are, or `None` for more of them.
+    /// Calls `parse` on the bytes so far, and reads more while it returns `None`. It returns how many bytes it consumed, and their meaning.
     fn next<T>(
         &mut self,
         mut parse: impl FnMut(&[u8]) -> Result<Option<(usize, T)>, Error>,
@@ -131,7 +131,7 @@ impl Answer<'_> {
     }
 }
 
-/// As the transport's own limits say.
+/// The timeout is set by the transport itself.
 pub fn patience() -> NextTimeout {
     NextTimeout {
         after: time::Duration::NotHappening,
@@ -149,7 +149,7 @@ fn parse_head(input: &[u8]) -> Result<Option<(usize, Head)>, Error> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut answer = httparse::Response::new(&mut headers);
     let mut config = ParserConfig::default();
-    // Lines that were folded, as was allowed once.
+    // Folded header lines, which older versions of HTTP allowed.
     config.allow_obsolete_multiline_headers_in_responses(true);
     let bytes = match config.parse_response(&mut answer, input) {
         Ok(Status::Complete(bytes)) => bytes,
@@ -176,7 +176,7 @@ fn parse_head(input: &[u8]) -> Result<Option<(usize, Head)>, Error> {
             head.error_type = Some(text(header).to_owned());
         } else if is("content-type") {
             let chars = text(header).chars();
-            // What is longer than that is none of Kinesis's.
+            // Kinesis's own values are shorter.
             let _ = chars
                 .into_iter()
                 .try_for_each(|char| head.content_type.push(char));
@@ -192,18 +192,18 @@ fn parse_head(input: &[u8]) -> Result<Option<(usize, Head)>, Error> {
         (_, Coding::Chunked) => Length::Chunked,
         (_, Coding::Other) => return Err(not_http("it is encoded as nobody asked for")),
     };
-    // Where two headers, or a header and the version, disagree about the body's end, the next answer's beginning cannot be trusted.
+    // If two headers, or a header and the version, disagree about the end of the body, the start of the next response is unknown.
     let is_ambiguous = coding != Coding::None && (length.is_some() || is_old);
     head.closes |= (is_old && !keeps) || is_ambiguous || head.length == Length::ToEnd;
     head.date = head.date.filter(|_| !is_cached);
     Ok(Some((bytes, head)))
 }
 
-/// What `Transfer-Encoding` says, over all its values.
+/// The value of `Transfer-Encoding`, over all its headers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Coding {
     None,
-    /// In chunks, and nothing else.
+    /// Chunked, and nothing else.
     Chunked,
     Other,
 }
@@ -218,7 +218,7 @@ impl Coding {
     }
 }
 
-/// The one length that this `Content-Length` and those `before` it give.
+/// The length, if this `Content-Length` and those `before` it agree.
 fn one_length(header: &Header<'_>, mut before: Option<usize>) -> Result<usize, Error> {
     for word in words(header) {
         let digits = std::str::from_utf8(word)
@@ -234,7 +234,7 @@ fn one_length(header: &Header<'_>, mut before: Option<usize>) -> Result<usize, E
     before.ok_or_else(|| not_http("its length is no number"))
 }
 
-/// The words of a header that is a list.
+/// The elements of a header that is a comma-separated list.
 fn words<'a>(header: &Header<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     header
         .value
@@ -265,7 +265,7 @@ fn parse_chunk_end(input: &[u8]) -> Result<Option<(usize, ())>, Error> {
     }
 }
 
-/// What may stand behind the last chunk: headers that come too late to say anything, and an empty line.
+/// Skips the trailers after the last chunk, up to the empty line.
 fn parse_trailers(input: &[u8]) -> Result<Option<(usize, ())>, Error> {
     match httparse::parse_headers(input, &mut [EMPTY_HEADER; MAX_HEADERS]) {
         Ok(Status::Complete((bytes, _))) => Ok(Some((bytes, ()))),

@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::{Context, bail, ensure};
 use ureq::http::Uri;
 
-/// The address of a server: `https://` or `wss://`, or unencrypted to this machine itself. Without a slash at its end.
+/// The address of a server: `https://` or `wss://`, or unencrypted to this machine. It has no trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     text: String,
@@ -13,7 +13,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `url`. An unencrypted address of another machine is refused unless `plain` allows it.
+    /// Parses `url`. `plain` allows unencrypted connections to other machines.
+    ///
+    /// # Errors
+    ///
+    /// It is not a URL of a web server, contains a user or password, or is unencrypted and not allowed.
     pub fn parse(url: &str, plain: bool) -> anyhow::Result<Self> {
         let text = url.trim_end_matches('/').to_owned();
         let after_scheme = text.split_once("://").map_or(&*text, |(_, rest)| rest);
@@ -47,12 +51,12 @@ impl Endpoint {
         &self.text
     }
 
-    /// The address in its parts.
+    /// The address as a URI.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// Where its service is, on that host: `/`, mostly, else `/path/`.
+    /// The path: `/` mostly, else `/path/`.
     pub fn path(&self) -> String {
         match self.text.splitn(4, '/').nth(3) {
             None => "/".to_owned(),
@@ -60,7 +64,7 @@ impl Endpoint {
         }
     }
 
-    /// Host, and port where it is not the usual one, as in the Host header.
+    /// The host, and the port if it is not the default, as in the Host header.
     pub fn authority(&self) -> &str {
         let rest = self
             .text

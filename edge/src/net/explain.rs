@@ -1,4 +1,4 @@
-//! What went wrong with a connection, for a person.
+//! Connection errors as text for a person.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use rustls::CertificateError;
 
 use crate::net::proxy;
 
-/// What went wrong with the connection to `host`, for a person: one line. Names the proxy where it is the one that fails.
+/// The error of a connection to `host` in one line. It names the proxy if that is what failed.
 pub fn explain(error: &ureq::Error, host: &str) -> String {
     let proxy = format!("https://{host}").parse().ok();
     let proxy = proxy.and_then(|uri| proxy::between(&uri));
@@ -21,7 +21,7 @@ fn explain_by_way(error: &ureq::Error, host: &str, proxy: Option<String>) -> Str
              if a proxy of yours stands between, name its authority in AWS_CA_BUNDLE"
         );
     }
-    // Until the proxy has connected, it is the one that is spoken to.
+    // Until the proxy has connected to the host, an error is the proxy's.
     let (first, advice) = match &proxy {
         None => (host.to_owned(), "is the address right?"),
         Some(proxy) => (
@@ -39,14 +39,14 @@ fn explain_by_way(error: &ureq::Error, host: &str, proxy: Option<String>) -> Str
         HostNotFound => unresolved(),
         Timeout(ureq::Timeout::PerRead) => format!("{host} went silent"),
         Timeout(ureq::Timeout::RecvResponse) => {
-            format!("{host} took the call, and its answer is not whole after a minute")
+            format!("{host} received the call, and its answer was incomplete after a minute")
         }
         Timeout(ureq::Timeout::PerWrite) => {
-            format!("nothing more leaves for {host}; is the network up?")
+            format!("{host} acknowledges nothing any more; is the network up?")
         }
         Timeout(ureq::Timeout::Connect) => format!("{first} does not answer; is the network up?"),
         ConnectProxyFailed(reason) => {
-            format!("{first} does not connect to {host} ({reason}); does it allow that?")
+            format!("{first} does not connect to {host} ({reason}); does it allow that host?")
         }
         Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             format!("{first} refuses the connection; {advice}")
@@ -64,7 +64,7 @@ fn explain_by_way(error: &ureq::Error, host: &str, proxy: Option<String>) -> Str
     }
 }
 
-/// Why the server's certificate was not accepted, if that was it.
+/// Why the server's certificate was not accepted, if that is the error.
 pub fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
     let tls = match error {
         ureq::Error::Rustls(tls) => Some(tls),

@@ -1,22 +1,21 @@
-//! What a call put on the way, and whether it still moves.
+//! Measures how much of a call has left the board, and whether anything still moves.
 //!
-//! A byte has left the board when the other end has acknowledged it: until then it waits in the kernel's queue, for seconds on a slow link.
-//! The length of that queue stands in `/proc/self/net/tcp` (as TIOCOUTQ would say, which safe Rust cannot ask for). It is read only once a
-//! slice of a wait has passed without a byte, a call broke, or an answer came quicker than any before on its connection: a call over a
-//! healthy link hardly ever reads it. Where it cannot be read, a byte counts as left when the kernel took it. Behind a proxy it says what the
-//! proxy acknowledged.
+//! A byte has left the board when the other end has acknowledged it (TCP ACK). Until then it waits in the kernel's send queue, for seconds on a
+//! slow link. The length of that queue is in `/proc/self/net/tcp`; the ioctl TIOCOUTQ has it, too, but safe Rust cannot call it. It is read only
+//! if a slice of a wait passed without a byte, a call broke, or a response came faster than any before on its connection, so hardly ever on a
+//! healthy link. If it cannot be read, a byte counts as left when the kernel took it. With a proxy, the acknowledgements are the proxy's.
 
 use std::fs::File;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a call may stand still.
+/// Timeouts of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// While its bytes leave: the longest time in which none does.
+    /// While its bytes leave: the longest time without progress.
     pub silence: Duration,
-    /// After the last byte has left: the time for the whole answer, whatever trickles in.
+    /// After the last byte has left: the time for the whole response, even if bytes trickle in.
     pub answer: Duration,
 }
 
@@ -30,64 +29,64 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How long to wait for the socket before looking whether anything moves.
+    /// The longest wait for the socket before progress is checked.
     pub fn slice(&self) -> Duration {
         (self.silence.min(self.answer) / 4).min(Duration::from_secs(1))
     }
 }
 
-/// What a call put on the way.
+/// What a call cost on the wire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// Bytes of the call, as TLS makes them, that the other end has acknowledged. Those of a handshake do not count.
+    /// Bytes of the call, after encryption, that the other end has acknowledged. A handshake does not count.
     pub bytes: u64,
-    /// From the call's first byte to the first one of its answer, or until it broke.
+    /// Time from the call's first byte to the first byte of its response, or until it broke.
     pub took: Duration,
-    /// All bytes that it cost, both ways, with a handshake if there was one. Those of TCP and IP are not known.
+    /// All bytes in both directions, including a handshake if there was one. The headers of TCP and IP do not count.
     pub traffic: u64,
 }
 
-/// What a connection carried, and how long it has been open.
+/// The traffic of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Life {
-    /// Bytes of TLS and what is in it, both ways.
+    /// Bytes of TLS and its contents, in both directions.
     pub bytes: usize,
-    /// Since the connection was asked for.
+    /// Time since the connection was requested.
     pub time: Duration,
 }
 
-/// How far a call came.
+/// How far a call got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// There was no connection yet: the server got nothing of it.
+    /// There was no connection yet. The server got nothing.
     Connecting,
-    /// Some bytes had not left.
+    /// Some of its bytes had not left.
     Writing,
-    /// All bytes had left: the server may have taken the call.
+    /// All its bytes had left. The server may have executed the call.
     Waiting,
 }
 
-/// A call that broke. Unless it broke while connecting, whether the server got the request is unknown.
+/// A call that broke. Unless it broke while connecting, it is unknown whether the server got the request.
 #[derive(Debug)]
 pub struct Broken {
-    /// What had left by then.
+    /// What it cost on the wire until then.
     pub sent: Sent,
-    /// How far it came.
+    /// How far it got.
     pub phase: Phase,
-    /// What broke it.
+    /// The error that broke it.
     pub error: ureq::Error,
 }
 
-/// Why a call ends that stands still.
+/// Why a call is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Still {
-    /// No byte left for so long.
+    /// No byte left the board for this long.
     Silence,
-    /// The answer is not whole after so long.
+    /// The response is incomplete after this long.
     Answer,
 }
 
-/// Counts the bytes of one connection after the other. Shared by the caller and the socket.
+/// Counts the bytes of the current connection. The caller and the socket share it.
 #[derive(Clone, Debug)]
 pub struct Meter(Arc<Mutex<Figures>>);
 
@@ -95,27 +94,27 @@ pub struct Meter(Arc<Mutex<Figures>>);
 struct Figures {
     limits: Limits,
     phase: Phase,
-    /// Bytes the kernel took, and gave, since the call began.
+    /// Bytes written to the kernel, and read from it, since the call began.
     written: u64,
     read: u64,
-    /// The part of `written` that was there before the call's first byte.
+    /// The part of `written` that came before the call's first byte: a handshake.
     handshake: u64,
-    /// When the call's first byte was about to be written.
+    /// When the call's first byte was written.
     begun: Instant,
-    /// When the last byte left, as far as is known.
+    /// When the last byte is known to have left.
     moved: Instant,
-    /// When the first byte of the answer came.
+    /// When the first byte of the response came.
     answered: Option<Instant>,
-    /// How many bytes had not left when that was last looked at; `None` when bytes were written since.
+    /// The length of the send queue when it was last read. `None` if bytes were written since.
     queued: Option<u64>,
-    /// The inode of the socket.
+    /// The socket's inode.
     socket: u64,
-    /// The shortest time from a call's last byte to its answer on this connection; `None` before the first.
+    /// The shortest time on this connection from a call's last byte to its response. `None` before the first one.
     quickest: Option<Duration>,
 }
 
 impl Meter {
-    /// For calls within `limits`.
+    /// A meter with these timeouts.
     pub fn new(limits: Limits) -> Self {
         let now = Instant::now();
         Self(Arc::new(Mutex::new(Figures {
@@ -133,12 +132,12 @@ impl Meter {
         })))
     }
 
-    /// The limits it watches.
+    /// The timeouts.
     pub fn limits(&self) -> Limits {
         self.figures().limits
     }
 
-    /// A call begins, which may need a new connection first.
+    /// Starts a call, which may need a new connection first.
     pub fn begin(&self) {
         let mut figures = self.figures();
         figures.phase = Phase::Connecting;
@@ -149,7 +148,7 @@ impl Meter {
         figures.queued = None;
     }
 
-    /// There is a connection: what is written from now on is the call.
+    /// Notes that there is a connection: bytes written from now on are the call's.
     pub fn connected(&self) {
         let mut figures = self.figures();
         figures.phase = Phase::Writing;
@@ -159,14 +158,14 @@ impl Meter {
         figures.answered = None;
     }
 
-    /// The socket of a new connection.
+    /// Notes the socket of a new connection.
     pub fn socket(&self, inode: u64) {
         let mut figures = self.figures();
         figures.socket = inode;
         figures.quickest = None;
     }
 
-    /// The kernel took so many bytes.
+    /// Adds bytes that the kernel took.
     pub fn written(&self, bytes: usize) {
         let mut figures = self.figures();
         figures.written += bytes as u64;
@@ -174,7 +173,7 @@ impl Meter {
         figures.queued = None;
     }
 
-    /// All that is to be written now is with the kernel.
+    /// Notes that the kernel has taken the whole output.
     pub fn waits(&self) {
         let mut figures = self.figures();
         if figures.phase == Phase::Writing {
@@ -182,14 +181,18 @@ impl Meter {
         }
     }
 
-    /// So many bytes came.
+    /// Adds bytes that came in.
     pub fn read(&self, bytes: usize) {
         let mut figures = self.figures();
         figures.read += bytes as u64;
         figures.answered.get_or_insert_with(Instant::now);
     }
 
-    /// Before more of an answer is waited for: fails when its time is over.
+    /// Checks the timeout of the response, before more of it is awaited.
+    ///
+    /// # Errors
+    ///
+    /// The timeout has passed.
     pub fn in_time(&self) -> Result<(), Still> {
         let figures = self.figures();
         if figures.moved.elapsed() > figures.limits.answer {
@@ -198,13 +201,17 @@ impl Meter {
         Ok(())
     }
 
-    /// A slice has passed in which the kernel neither took nor gave a byte: fails when that lasts too long.
+    /// Checks the timeouts after a slice in which the kernel neither took nor gave a byte.
+    ///
+    /// # Errors
+    ///
+    /// A timeout has passed.
     pub fn stands_still(&self) -> Result<(), Still> {
         let mut figures = self.figures();
         let queued = unacknowledged(figures.socket);
         let now = Instant::now();
         match (figures.queued, queued) {
-            // How far it came since the last write is not known: what is still there counts as moving.
+            // The progress since the last write is unknown: a queue that is not empty counts as progress.
             (None, Some(left)) if left > 0 => figures.moved = now,
             (Some(before), Some(left)) if left < before => figures.moved = now,
             _ => {}
@@ -219,13 +226,13 @@ impl Meter {
         }
     }
 
-    /// Whether the answer that has just come cannot be this call's, because the server does not have all of the call yet: it is a late
-    /// second answer to the one before. What answers a call acknowledges its last byte, too.
+    /// Whether the response that has just come cannot belong to this call, because the server has not acknowledged the whole call yet. It is then a
+    /// late second response to the call before. A response to this call would acknowledge its last byte, too.
     pub fn is_early(&self) -> bool {
         let mut figures = self.figures();
         let took = figures.moved.elapsed();
         let Some(quickest) = figures.quickest.replace(took) else {
-            // The first call of a connection comes after no other.
+            // There is no call before the first one of a connection.
             return false;
         };
         if took >= quickest {
@@ -235,12 +242,12 @@ impl Meter {
         unacknowledged(figures.socket).is_some_and(|left| left > 0)
     }
 
-    /// What the call put on the way, once its answer is there.
+    /// What the call cost on the wire, after its response came.
     pub fn sent(&self) -> Sent {
         self.figures().sent(0)
     }
 
-    /// The call broke for this reason. Asked while its socket is still open.
+    /// The call as broken by `error`. Its socket must still be open.
     pub fn broken(&self, error: ureq::Error) -> Broken {
         let figures = self.figures();
         let queued = match figures.phase {
@@ -277,15 +284,14 @@ impl Figures {
     }
 }
 
-/// How many bytes of the socket with this inode the other end has not acknowledged; `None` where the system does not say, or the connection
-/// is gone.
+/// Bytes in the send queue of the socket with this inode. `None` if the system does not say, or the connection is gone.
 fn unacknowledged(inode: u64) -> Option<u64> {
     ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
         .into_iter()
         .find_map(|table| queue_in(File::open(table).ok()?, inode))
 }
 
-/// From a table of the kernel, a socket a line. Read piece by piece: nothing is allocated in the middle of a call.
+/// The same from one table of the kernel, with one socket a line. It is read in pieces, so that nothing is allocated during a call.
 fn queue_in(mut table: impl Read, inode: u64) -> Option<u64> {
     let mut buffer = [0; 4096];
     let mut filled = 0;
@@ -308,7 +314,7 @@ fn queue_in(mut table: impl Read, inode: u64) -> Option<u64> {
     }
 }
 
-/// From `sl local remote st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode ...`, if it is that inode.
+/// The same from one line (`sl local remote st tx_queue:rx_queue tr:tm retrnsmt uid timeout inode ...`), if it has that inode.
 fn queue_of(line: &str, inode: u64) -> Option<u64> {
     let mut fields = line.split_ascii_whitespace().skip(4);
     let (queued, _) = fields.next()?.split_once(':')?;

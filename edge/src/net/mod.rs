@@ -1,8 +1,7 @@
-//! Connections: whom the board trusts, by which proxy it goes, how long it waits, and what went wrong, in words. One home for three
-//! callers: Kinesis, the credentials, the sources.
+//! Connections: trusted roots, proxy, timeouts, and errors in words. They have three callers: Kinesis, the credentials, the sources.
 //!
-//! [`transport`] is the connection to Kinesis, kept from call to call: [`answer`] reads what comes, [`meter`] knows what left and for how
-//! long, [`tcp`] and [`tls`] carry it. All others use an [`agent`] of ureq.
+//! [`transport`] is the connection to Kinesis, reused from call to call: [`answer`] reads responses, [`meter`] measures what was sent and how long
+//! nothing moved, [`tcp`] and [`tls`] carry the bytes. All other callers use an [`agent`] of ureq.
 
 pub mod agent;
 pub mod answer;

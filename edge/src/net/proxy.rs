@@ -1,7 +1,7 @@
-//! The proxy between the board and a server, as the environment names it.
+//! The proxy that the environment names.
 //!
-//! The first of HTTPS_PROXY, ALL_PROXY and HTTP_PROXY (or the same in small letters) that is set counts, and NO_PROXY names the hosts that
-//! are reached without it, as curl reads it. ureq would ignore a proxy it cannot use and go direct: here it is refused at the start.
+//! The first of HTTPS_PROXY, ALL_PROXY and HTTP_PROXY (or the same in lower case) that is set counts. NO_PROXY lists hosts to reach directly, in
+//! curl's syntax. ureq would ignore a proxy that it cannot use and connect directly, so such a proxy is refused at the start.
 
 use std::net::IpAddr;
 
@@ -20,11 +20,12 @@ const PROXY: [&str; 6] = [
 
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// The proxy that `env` names, for whatever NO_PROXY does not.
+/// The proxy that `env` names.
 ///
 /// # Errors
 ///
-/// What is set names no proxy, or one that cannot be used. The text names the variable, and never what may hold a password.
+/// The value is not a proxy's address, or the kind of proxy is not supported. The text names the variable and not its value, which may contain a
+/// password.
 pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Option<Proxy>> {
     match first(env, &PROXY) {
         None => Ok(None),
@@ -32,16 +33,16 @@ pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Option<P
     }
 }
 
-/// The proxy on the way to `uri`, by the program's own environment.
+/// The proxy to use for `uri`, by the program's own environment.
 pub fn between(uri: &Uri) -> Option<Proxy> {
     let env = |name: &str| std::env::var(name).ok();
-    // What cannot be used was refused at the start.
+    // An unusable proxy was refused at the start.
     let proxy = from_env(&env).ok().flatten()?;
     let direct = first(&env, &NO_PROXY).is_some_and(|(_, list)| is_listed(&list, uri));
     (!direct).then_some(proxy)
 }
 
-/// Host and port of a proxy: never its password.
+/// Host and port of a proxy, without its password.
 pub fn name(proxy: &Proxy) -> String {
     format!("{}:{}", proxy.host(), proxy.port())
 }
@@ -78,8 +79,8 @@ fn parse(name: &str, value: &str) -> anyhow::Result<Proxy> {
     Ok(proxy)
 }
 
-/// Whether the NO_PROXY `list` names the host of `uri`: by its name or that of a domain above it, by its address or a network around it, and
-/// by its port if one is given.
+/// Whether the NO_PROXY `list` contains the host of `uri`: by its name or a parent domain, by its address or network, and by its port if one is
+/// given.
 fn is_listed(list: &str, uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -92,7 +93,7 @@ fn is_listed(list: &str, uri: &Uri) -> bool {
 
 fn names(entry: &str, host: &str, port: u16) -> bool {
     let (entry, only) = match entry.rsplit_once(':') {
-        // Without brackets, an IPv6 address has no port.
+        // An IPv6 address without brackets has no port.
         Some((name, only)) if !name.contains(':') || name.ends_with(']') => {
             (name, only.parse::<u16>().ok())
         }
@@ -114,7 +115,7 @@ fn names(entry: &str, host: &str, port: u16) -> bool {
     !entry.is_empty() && above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Whether `entry` is `address`, or a network as in 10.0.0.0/8 that holds it.
+/// Whether `entry` is `address`, or a network (10.0.0.0/8) that contains it.
 fn is_around(entry: &str, address: IpAddr) -> bool {
     let (network, bits) = match entry.split_once('/') {
         None => (entry, Some(u32::MAX)),

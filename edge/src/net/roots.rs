@@ -1,4 +1,4 @@
-//! Whom the board trusts.
+//! The certificate authorities that the board trusts.
 
 use std::fmt;
 use std::fs;
@@ -12,16 +12,20 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::net::tls;
 
-/// The certificates the board trusts. Its clones share their TLS sessions.
+/// The trusted root certificates. Clones share their TLS sessions.
 #[derive(Clone, Default)]
 pub struct Roots {
-    /// `None` means Mozilla's, built in.
+    /// `None` stands for Mozilla's list, which is built in.
     own: Option<Vec<CertificateDer<'static>>>,
     client_config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl Roots {
-    /// The PEM file named by AWS_CA_BUNDLE, else by SSL_CERT_FILE, in the place of the built-in roots.
+    /// The roots in the PEM file that AWS_CA_BUNDLE, else SSL_CERT_FILE, names; without either, the built-in ones.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or has no certificate that can be parsed.
     pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
         let named = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"]
             .into_iter()
@@ -39,7 +43,11 @@ impl Roots {
         Self::from_pem(&fs::read(&path).with_context(hint)?).with_context(hint)
     }
 
-    /// The certificates of a PEM file, at least one. Bundles of old hold some that no one can read any more: those are left out.
+    /// The certificates in a PEM file, at least one. Old bundles contain some in outdated encodings: those are skipped.
+    ///
+    /// # Errors
+    ///
+    /// It is not PEM, or has no certificate that can be parsed.
     pub fn from_pem(pem: &[u8]) -> anyhow::Result<Self> {
         let mut own = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -57,14 +65,14 @@ impl Roots {
         })
     }
 
-    /// The TLS client that trusts them: one for all connections, so that sessions are resumed.
+    /// The TLS client configuration with these roots. All connections share it, so that sessions are resumed.
     pub fn client_config(&self) -> Arc<ClientConfig> {
         self.client_config
             .get_or_init(|| tls::client_config(self.store()))
             .clone()
     }
 
-    /// The same as rustls takes them.
+    /// The roots as rustls takes them.
     pub fn store(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
         match &self.own {

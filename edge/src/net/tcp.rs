@@ -1,4 +1,4 @@
-//! TCP connections that gather what they send, count what leaves, and end when nothing moves.
+//! TCP connections that buffer their output, count what is acknowledged, and fail when nothing moves.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::net::unversioned::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
 
-/// Connects to the first address that answers, unless a proxy's connection is there already.
+/// Connects to the first address that answers, unless there is a connection to a proxy already.
 #[derive(Debug)]
 pub struct Direct(pub Meter);
 
@@ -49,7 +49,7 @@ impl<In: Transport> Connector<In> for Direct {
     }
 }
 
-/// A TCP connection that sends when its buffer is full, or an answer is waited for.
+/// A TCP connection that sends when its buffer is full, or when an answer is awaited.
 #[derive(Debug)]
 pub struct Tcp {
     stream: TcpStream,
@@ -125,14 +125,14 @@ impl Transport for Tcp {
         Ok(count > 0)
     }
 
-    /// The other end has neither closed the connection nor sent what nobody asked for. One call to the system.
+    /// Whether the other end has neither closed the connection nor sent unsolicited data. Costs one system call.
     fn is_open(&mut self) -> bool {
         let mut ready = [PollFd::new(&self.stream, PollFlags::IN | PollFlags::RDHUP)];
         self.gathered.input().is_empty() && poll(&mut ready, Some(&Timespec::default())) == Ok(0)
     }
 }
 
-/// How long one operation may take: for connecting, as ureq says; for a call, as the meter says.
+/// The limit for one operation: ureq's while connecting, the meter's during a call.
 struct Patience {
     timeout: NextTimeout,
     since: Instant,
@@ -146,11 +146,11 @@ impl Patience {
         }
     }
 
-    /// After an operation that failed with `error`: succeeds if it is to be tried again.
+    /// Checks an operation that failed with `error`. `Ok` means that it is to be tried again.
     fn after(&self, error: io::Error, meter: &Meter) -> Result<(), Error> {
         match error.kind() {
             ErrorKind::Interrupted => Ok(()),
-            // Which of the two says that the slice is over depends on the system.
+            // Both mean that the slice is over. Which one is returned depends on the system.
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                 if self.since.elapsed() >= *self.timeout.after {
                     return Err(Error::Timeout(self.timeout.reason));
@@ -169,11 +169,11 @@ fn too_long(still: Still) -> Error {
     })
 }
 
-/// Buffers that gather their output until it is sent.
+/// Buffers that collect output until it is sent.
 #[derive(Debug)]
 struct Gathered {
     buffers: LazyBuffers,
-    /// Bytes at the beginning of the output that are to be sent.
+    /// Number of bytes at the beginning of the output that are to be sent.
     waiting: usize,
 }
 

@@ -1,8 +1,8 @@
-//! TLS over any connection, with sessions that are resumed.
+//! TLS over any connection, with session resumption.
 //!
-//! ureq's own connector keeps its client configuration, and with it the session tickets, only as long as itself. Here the caller passes the
-//! configuration in: one for all connections that trust the same roots. A resumed handshake needs no certificates: a fraction of the bytes,
-//! and of the work for the board's CPU.
+//! ureq's own connector has its own client configuration, and loses the session tickets with it. Here the caller passes the configuration in, one
+//! for all connections with the same roots. A resumed handshake transfers no certificates, which saves most of its bytes and of the board's CPU
+//! time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use crate::net::unversioned::{
     TransportAdapter,
 };
 
-/// Sessions that are remembered, at eight tickets a server: enough for Kinesis, STS and a source.
+/// Number of remembered session tickets. A server has up to eight: enough for Kinesis, STS and a source.
 const SESSIONS: usize = 32;
 
-/// A client configuration that trusts `roots` and remembers sessions.
+/// A client configuration with these `roots` that remembers sessions.
 pub fn client_config(roots: RootCertStore) -> Arc<ClientConfig> {
     let mut config = builder(roots).with_no_client_auth();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Arc::new(config)
 }
 
-/// The same for a client that shows who it is, by a certificate (with those that link it to its authority) and its key.
+/// The same with a client certificate, the chain to its authority, and its key.
 ///
 /// # Errors
 ///
-/// They do not belong together, or cannot be used.
+/// Certificate and key do not belong together, or cannot be used.
 pub fn client_config_of(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -49,7 +49,7 @@ fn builder(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert>
         .with_root_certificates(roots)
 }
 
-/// Encrypts the connections to `https` addresses.
+/// Adds TLS to connections to `https` addresses.
 #[derive(Debug)]
 pub struct Tls(pub Arc<ClientConfig>);
 
@@ -87,7 +87,7 @@ impl<In: Transport> Connector<In> for Tls {
     }
 }
 
-/// An encrypted connection.
+/// A TLS connection.
 pub struct Encrypted {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
@@ -113,7 +113,7 @@ impl Transport for Encrypted {
         Ok(amount > 0)
     }
 
-    /// Nothing waits to be read, neither decrypted nor encrypted. What a server says unasked, if only about TLS, ends the connection's use.
+    /// Whether nothing waits to be read, decrypted or not. Any unsolicited message, even one of TLS, ends the connection's reuse.
     fn is_open(&mut self) -> bool {
         let Ok(state) = self.stream.conn.process_new_packets() else {
             return false;

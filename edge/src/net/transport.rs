@@ -1,8 +1,8 @@
-//! The connection to Kinesis: HTTP/1.1, one call at a time, kept from call to call.
+//! The connection to Kinesis: HTTP/1.1, one call at a time, reused from call to call.
 //!
-//! ureq makes it, by way of the proxy if there is one. What goes over it is written and read here: by ureq's own way a live post costs ten
-//! system calls, forty allocations and a DNS lookup; here one system call asks whether the connection is still quiet, one sends the call,
-//! and one receives the answer.
+//! ureq opens it, through the proxy if there is one. Requests are written and responses read here, because with ureq a live post costs ten system
+//! calls, forty allocations and a DNS lookup. Here one system call probes whether the connection is idle, one sends the call, and one receives the
+//! response.
 
 use std::io;
 use std::sync::Arc;
@@ -21,33 +21,33 @@ use crate::net::tcp::Direct;
 use crate::net::tls::Tls;
 use crate::net::unversioned::{ConnectProxyConnector, Connector, Transport};
 
-/// How long an idle connection is kept. AWS keeps them a minute; a new one costs a handshake.
+/// How long an idle connection is kept. AWS closes one after a minute; a new one costs a handshake.
 const IDLE: Duration = Duration::from_secs(50);
 
-/// What is sent in one piece; a larger call goes in several.
+/// Size of the send buffer. A larger call is sent in several pieces.
 const OUTPUT_BYTES: usize = 32 << 10;
 
-/// The way to one server. Nothing is sent before the first call.
+/// The connection to one server. It is opened by the first call.
 #[derive(Debug)]
 pub struct Connection {
     endpoint: Endpoint,
     config: Config,
-    /// Holds the TLS sessions to resume, so it outlives each connection.
+    /// Holds the TLS session tickets, so it outlives each connection.
     tls: Arc<ClientConfig>,
     meter: Meter,
     kept: Option<Box<dyn Transport>>,
-    /// When the last answer came.
+    /// When the last response came.
     used: Instant,
-    /// When the newest connection was asked for.
+    /// When the newest connection was requested.
     asked: Instant,
-    /// What it carried.
+    /// Its traffic.
     carried: u64,
-    /// The last answer's body; used again for every one.
+    /// Buffer of the response's body, reused.
     body: Vec<u8>,
 }
 
 impl Connection {
-    /// To the server at `endpoint`, which is trusted by `roots`. No call stands still longer than `limits` say.
+    /// For calls to the server at `endpoint`, with these trusted `roots` and timeouts.
     pub fn new(endpoint: &Endpoint, roots: &Roots, limits: Limits) -> Self {
         let config = agent::config(endpoint, limits.silence)
             .input_buffer_size(INPUT_BYTES)
@@ -62,16 +62,16 @@ impl Connection {
             used: Instant::now(),
             asked: Instant::now(),
             carried: 0,
-            // Only what is written to costs memory.
+            // Pages that are never written to cost no memory.
             body: Vec::with_capacity(MAX_BODY_BYTES),
         }
     }
 
-    /// Sends a request, and reads the answer. The next call after an error is made over a new connection.
+    /// Sends a request and reads the response. After an error, the next call opens a new connection.
     ///
     /// # Errors
     ///
-    /// The connection could not be made, or broke, or nothing moved for too long: see [`Broken`].
+    /// The connection could not be opened, or broke, or a timeout passed: see [`Broken`].
     pub fn call(&mut self, head: &[u8], body: &[u8]) -> Result<(Head, &[u8], Sent), Broken> {
         self.meter.begin();
         let kept = self.take_kept();
@@ -107,7 +107,7 @@ impl Connection {
         send(transport, head, body)?;
         let mut answer = Answer(transport);
         let head = answer.head()?;
-        // A server may refuse a call before it has all of it; it cannot have taken it.
+        // A server may refuse a call before it has received all of it, but it cannot have executed it.
         if head.status < 300 && self.meter.is_early() {
             return Err(io::Error::other("an answer came that belongs to another call").into());
         }
@@ -116,7 +116,7 @@ impl Connection {
         Ok(head)
     }
 
-    /// What the newest connection carried, and for how long; also of one that broke.
+    /// The traffic of the newest connection, also of one that broke.
     pub fn life(&self) -> Life {
         Life {
             bytes: usize::try_from(self.carried).unwrap_or(usize::MAX),
@@ -124,12 +124,12 @@ impl Connection {
         }
     }
 
-    /// Leaves the kept connection: the next call looks the name up and connects anew.
+    /// Closes the connection. The next call does a DNS lookup and connects again.
     pub fn close(&mut self) {
         self.kept = None;
     }
 
-    /// The kept connection, unless something was left over behind the last answer or came since: it would be taken for the next answer.
+    /// The open connection, unless bytes were left after the last response or came since: they would be taken for the next response.
     fn take_kept(&mut self) -> Option<Box<dyn Transport>> {
         let mut kept = self.kept.take().filter(|_| self.used.elapsed() < IDLE)?;
         let is_quiet = kept.buffers().input().is_empty() && kept.is_open();

@@ -286,11 +286,11 @@ fn credentials(snapshot: &Snapshot, wall_s: u64, paint: Paint) -> String {
     let from = &snapshot.about.credentials;
     let now = wall_s.saturating_add_signed(snapshot.clock_offset_s);
     match snapshot.credentials_expiry_s {
-        None => format!("of {from}"),
+        None => format!("from {from}"),
         Some(expiry) if expiry > now => {
-            format!("of {from}, for another {}", duration(expiry - now))
+            format!("from {from}, valid for another {}", duration(expiry - now))
         }
-        Some(_) => paint.red(&format!("of {from}, expired")),
+        Some(_) => paint.red(&format!("from {from}, expired")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The demo itself: everything is started, posts travel, the network fails and comes back, and in the end all is counted.
+//! The demo: starts everything, lets posts flow, fails and restores the network, and counts everything at the end.
 
 mod feed;
 mod fleet;
@@ -33,16 +33,16 @@ use way::{Network, Way};
 
 const STACK: &str = "headwater";
 
-/// How often the user sees new figures.
+/// Interval of new figures.
 const REFRESH: Duration = Duration::from_millis(200);
 
-/// How long nothing may move before the demo gives up. Longer than any pause headwater makes between two attempts.
+/// Time without progress after which the demo gives up. It is longer than any pause of headwater between two attempts.
 const STALL: Duration = Duration::from_secs(90);
 
 /// How long headwater may take to end.
 const END: Duration = Duration::from_secs(10);
 
-/// Runs the demo. True if every post is where it belongs, once, or counted as dropped.
+/// Runs the demo. True if every post is stored exactly once, or counted as dropped.
 pub fn run(options: &Options, interrupt: &Interrupt) -> anyhow::Result<bool> {
     if let Some(boards) = options.boards {
         return fleet::run(options, boards, interrupt);
@@ -194,7 +194,7 @@ impl<'a> Demo<'a> {
         })
     }
 
-    /// Shows what happens until all posts are stored or dropped, or nothing moves any more.
+    /// Shows progress until all posts are stored or dropped, or there is no progress any more.
     fn follow(&mut self, interrupt: &Interrupt, screen: &mut Screen) -> anyhow::Result<()> {
         let (mut last, mut moved) = (Figures::default(), Instant::now());
         let mut most_spooled = 0;
@@ -255,7 +255,7 @@ impl<'a> Demo<'a> {
         Ok(())
     }
 
-    /// Says what became of every post.
+    /// Shows the final count.
     fn count(&mut self, screen: &mut Screen) -> anyhow::Result<bool> {
         let metrics = self.board.metrics();
         let counted = |name: &str| metrics.get(name).copied().unwrap_or_default();
@@ -347,7 +347,7 @@ impl Demo<'_> {
         })
     }
 
-    /// Whether the source has no more, and the table has everything but what was dropped.
+    /// Whether the source has ended, and the table has everything that was not dropped.
     fn has_all(&self, figures: &Figures) -> bool {
         let settled = figures.spooled == 0 && figures.sent + figures.dropped >= figures.read;
         match self.feed.sent() {

@@ -1,4 +1,4 @@
-//! What `cargo demo` takes.
+//! The options of `cargo demo`.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -43,13 +43,13 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
   -h, --help
 ";
 
-/// What the user asked for.
+/// The parsed options.
 #[derive(Debug)]
 pub struct Options {
     pub keyword: String,
     pub posts: usize,
     pub outage: Option<Outage>,
-    /// What the way to AWS is like, if it is not a wire.
+    /// The simulated link to AWS, if any.
     pub network: Option<Network>,
     pub spool_size: Option<OsString>,
     /// Posts go in packs.
@@ -59,11 +59,11 @@ pub struct Options {
     /// The time from one post to the next.
     pub pace: Duration,
     pub source: Source,
-    /// A fleet of so many boards, in the place of one.
+    /// Runs this many boards instead of one.
     pub boards: Option<usize>,
-    /// When a board of a fleet is silent.
+    /// Silence after which a board of a fleet is named.
     pub silent_after: Duration,
-    /// The command in the place of the program built here.
+    /// The command to run instead of the program built here.
     pub headwater: Option<Vec<OsString>>,
 }
 
@@ -83,7 +83,7 @@ pub enum Source {
     Jetstream { offline: bool },
 }
 
-/// Reads the arguments after the program's name; `None` if they ask for help.
+/// Parses the arguments after the program's name. `None` if they ask for help.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<Options>> {
     let mut options = Options {
         keyword: String::new(),
@@ -203,7 +203,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
     Ok(Some(options))
 }
 
-/// A word of a command that runs in another folder: what is a file here is the same file there.
+/// A word of a command that runs in another folder: the name of an existing file is made absolute.
 fn absolute(word: &str) -> OsString {
     match std::path::absolute(word) {
         Ok(path) if path.is_file() => path.into(),

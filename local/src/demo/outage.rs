@@ -1,4 +1,4 @@
-//! The network's failure in the middle of it all.
+//! The outage of the network during the demo.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use testkit::network::Network;
 use super::options::Outage as Fails;
 use super::screen::Screen;
 
-/// The ways to AWS and to the source, and when they fail.
+/// The networks to AWS and to the source, and their outage.
 #[derive(Debug)]
 pub struct Outage {
     network: Network,
@@ -21,14 +21,14 @@ pub struct Outage {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It fails once so many records were read.
+    /// Number of records read at which it fails.
     Ahead(u64),
     Since(Instant),
     Over,
 }
 
 impl Outage {
-    /// A way to `server` which fails, if at all, once a quarter of `posts` were read.
+    /// A network to `server`. Once a quarter of `posts` were read it fails as `fails` says.
     pub fn new(server: SocketAddr, fails: Option<Fails>, posts: usize) -> anyhow::Result<Self> {
         Ok(Self {
             network: Network::to(server)?,
@@ -54,12 +54,12 @@ impl Outage {
         self.network.address()
     }
 
-    /// Whether the network will not fail any more.
+    /// Whether the outage is over, or none is planned.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
     }
 
-    /// Fails, or comes back, when it is time.
+    /// Starts or ends the outage when it is due.
     pub fn advance(&mut self, read: u64, screen: &mut Screen) -> anyhow::Result<()> {
         let Some(fails) = self.fails else {
             return Ok(());

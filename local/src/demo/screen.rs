@@ -1,11 +1,11 @@
-//! What the user sees: steps with ticks, one line that moves while posts travel, and the newest rows.
+//! The demo's output: steps with ticks, a progress line, and the newest rows.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How often the moving line is printed anew where nothing can move.
+/// Interval of progress lines where standard output is not a terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How often a table that is drawn anew is printed where nothing can move.
@@ -19,7 +19,7 @@ const ROW_CHARS: usize = 70;
 pub struct Screen {
     terminal: bool,
     colors: bool,
-    /// When a line was printed last in the place of the moving one.
+    /// When the last progress line was printed.
     printed: Option<Instant>,
     /// How many lines of a table stand right above.
     drawn: usize,
@@ -37,14 +37,14 @@ impl Screen {
         }
     }
 
-    /// Says what is being done, does it, and says what came of it.
+    /// Shows what is being done, does it, and shows the result.
     pub fn step<T>(
         &mut self,
         doing: &str,
         work: impl FnOnce() -> anyhow::Result<(T, String)>,
     ) -> anyhow::Result<T> {
         if self.terminal {
-            // What cargo has to say meanwhile is written over it.
+            // Cargo's output overwrites it.
             print!("… {doing}\r");
             let _ = io::stdout().flush();
         }
@@ -55,7 +55,7 @@ impl Screen {
         Ok(value)
     }
 
-    /// A line that says something is done.
+    /// Prints a step that is done.
     pub fn tick(&mut self, done: &str) {
         self.clear();
         let tick = if self.colors {
@@ -67,7 +67,7 @@ impl Screen {
         self.printed = None;
     }
 
-    /// A line that says something broke, on purpose.
+    /// Prints a failure that was made on purpose.
     pub fn cross(&mut self, broken: &str) {
         self.clear();
         let cross = if self.colors {
@@ -79,7 +79,7 @@ impl Screen {
         self.printed = None;
     }
 
-    /// The line that moves.
+    /// Prints or updates the progress line.
     pub fn progress(&mut self, line: &str) {
         if self.terminal {
             print!("\r\x1b[K  {line}");
@@ -90,7 +90,7 @@ impl Screen {
         }
     }
 
-    /// A table, drawn in the place of the one before if nothing was said since.
+    /// Draws a table over the one before, if no line was printed since.
     pub fn table(&mut self, lines: &[String]) {
         if self.terminal {
             if self.drawn > 0 {
@@ -109,13 +109,13 @@ impl Screen {
         }
     }
 
-    /// A line like any other.
+    /// Prints a line.
     pub fn line(&mut self, line: &str) {
         self.clear();
         println!("{line}");
     }
 
-    /// The newest rows of the table, oldest first.
+    /// Prints the newest `count` rows of the table, oldest first.
     pub fn rows(&mut self, items: &[Value], count: usize) {
         let field = |item: &'_ Value, name: &str| -> String {
             item[name]["S"].as_str().unwrap_or_default().to_owned()

@@ -1,5 +1,5 @@
-//! The AWS IoT credentials provider: the board shows its X.509 certificate and gets credentials that last an hour, so that no long-lived key
-//! lies on its card. `GET https://ENDPOINT/role-aliases/ALIAS/credentials` over mutual TLS.
+//! The AWS IoT credentials provider: the board authenticates with its X.509 certificate and gets credentials for an hour, so that no long-lived
+//! AWS key is on its card. The request is `GET https://ENDPOINT/role-aliases/ALIAS/credentials` over mutual TLS.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,18 +20,18 @@ use crate::net::{agent, tls};
 
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// How the board proves who it is.
+/// Settings of the provider.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Such as `https://c1234.credentials.iot.eu-west-1.amazonaws.com`.
+    /// Its address, such as `https://c1234.credentials.iot.eu-west-1.amazonaws.com`.
     pub endpoint: Endpoint,
-    /// The role alias, which names the role.
+    /// The role alias.
     pub role_alias: String,
-    /// The thing's name, where the policy asks for it; empty otherwise.
+    /// The thing's name, if the policy requires it, else empty.
     pub thing: String,
-    /// The certificate and what links it to its authority: PEM.
+    /// Path of the board's certificate and its chain, PEM.
     pub certificate: PathBuf,
-    /// Its private key: PEM.
+    /// Path of its private key, PEM.
     pub key: PathBuf,
 }
 
@@ -57,7 +57,7 @@ struct Fields {
 }
 
 impl Iot {
-    /// A provider at the endpoint of `settings`. The certificate is read at each renewal, so that a new one is used by itself.
+    /// A provider with these `settings`. The certificate is read at each renewal, so that a replaced one is used without a restart.
     pub fn new(settings: Settings, roots: Roots) -> Self {
         Self { settings, roots }
     }
@@ -67,7 +67,11 @@ impl Iot {
         self.settings.endpoint.authority()
     }
 
-    /// Asks for credentials.
+    /// Requests credentials.
+    ///
+    /// # Errors
+    ///
+    /// The certificate or key cannot be used, the connection failed, or AWS IoT refused. No error contains a secret.
     pub fn fetch(&self) -> anyhow::Result<Credentials> {
         let agent = agent::agent(&self.settings.endpoint, self.client_config()?, SILENCE);
         let url = format!(
@@ -93,7 +97,7 @@ impl Iot {
         if status != 200 {
             return Err(anyhow!("it answered {status}")).with_context(advice);
         }
-        // The parser's own words could quote a secret.
+        // The parser's error could quote a secret.
         let document: Document = serde_json::from_str(&body)
             .map_err(|_| anyhow!("its answer cannot be read"))
             .with_context(advice)?;

@@ -1,5 +1,5 @@
-//! Who the board is to AWS. Credentials come from one [`Provider`], are renewed ahead of their expiry, and are used until the last moment
-//! when renewing fails: what has expired holds the queue, it never empties it.
+//! AWS credentials. They come from one [`Provider`] and are renewed before they expire. If renewal fails, they are used until they expire; after
+//! that, posts wait in the queue.
 
 pub mod iot;
 pub mod process;
@@ -16,20 +16,20 @@ use aws_smithy_types::date_time::Format;
 
 use crate::observe::journal;
 
-/// Renewed this long ahead of their expiry, or at half their life if they live less than twice as long.
+/// Credentials are renewed this long before they expire, or at half their lifetime if that is later.
 const AHEAD: Duration = Duration::from_secs(5 * 60);
 
-/// A renewal that failed is tried again after this while the old credentials still hold.
+/// Interval of renewal attempts while the old credentials are still valid.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Where credentials come from.
+/// The source of credentials.
 #[derive(Debug)]
 pub enum Provider {
-    /// The environment: they stay as they are.
+    /// Keys of the environment, which are never renewed.
     Fixed(Credentials),
-    /// A profile of the shared files, read again at each renewal.
+    /// A profile of the shared files, which is read again at each renewal.
     Profile(profile::Profile),
-    /// The AWS IoT credentials provider, by the board's own X.509 certificate.
+    /// The AWS IoT credentials provider, with the board's X.509 certificate.
     Iot(iot::Iot),
 }
 
@@ -42,7 +42,7 @@ impl Provider {
         }
     }
 
-    /// What a person must look at when AWS does not accept these credentials.
+    /// What a person must do if AWS does not accept these credentials.
     pub fn advice(&self) -> String {
         match self {
             Self::Fixed(_) => {
@@ -50,7 +50,7 @@ impl Provider {
                     .into()
             }
             Self::Profile(profile) => format!(
-                "renew the profile '{}'; it is read again by itself",
+                "renew the profile '{}'; the program reads it again by itself",
                 profile.name()
             ),
             Self::Iot(_) => "check the board's certificate, its policy and the role alias".into(),
@@ -58,7 +58,7 @@ impl Provider {
     }
 }
 
-/// The credentials in use.
+/// Holds the current credentials, and renews them.
 #[derive(Debug)]
 pub struct Keychain {
     provider: Provider,
@@ -68,12 +68,12 @@ pub struct Keychain {
 #[derive(Debug)]
 struct Current {
     credentials: Credentials,
-    /// On the server's clock.
+    /// By the server's clock.
     renew_at: Option<SystemTime>,
 }
 
 impl Keychain {
-    /// A keychain that will ask `provider` when it is first needed.
+    /// A keychain for `provider`, which is called at the first use.
     pub fn new(provider: Provider) -> Self {
         Self {
             provider,
@@ -81,7 +81,11 @@ impl Keychain {
         }
     }
 
-    /// Credentials that hold at `now`, the server's time. An error means that there are none, and says what to do.
+    /// Credentials that are valid at `now`, the server's time.
+    ///
+    /// # Errors
+    ///
+    /// There are no valid credentials. The text says what to do.
     pub fn get(&mut self, now: SystemTime) -> anyhow::Result<Credentials> {
         let due = self
             .current
@@ -94,7 +98,7 @@ impl Keychain {
                     renew_at: Some(renew_at),
                 }) if let Some(expiry) = credentials.expiry().filter(|expiry| now < *expiry) => {
                     log::warn!(
-                        "the credentials could not be renewed yet ({error:#}); the old ones still hold"
+                        "the credentials could not be renewed yet ({error:#}); the old ones are still valid"
                     );
                     *renew_at = expiry.min(now + RETRY);
                 }
@@ -105,19 +109,19 @@ impl Keychain {
         Ok(current.credentials.clone())
     }
 
-    /// The server refused the current credentials: the next [`Self::get`] renews them.
+    /// Discards the current credentials, which the server refused: the next [`Self::get`] renews them.
     pub fn refused(&mut self) {
         self.current = None;
     }
 
-    /// When the current credentials expire, if they do.
+    /// Expiry of the current credentials, if they expire.
     pub fn expiry(&self) -> Option<SystemTime> {
         self.current
             .as_ref()
             .and_then(|current| current.credentials.expiry())
     }
 
-    /// Where they come from.
+    /// The provider.
     pub fn provider(&self) -> &Provider {
         &self.provider
     }
@@ -132,7 +136,7 @@ impl Keychain {
                 let life = expiry.duration_since(now).unwrap_or_default();
                 ensure!(
                     !life.is_zero(),
-                    "the credentials on offer have expired; {}",
+                    "the credentials that it gave have expired; {}",
                     self.provider.advice()
                 );
                 Some(expiry - AHEAD.min(life / 2))
@@ -146,12 +150,12 @@ impl Keychain {
     }
 }
 
-/// Credentials as JSON documents give them, under names that differ from one kind of document to the next.
+/// The parts of credentials, which different JSON documents have under different names.
 struct Parts {
     access_key_id: String,
     secret_access_key: String,
     session_token: Option<String>,
-    /// RFC 3339.
+    /// In the format of RFC 3339.
     expiration: Option<String>,
 }
 
@@ -159,13 +163,13 @@ impl Parts {
     fn into_credentials(self, from: &'static str) -> anyhow::Result<Credentials> {
         ensure!(
             !self.access_key_id.is_empty() && !self.secret_access_key.is_empty(),
-            "an empty key"
+            "the access key or its secret is empty"
         );
         let expiry = match self.expiration.as_deref() {
             None => None,
             Some(text) => {
                 let time = DateTime::from_str(text, Format::DateTimeWithOffset)
-                    .context("an expiration that is no time")?;
+                    .context("the expiration is not a time")?;
                 Some(SystemTime::try_from(time)?)
             }
         };

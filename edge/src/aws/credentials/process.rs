@@ -1,7 +1,7 @@
-//! `credential_process`: a program of the user's that prints credentials as JSON, as the AWS SDKs and CLI define it.
+//! `credential_process`: runs a program that prints credentials as JSON, as the AWS SDKs and CLI define it.
 //!
-//! It is a stranger: its output and its time are bounded, whatever it started ends with it, and of what it complains only the first line is
-//! repeated, without anything that looks like a secret.
+//! The program is not trusted: its output and its time are bounded, its process group is killed at the end, and only the first line of its standard
+//! error is shown, without anything that looks like a secret.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -20,24 +20,24 @@ use serde::Deserialize;
 use crate::aws::credentials::Parts;
 use crate::observe::journal;
 
-/// The longest part of the program's complaint that is worth repeating.
+/// The longest part of the program's standard error that is shown, in characters.
 const COMPLAINT_CHARS: usize = 200;
 
-/// A run of this many letters and digits, mixed, may be a key.
+/// A run of this many mixed letters and digits may be a key.
 const KEY_CHARS: usize = 16;
 
-/// The program's end is looked for this often: it may end without closing its output, which a process it left behind holds.
+/// Interval at which the program's end is checked. It can end without closing its output, if a child process holds that open.
 const LOOK_EVERY: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
 
-/// What the program may take.
+/// The limits of the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of its output, and of what it complains.
+    /// Bytes of its standard output, and of its standard error.
     pub output_bytes: usize,
-    /// From its start to its end.
+    /// Time from its start to its end.
     pub time: Duration,
 }
 
@@ -59,11 +59,11 @@ struct Document {
     expiration: Option<String>,
 }
 
-/// Runs `command` in a shell, within `limits`, and reads what it prints.
+/// Runs `command` in a shell, within `limits`, and parses its output.
 ///
 /// # Errors
 ///
-/// It cannot be started, takes longer or prints more than it may, fails, or prints no credentials. No error holds a secret.
+/// It cannot be started, exceeds a limit, fails, or prints no credentials. No error contains a secret.
 pub fn fetch(command: &str, limits: Limits) -> anyhow::Result<Credentials> {
     let mut child = Command::new("sh")
         .args(["-c", command])
@@ -74,9 +74,11 @@ pub fn fetch(command: &str, limits: Limits) -> anyhow::Result<Credentials> {
         .spawn()
         .context("credential_process could not be started")?;
     let followed = follow(&mut child, limits);
-    // Before it is waited for, its number, and so its group's, is still its own.
+    // Before wait(), its process id, and so its group's, cannot be reused.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    let status = child.wait().context("credential_process was lost")?;
+    let status = child
+        .wait()
+        .context("credential_process could not be waited for")?;
     let (output, errors) = followed?;
     if !status.success() {
         if let Ok(document) = serde_json::from_slice::<Document>(&output) {
@@ -88,10 +90,11 @@ pub fn fetch(command: &str, limits: Limits) -> anyhow::Result<Credentials> {
             complaint(&errors)
         );
     }
-    parse(&output).context("credential_process printed no credentials: run it by hand and look")
+    parse(&output)
+        .context("credential_process printed no credentials: run it by hand to see what it prints")
 }
 
-/// Reads what `child` prints, and complains, until it ends or breaks a limit.
+/// Reads the standard output and standard error of `child` until it ends or exceeds a limit.
 fn follow(child: &mut Child, limits: Limits) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     const LOST: &str = "the output of credential_process cannot be read";
     let deadline = Instant::now() + limits.time;
@@ -99,13 +102,13 @@ fn follow(child: &mut Child, limits: Limits) -> anyhow::Result<(Vec<u8>, Vec<u8>
     let mut output = Pipe::new(child.stdout.take().map(OwnedFd::from)).context(LOST)?;
     let mut errors = Pipe::new(child.stderr.take().map(OwnedFd::from)).context(LOST)?;
     loop {
-        // Asked for first: what it printed before its end is then read below.
+        // Checked first, so that everything it printed before its end is read below.
         let ended = has_ended(pid);
         output.drain(limits.output_bytes).context(LOST)?;
         errors.drain(limits.output_bytes).context(LOST)?;
         if output.total > limits.output_bytes {
             bail!(
-                "credential_process printed more than {} bytes and was ended; credentials take one or two thousand: run it by hand and look",
+                "credential_process printed more than {} bytes and was ended; credentials take one or two thousand: run it by hand to see what it prints",
                 limits.output_bytes
             );
         }
@@ -114,7 +117,7 @@ fn follow(child: &mut Child, limits: Limits) -> anyhow::Result<(Vec<u8>, Vec<u8>
         }
         if Instant::now() >= deadline {
             bail!(
-                "credential_process had not ended after {:?} and was ended: run it by hand and look what it waits for",
+                "credential_process did not end within {:?} and was killed: run it by hand to see what it waits for",
                 limits.time
             );
         }
@@ -122,23 +125,23 @@ fn follow(child: &mut Child, limits: Limits) -> anyhow::Result<(Vec<u8>, Vec<u8>
             .into_iter()
             .filter_map(|pipe| Some(PollFd::new(pipe.stream.as_ref()?, PollFlags::IN)))
             .collect();
-        // Interrupted or not, all is looked at again.
+        // After an interrupt, everything is checked again.
         let _ = poll(&mut open, Some(&LOOK_EVERY));
     }
 }
 
-/// Whether the process has ended; it is not waited for, and its number stays its own.
+/// Whether the process has ended. It is not reaped, so its process id stays reserved.
 fn has_ended(pid: Pid) -> bool {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     !matches!(waitid(WaitId::Pid(pid), look), Ok(None))
 }
 
-/// Our end of a pipe, and the beginning of what came through it.
+/// The reading end of a pipe, and the first bytes that came through it.
 struct Pipe {
-    /// `None` once it is closed at the other end.
+    /// `None` once the other end is closed.
     stream: Option<File>,
     bytes: Vec<u8>,
-    /// How many came in all.
+    /// Number of bytes that came in all.
     total: usize,
 }
 
@@ -154,7 +157,7 @@ impl Pipe {
         })
     }
 
-    /// Reads what there is, little more than `most` bytes at a time, and keeps the first `most` of all.
+    /// Reads what is available, little more than `most` bytes at a time, and keeps the first `most` bytes in all.
     fn drain(&mut self, most: usize) -> io::Result<()> {
         let mut chunk = [0; 4096];
         let until = self.total + most;
@@ -177,11 +180,11 @@ impl Pipe {
     }
 }
 
-/// The first line of what a program complained of, without secrets, and how much more there was.
+/// The first line of a program's standard error, without secrets, and how much more there was.
 fn complaint(errors: &[u8]) -> String {
     let text = String::from_utf8_lossy(errors);
     let text = text.trim();
-    let first = text.lines().next().unwrap_or("it says nothing of why");
+    let first = text.lines().next().unwrap_or("it printed no reason");
     let line = journal::clean(&without_keys(first));
     let shown: String = line.chars().take(COMPLAINT_CHARS).collect();
     match text.len() > first.len() {
@@ -193,7 +196,7 @@ fn complaint(errors: &[u8]) -> String {
     }
 }
 
-/// `line` without the words that may be keys nobody told us of: a program that traces what it does prints them too.
+/// `line` without words that may be unknown keys, which a program that traces its commands (`set -x`) prints, too.
 fn without_keys(line: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+/_-".contains(c);
     let may_be_key = |word: &str| {
@@ -216,10 +219,10 @@ fn without_keys(line: &str) -> String {
 }
 
 fn parse(json: &[u8]) -> anyhow::Result<Credentials> {
-    // The parser's own words could quote a secret.
+    // The parser's error could quote a secret.
     let document: Document = serde_json::from_slice(json)
         .ok()
-        .context("that is not the JSON it should print")?;
+        .context("the output is not the JSON that it should print")?;
     let Document {
         access_key_id,
         secret_access_key,

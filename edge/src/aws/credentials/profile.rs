@@ -1,7 +1,7 @@
-//! The files that AWS's own tools share: `~/.aws/credentials` and `~/.aws/config`, with their profiles.
+//! Profiles in the shared files of AWS's tools, `~/.aws/credentials` and `~/.aws/config`.
 //!
-//! Understood of a profile: keys, `credential_process`, `region`, `use_fips_endpoint`, `use_dualstack_endpoint`. A role to assume or a single sign-on is the AWS CLI's to resolve:
-//! `credential_process = aws configure export-credentials --profile NAME`.
+//! Supported settings: keys, `credential_process`, `region`, `use_fips_endpoint`, `use_dualstack_endpoint`. For a role to assume or single sign-on,
+//! let the AWS CLI resolve it: `credential_process = aws configure export-credentials --profile NAME`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The profile `name` in these files. They are read when asked for something.
+    /// The profile `name` in these files. The files are read at each use.
     pub fn new(name: &str, config: PathBuf, credentials: PathBuf) -> Self {
         Self {
             name: name.to_owned(),
@@ -29,12 +29,12 @@ impl Profile {
         }
     }
 
-    /// The profile that AWS_PROFILE names, else `default`, in the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name, else those
-    /// in the home folder; `None` if no profile is named and there is no `default`.
+    /// The profile that AWS_PROFILE names, else `default`. The files are those of AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, else those in the
+    /// home folder. `None` if AWS_PROFILE is not set and there is no `default`.
     ///
     /// # Errors
     ///
-    /// AWS_PROFILE names one that is in neither file.
+    /// The profile that AWS_PROFILE names is in neither file.
     pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Option<Self>> {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let home = PathBuf::from(set("HOME").unwrap_or_default());
@@ -70,12 +70,16 @@ impl Profile {
         &self.name
     }
 
-    /// What it says of `name`, such as `region`.
+    /// The value of its setting `name`, such as `region`.
     pub fn setting(&self, name: &str) -> Option<String> {
         self.settings().remove(name)
     }
 
-    /// Its credentials as the files have them now, or as its process gives them.
+    /// Reads its credentials from the files, or runs its `credential_process`.
+    ///
+    /// # Errors
+    ///
+    /// It has neither keys nor a `credential_process`, or that program failed.
     pub fn fetch(&self) -> anyhow::Result<Credentials> {
         let mut settings = self.settings();
         let keys = (
@@ -102,7 +106,7 @@ impl Profile {
         }
     }
 
-    /// Both files' lines for this profile; those of the credentials file win.
+    /// The settings of this profile in both files. Those of the credentials file win.
     fn settings(&self) -> BTreeMap<String, String> {
         let mut settings = self.profiles_of_config().remove(&self.name);
         let own = shared::read(&self.credentials).remove(&self.name);
@@ -112,7 +116,7 @@ impl Profile {
         settings.unwrap_or_default()
     }
 
-    /// The profiles there are, for one who misspelt theirs.
+    /// The names of all profiles, for the error message.
     fn names(&self) -> String {
         let in_config = self.profiles_of_config().into_keys();
         let names: BTreeSet<String> = in_config
@@ -124,7 +128,7 @@ impl Profile {
         }
     }
 
-    /// In the config file, a profile's section is called `profile NAME`, but for `default`.
+    /// The profile of a section. In the config file, its title is `profile NAME`, except for `default`.
     fn profiles_of_config(&self) -> shared::Sections {
         let mut profiles = shared::Sections::new();
         for (title, settings) in shared::read(&self.config) {

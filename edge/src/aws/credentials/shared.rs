@@ -1,17 +1,17 @@
-//! How the files that AWS's tools share are written: sections of `name = value` lines, as Python's `configparser` reads them for the AWS CLI.
+//! Parser for the shared files of AWS's tools: sections of `name = value` lines, as Python's `configparser` reads them for the AWS CLI.
 //!
-//! A line that begins with `#` or `;`, indented or not, is a comment, and there are none at a line's end. Names and sections may be indented;
-//! what is indented deeper than the name above it goes on with its value. A name ends at the first `=` or `:`, its case does not count.
-//! Editors of Windows put a byte order mark before it all.
+//! A line that begins with `#` or `;`, indented or not, is a comment; a comment cannot follow a value. Names and sections may be indented. A line
+//! that is indented deeper than the name above it continues that one's value. A name ends at the first `=` or `:`, and its case is ignored. A byte
+//! order mark at the beginning, which editors on Windows write, is skipped.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// By title, what each section sets.
+/// The settings of each section, by the section's title.
 pub type Sections = BTreeMap<String, BTreeMap<String, String>>;
 
-/// The sections of the file at `path`; none if it is missing or no text.
+/// Reads the sections of the file at `path`. None if it is missing or not text.
 pub fn read(path: &Path) -> Sections {
     parse(&fs::read_to_string(path).unwrap_or_default())
 }
@@ -19,7 +19,7 @@ pub fn read(path: &Path) -> Sections {
 fn parse(text: &str) -> Sections {
     let mut sections = Sections::new();
     let mut title: Option<&str> = None;
-    // The name whose value may go on, and how far it is indented.
+    // The name whose value may be continued, and its indentation.
     let mut last: Option<(String, usize)> = None;
     for line in text.trim_start_matches('\u{feff}').lines() {
         let content = line.trim();

@@ -1,4 +1,4 @@
-//! One attempt: a signed request, sent over a connection that is kept, and the answer's bytes.
+//! One call to Kinesis: signs the request, sends it over a reused connection, and returns the response's bytes.
 
 use std::io::{self, Write};
 use std::time::SystemTime;
@@ -14,36 +14,36 @@ use crate::net::meter::{Broken, Life, Limits, Phase, Sent};
 use crate::net::roots::Roots;
 use crate::net::transport::Connection;
 
-/// The way to one stream's endpoint.
+/// A client for one Kinesis endpoint.
 #[derive(Debug)]
 pub struct Client {
     connection: Connection,
     signer: Signer,
-    /// What every request begins with.
+    /// The beginning of every request.
     start: String,
-    /// Used again for every request.
+    /// Buffer of the request's head, reused.
     head: Vec<u8>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer<'a> {
     /// The HTTP status.
     pub status: u16,
     /// The header `x-amzn-errortype`.
     pub error_type: Option<String>,
-    /// How the body is written: as its `Content-Type` says, or else its first byte, or else as the request was.
+    /// The body's format: by its `Content-Type`, else by its first byte, else the request's.
     pub wire: Wire,
-    /// The server's own time as its `Date` header gives it, unless a cache held the answer for a while.
+    /// The server's time in the header `date`, unless a cache has held the response.
     pub date: Option<SystemTime>,
     /// The whole body.
     pub body: &'a [u8],
-    /// What the call put on the way.
+    /// What the call cost on the wire.
     pub sent: Sent,
 }
 
 impl Client {
-    /// A client for the Kinesis API at `endpoint`. Nothing is sent yet.
+    /// A client for the Kinesis API at `endpoint`. It connects at the first call.
     pub fn new(endpoint: &Endpoint, region: &str, roots: Roots) -> Self {
         let (path, host) = (endpoint.path(), endpoint.authority());
         Self {
@@ -54,12 +54,12 @@ impl Client {
         }
     }
 
-    /// Sends `body`, which is written as `wire` says, signed at `time`.
+    /// Sends `body`, which is in the format `wire`, signed at `time`.
     ///
     /// # Errors
     ///
-    /// One of the network, or of credentials no request can hold: [`Broken`] says how far the call came, and so whether the server may have
-    /// taken the records.
+    /// A network error, or credentials that no header can hold. [`Broken`] says how far the call got, and so whether the server may have accepted the
+    /// records.
     pub fn put(
         &mut self,
         call: Call,
@@ -146,12 +146,12 @@ impl Client {
         Ok(())
     }
 
-    /// What the newest connection carried, and for how long; also of one that broke.
+    /// The traffic of the newest connection, also of one that broke.
     pub fn life(&self) -> Life {
         self.connection.life()
     }
 
-    /// Leaves the kept connection: the next attempt looks the name up and connects anew.
+    /// Closes the connection. The next call does a DNS lookup and connects again.
     pub fn reconnect(&mut self) {
         self.connection.close();
     }

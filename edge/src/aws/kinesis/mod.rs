@@ -1,6 +1,7 @@
-//! Amazon Kinesis Data Streams, as far as a producer needs it: two calls, built by hand.
+//! Amazon Kinesis Data Streams, as far as a producer needs it: PutRecord and PutRecords, without an SDK.
 //!
-//! [`request`] builds the body as [`wire`] writes it, [`pack`] packs posts into records, [`client`] makes one attempt, [`outcome`] says what the answer means for the records in it.
+//! [`request`] builds the body in a format of [`wire`], [`pack`] packs posts into records, [`client`] makes one call, [`outcome`] says what the
+//! response means for the records in it.
 
 pub mod client;
 pub mod outcome;
@@ -8,36 +9,36 @@ pub mod pack;
 pub mod request;
 pub mod wire;
 
-/// Most records in one PutRecords.
+/// The most records in one PutRecords.
 pub const MAX_RECORDS: usize = 500;
 
-/// Most bytes in one PutRecords: keys and data before base64.
+/// The most bytes in one PutRecords: keys and data before base64.
 pub const MAX_REQUEST_BYTES: usize = 5 << 20;
 
-/// What an answer can mean.
+/// What a response means for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Kinesis has the record.
+    /// Kinesis has acknowledged the record.
     Delivered,
-    /// The answer says that a record of this call can never be accepted: its partition key, its data or its size.
+    /// A record of this call can never be accepted, because of its partition key, its data or its size.
     Impossible,
-    /// The call is refused as it is, and the answer does not say that one of its records is why: perhaps every call is.
+    /// The call is refused, and the response does not blame a record. Perhaps every call is refused.
     Refused,
-    /// The record's shard takes no more for now.
+    /// The record's shard is at its limit for this second.
     Throttled,
-    /// It heals by itself: back off, send again.
+    /// A temporary failure: back off, send again.
     Retry,
-    /// Mend what the signature is made of, then sign again.
+    /// Renew the credentials or the clock's offset, then sign again.
     Renew(Renew),
-    /// A person must mend the set-up: keep everything, try again slowly, say what to do.
+    /// A person must correct the set-up: keep everything, retry slowly, say what to do.
     Hold,
 }
 
-/// What a signature is made of.
+/// What to renew before signing again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renew {
-    /// The credentials have expired or are not known.
+    /// The credentials have expired or are unknown.
     Credentials,
-    /// The signature's time, or its key: a look at the server's clock tells which.
+    /// The signature's time, or else its key: the server's clock tells which.
     Clock,
 }

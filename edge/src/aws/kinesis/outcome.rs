@@ -1,7 +1,7 @@
-//! What an answer means for the records that were sent: a pure function of status, error header and body, whichever way that is written.
+//! What a response means for the records that were sent: a pure function of status, error header and body.
 //!
-//! Only [`Class::Delivered`] and [`Class::Impossible`] let go of a record. Codes are those of the Kinesis API reference (PutRecord,
-//! PutRecords, common errors).
+//! Only [`Class::Delivered`] and [`Class::Impossible`] remove a record from the queue. The codes are those of the Kinesis Data Streams API
+//! Reference: PutRecord and PutRecords, section Errors, and Common Errors.
 
 mod text;
 
@@ -15,26 +15,26 @@ use text::Text;
 use crate::aws::kinesis::wire::Wire;
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
 
-/// What became of a whole call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every record arrived. Holds the sequence number a PutRecord got.
+    /// Every record was accepted. PutRecord has a sequence number.
     Delivered(SequenceNumber),
-    /// PutRecords took some of them: one class a record, in their order, and the first failure's words.
+    /// PutRecords accepted some: one class for each record, in their order, and the first problem.
     Partly(Box<heapless::Vec<Class, MAX_RECORDS>>, Problem),
-    /// None arrived, or none can be told to have arrived.
+    /// No record is known to be accepted.
     Failed(Class, Problem),
 }
 
-/// A sequence number as Kinesis gives it: up to 128 digits. Empty where the call gives none.
+/// A sequence number of Kinesis: up to 128 digits. Empty for PutRecords.
 pub type SequenceNumber = heapless::String<128>;
 
-/// What the server said went wrong.
+/// A problem that the server reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
-    /// Kinesis's error code, or one of our own words where it gave none.
+    /// Kinesis's error code, or one of this program's if there is none.
     pub code: String,
-    /// Its explanation; may be empty.
+    /// Its message. May be empty.
     pub message: String,
 }
 
@@ -56,11 +56,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The code of an answer that says nothing of the records.
+/// The code of a response that cannot be parsed.
 pub const UNREADABLE: &str = "UnreadableAnswer";
 
-/// Reads the answer to a call with `sent` records, which is written as `wire` says. `error_type` is the header `x-amzn-errortype`, where there
-/// is one.
+/// Parses the response to a call with `sent` records, in the format `wire`. `error_type` is the header `x-amzn-errortype`, if there is one.
 pub fn read(
     wire: Wire,
     status: u16,
@@ -75,7 +74,7 @@ pub fn read(
     }
 }
 
-/// The shards that took the records of a call, in their order, each by a hash of its name; 0 where the answer names none.
+/// The shards that accepted the records of a call, in their order, each as a hash of its name. 0 if the response names none.
 pub fn shards(wire: Wire, body: &[u8]) -> heapless::Vec<u32, MAX_RECORDS> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -96,8 +95,8 @@ pub fn shards(wire: Wire, body: &[u8]) -> heapless::Vec<u32, MAX_RECORDS> {
     }
 }
 
-/// Whether a server that answered so to a call in CBOR may be one that does not know CBOR. Kinesis does; many that stand in for it do not, and
-/// each says so in its own way.
+/// Whether this response to a call in CBOR may mean that the server does not know CBOR. Kinesis does. Many stand-ins do not, and each reports it in
+/// its own way.
 pub fn is_unlike_cbor(status: u16, outcome: &Outcome) -> bool {
     let Outcome::Failed(_, problem) = outcome else {
         return false;
@@ -108,11 +107,11 @@ pub fn is_unlike_cbor(status: u16, outcome: &Outcome) -> bool {
             code,
             "SerializationException" | "UnknownOperationException" | UNREADABLE
         )
-        // It is an error, and nobody can say which.
+        // An error without a code.
         || matches!(status, 400 | 500) && code.starts_with(NO_CODE_BUT_STATUS)
 }
 
-/// The class of an error code, alone or for one record of PutRecords; `None` for a code not in the reference.
+/// The class of an error code, of a call or of one record. `None` for a code that is not in the reference.
 pub fn classify(code: &str) -> Option<Class> {
     Some(match code {
         "ProvisionedThroughputExceededException" => Class::Throttled,
@@ -179,7 +178,7 @@ fn read_one(wire: Wire, body: &[u8]) -> Outcome {
     match answer.number().map(SequenceNumber::try_from) {
         Ok(Ok(number)) => Outcome::Delivered(number),
         Ok(Err(_)) => unreadable(body),
-        // All that Kinesis answers has one of the two.
+        // Each response of Kinesis has one of the two.
         Err(failure) if failure.code == NO_NUMBER => unreadable(body),
         Err(failure) => Outcome::Failed(failure.class, failure.into_problem()),
     }
@@ -205,10 +204,10 @@ fn read_many(wire: Wire, body: &[u8], sent: usize) -> Outcome {
     }
 }
 
-/// `body` as an answer, if it is one.
+/// Parses `body`.
 fn parse<'a, T: Deserialize<'a>>(wire: Wire, body: &'a [u8]) -> Option<T> {
     match wire {
-        // Looked at as text once as a whole, not string by string.
+        // UTF-8 is checked once for the whole body, not for each string.
         Wire::Json => serde_json::from_str(std::str::from_utf8(body).ok()?).ok(),
         Wire::Cbor => {
             let mut deserializer = minicbor_serde::Deserializer::new(body);
@@ -219,7 +218,7 @@ fn parse<'a, T: Deserialize<'a>>(wire: Wire, body: &'a [u8]) -> Option<T> {
     }
 }
 
-/// A 200 that Kinesis did not write, or only half of one that it did.
+/// A response with status 200 that is not from Kinesis, or incomplete.
 fn unreadable(body: &[u8]) -> Outcome {
     not_an_answer(if body.is_empty() {
         "an empty answer".into()
@@ -228,7 +227,7 @@ fn unreadable(body: &[u8]) -> Outcome {
     })
 }
 
-/// A 200 that says nothing about the records. They may have arrived: sending them again is right.
+/// A response with status 200 that says nothing about the records. They may have arrived, so they must be sent again.
 fn not_an_answer(message: String) -> Outcome {
     Outcome::Failed(
         Class::Retry,
@@ -271,7 +270,7 @@ fn read_error(wire: Wire, status: u16, error_type: Option<&str>, body: &[u8]) ->
     let class = class.unwrap_or(match status {
         408 | 429 | 500..=599 => Class::Retry,
         413 => Class::Refused,
-        // A redirect is never Kinesis's: something between here and there answered.
+        // Kinesis never redirects: something in between has answered.
         300..=399 => Class::Retry,
         _ => Class::Hold,
     });
@@ -284,23 +283,23 @@ fn bare_code(text: &str) -> &str {
     text.split(':').next().unwrap_or(text).trim()
 }
 
-/// The `Records` of a PutRecords answer, read without an allocation for each.
+/// The `Records` of a PutRecords response, parsed without an allocation for each.
 #[derive(Default)]
 struct PerRecord {
     classes: heapless::Vec<Class, MAX_RECORDS>,
     first_problem: Option<Problem>,
 }
 
-/// The code of a record without an error and without a number.
+/// The code for a record that has neither an error nor a sequence number.
 const NO_NUMBER: &str = "NoSequenceNumber";
 
-/// The code of a record whose error has none.
+/// The code for a record whose error has none.
 const NO_CODE: &str = "NoErrorCode";
 
-/// What stands in the place of the code of an error that has none, with the status.
+/// The code for an error response that has none, followed by the status.
 const NO_CODE_BUT_STATUS: &str = "HTTP status";
 
-/// What an answer says about one record.
+/// The part of a response for one record.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RecordAnswer<'a> {
@@ -308,7 +307,7 @@ struct RecordAnswer<'a> {
     error_code: Option<Text<'a>>,
     #[serde(borrow, default)]
     error_message: Option<Text<'a>>,
-    /// Only a text of digits says that Kinesis has the record.
+    /// Only a string of digits means that Kinesis has the record.
     #[serde(borrow, default)]
     sequence_number: Option<Text<'a>>,
 }
@@ -330,7 +329,7 @@ impl Failure<'_> {
 }
 
 impl RecordAnswer<'_> {
-    /// The record's number if it was delivered. Whatever else is said, an error code wins.
+    /// The record's sequence number if it was delivered. An error code wins over a number.
     fn number(&self) -> Result<&str, Failure<'_>> {
         let retry = |code, message| Failure {
             class: Class::Retry,
@@ -355,7 +354,7 @@ impl RecordAnswer<'_> {
             ("", message) => retry(NO_CODE, message),
             (code, message) => Failure {
                 class: match classify(code) {
-                    // The call itself was well-formed and accepted: what names one of its records is never a reason to drop it.
+                    // The call itself was accepted, so an error of one record is no reason to drop that record.
                     Some(Class::Refused) | None => Class::Hold,
                     Some(class) => class,
                 },

@@ -1,4 +1,4 @@
-//! Packs: many posts in one record, whose data are a Zstandard frame (RFC 8878) of their bytes, each ended by a newline.
+//! Packs: many posts in one record. Its data is a Zstandard frame (RFC 8878) of their bytes, each followed by a newline.
 //!
 //! A pack holds up to [`PACK_BYTES`] before compression; a post that is larger has a pack of its own. A pack has one
 //! partition key, that of its first post; posts of several lanes (parts of the stream that are throttled) are packed apart. Level 1 with a window of 64 KiB:
@@ -11,19 +11,19 @@ use zstd_safe::{CCtx, CParameter};
 use crate::aws::kinesis::MAX_RECORDS;
 use crate::post::record::Record;
 
-/// The most bytes of several posts in a pack, newlines included.
+/// The most bytes in a pack of several posts, before compression, newlines included.
 pub const PACK_BYTES: usize = 64 << 10;
 
-/// The packs of so many lanes are filled at the same time.
+/// Number of lanes whose packs are filled at the same time.
 const MAX_OPEN: usize = 4;
 
-/// The window is 2 to the power of this.
+/// Binary logarithm of the window's size in bytes.
 const WINDOW_LOG: u32 = 16;
 
-/// Fast, and on an ARM board the work pays: less is left to hash and encrypt.
+/// The compression level. Even on an ARM board it saves more hashing and encryption than it costs.
 const LEVEL: i32 = 1;
 
-/// A pack that is being filled. Without posts, it is none yet.
+/// A pack being filled.
 #[derive(Debug, Default)]
 pub struct Open {
     /// Of which lane its posts are.
@@ -56,12 +56,12 @@ impl Open {
     }
 }
 
-/// Fills packs and compresses them, in memory that is used again.
+/// Fills packs and compresses them, in reused memory.
 pub struct Packer {
     context: CCtx<'static>,
     frame: Vec<u8>,
     open: [Open; MAX_OPEN],
-    /// What the last pack came to: bytes of posts, bytes of the frame.
+    /// Size of the last pack: bytes of its posts, bytes of its frame.
     last: (usize, usize),
 }
 

@@ -1,4 +1,4 @@
-//! The bodies of PutRecord and PutRecords, written once into one buffer that is used again for every call.
+//! The bodies of PutRecord and PutRecords, written once into one buffer that is reused for every call.
 //!
 //! Limits (PutRecords, Kinesis API reference): 500 records and 10 MiB a request, keys included; older regions take 5 MiB.
 
@@ -11,13 +11,13 @@ use crate::aws::kinesis::wire::{BETWEEN_BYTES, Wire};
 use crate::aws::kinesis::{Class, MAX_RECORDS, MAX_REQUEST_BYTES};
 use crate::post::record::Record;
 
-/// Room a larger batch once needed is given back when a batch over this is cleared.
+/// A buffer that has grown beyond this is shrunk when it is cleared.
 const KEEP_BYTES: usize = 1 << 20;
 
-/// In the place of a number of the spool: the board's report, which is not in it. It goes first in its batch.
+/// Used instead of a number of the spool for the board's report, which the spool does not hold. It goes first in its batch.
 pub const REPORT: u64 = u64::MAX;
 
-/// Which call a body is for.
+/// The API call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// One record.
@@ -123,7 +123,7 @@ impl Batch {
         self.wire
     }
 
-    /// Lets go of the records in it; those to come are written as `wire` says.
+    /// Removes all records. New ones are written in the format `wire`.
     pub fn speak(&mut self, wire: Wire) {
         self.clear();
         self.wire = wire;
@@ -294,7 +294,7 @@ impl Batch {
         }
     }
 
-    /// Lets go of those of the first `classes.len()` records that were delivered; the others stay, in their order.
+    /// Removes those of the first `classes.len()` records that were delivered. The others stay, in their order.
     pub fn keep_undelivered(&mut self, classes: &[Class]) {
         let mut write = self.head_room;
         let mut kept = heapless::Vec::new();
@@ -338,7 +338,7 @@ impl Batch {
         left.map_or(self.taken_below, |entry| entry.seq)
     }
 
-    /// Lets go of all records.
+    /// Removes all records.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.seqs.clear();
@@ -353,7 +353,7 @@ impl Batch {
     }
 }
 
-/// Writes `parts`, one after the other, into the end of `room`; says where they begin.
+/// Writes `parts`, one after the other, to the end of `room`, and returns where they begin.
 fn write_before(room: &mut [u8], parts: &[&[u8]]) -> usize {
     let mut start = room.len();
     for part in parts.iter().rev() {

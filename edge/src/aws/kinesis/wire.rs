@@ -1,12 +1,12 @@
-//! How a call is written: in JSON, or in CBOR (RFC 8949) by the same names, with data as they are instead of in base64.
+//! The format of a call: JSON, or CBOR (RFC 8949) with the same names, in which data needs no base64.
 //!
-//! A record's text is written so that it fits every call:
+//! A record's bytes are the same in every call, whatever stands before and after it:
 //!
 //! | | JSON | CBOR |
 //! |---|---|---|
 //! | a record | `"PartitionKey":"k","Data":"ZA=="}` | the key's and the data's names and values, without the map's head |
 //! | between two | `,{` | the head of a map of two |
-//! | behind the last of many | `]}` | the break that ends the array |
+//! | after the last of many | `]}` | the break that ends the array |
 //!
 //! In CBOR maps have a known length; the array of records ends with a break, so that any number of records makes a body.
 
@@ -17,13 +17,13 @@ use minicbor::Decoder;
 
 use crate::post::record::Record;
 
-/// How requests are written, and answers.
+/// The format of requests and responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wire {
-    /// What every server that speaks Kinesis takes.
+    /// JSON, which every server that speaks Kinesis accepts.
     #[default]
     Json,
-    /// A quarter less to hash, encrypt and send.
+    /// CBOR, with a quarter less to hash, encrypt and send.
     Cbor,
 }
 

@@ -39,8 +39,8 @@ fn what_fails_before_the_server_is_reached_is_the_proxys() {
         ),
         (
             Timeout(ureq::Timeout::RecvResponse),
-            "h took the call",
-            "h took the call",
+            "h received the call",
+            "h received the call",
         ),
     ];
     for (error, direct, by_proxy) in table {

@@ -46,7 +46,7 @@ headwater 0.1.0, running for 1 d 1 h (process 812)
   backlog      [###############.....] 567 posts, 48 MiB of 64 MiB, the oldest 4 min 0 s old, drained in 57 s
   lost         none
   clock        right
-  credentials  of AWS IoT (c1.example), for another 10 min 0 s
+  credentials  from AWS IoT (c1.example), valid for another 10 min 0 s
   to flash     1 MiB in 12 syncs since the start
   trouble      none
 ";

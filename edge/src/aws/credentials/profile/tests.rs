@@ -62,7 +62,7 @@ fn what_is_wrong_is_said_in_one_line_without_a_secret() {
             format!(
                 "[default]\ncredential_process = echo '{{\"SecretAccessKey\":\"{secret}\",\"AccessKeyId\":\"\"}}'\n"
             ),
-            "an empty key",
+            "the access key or its secret is empty",
         ),
     ];
     for (config, expected) in table {

@@ -1,4 +1,4 @@
-//! Members of an answer that should be texts: what they are instead does not make the whole answer unreadable.
+//! Members of a response that should be strings. One of another type does not make the whole response unreadable.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A text, or something that should have been one.
+/// A string, or something that should have been one.
 pub enum Text<'a> {
-    /// It is one.
+    /// A string.
     Is(Cow<'a, str>),
-    /// It is a number, a list or the like.
+    /// A number, a list or the like.
     IsNone,
 }
 
 impl Text<'_> {
-    /// The text, if it is one.
+    /// The string, if it is one.
     pub fn get(&self) -> Option<&str> {
         match self {
             Self::Is(text) => Some(text),

@@ -17,6 +17,7 @@ use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::time::TestClock;
 use crate::post::filter::Filter;
+use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::x::settings::Auth;
 use crate::spool::tests::sim::{Event, Image, each_subset};
 use crate::spool::tests::{Dice, Disk, Rig, Size};
@@ -57,6 +58,7 @@ impl Board {
             stop: Arc::default(),
             counters: Arc::new(Counters::default()),
             state: Arc::new(Facts::open(None, None)),
+            max_record_bytes: MAX_RECORD_BYTES,
             echo: false,
         };
         Self { feed, disk, clock }
