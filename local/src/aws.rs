@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use aws_credential_types::Credentials;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::Document;
@@ -81,6 +81,26 @@ impl Aws {
         template: &str,
         parameters: &[(&str, &str)],
     ) -> anyhow::Result<()> {
+        self.change_stack("CreateStack", name, template, parameters)
+    }
+
+    /// Begins to make a stack what another template or other parameters say.
+    pub fn update_stack(
+        &self,
+        name: &str,
+        template: &str,
+        parameters: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        self.change_stack("UpdateStack", name, template, parameters)
+    }
+
+    fn change_stack(
+        &self,
+        action: &str,
+        name: &str,
+        template: &str,
+        parameters: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
         let mut fields = vec![
             ("StackName".to_owned(), name),
             ("TemplateBody".to_owned(), template),
@@ -91,7 +111,7 @@ impl Aws {
             fields.push((format!("{member}.ParameterKey"), key));
             fields.push((format!("{member}.ParameterValue"), value));
         }
-        self.query("cloudformation", "CreateStack", "2010-05-15", &fields)?;
+        self.query("cloudformation", action, "2010-05-15", &fields)?;
         Ok(())
     }
 
@@ -167,6 +187,65 @@ impl Aws {
     /// One call to SQS, such as `ReceiveMessage`.
     pub fn sqs(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
         self.json("sqs", "1.0", &format!("AmazonSQS.{operation}"), input)
+    }
+
+    /// Has a queue receive what is published to a topic; the queue's URL.
+    pub fn listen(&self, topic_arn: &str, queue: &str) -> anyhow::Result<String> {
+        let policy = json!({
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "sns.amazonaws.com" },
+                "Action": "sqs:SendMessage",
+                "Resource": "*",
+                "Condition": { "ArnEquals": { "aws:SourceArn": topic_arn } },
+            }],
+        });
+        let attributes = json!({ "Policy": policy.to_string() });
+        let queue = json!({ "QueueName": queue, "Attributes": attributes });
+        let made = self.sqs("CreateQueue", &queue)?;
+        let url = made["QueueUrl"].as_str().context("SQS named no queue")?;
+        let wanted = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
+        let attributes = self.sqs("GetQueueAttributes", &wanted)?;
+        let arn = attributes["Attributes"]["QueueArn"].as_str();
+        let fields = [
+            ("TopicArn".to_owned(), topic_arn),
+            ("Protocol".to_owned(), "sqs"),
+            ("Endpoint".to_owned(), arn.context("the queue has no ARN")?),
+        ];
+        self.query("sns", "Subscribe", "2010-03-31", &fields)?;
+        Ok(url.to_owned())
+    }
+
+    /// The subjects and texts of the messages that came to a queue from a topic since it was asked last.
+    pub fn heard(&self, queue_url: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let receive = json!({ "QueueUrl": queue_url, "MaxNumberOfMessages": 10 });
+        let received = self.sqs("ReceiveMessage", &receive)?;
+        let mut heard = Vec::new();
+        for message in received["Messages"].as_array().into_iter().flatten() {
+            let handle = &message["ReceiptHandle"];
+            let delete = json!({ "QueueUrl": queue_url, "ReceiptHandle": handle });
+            self.sqs("DeleteMessage", &delete)?;
+            let body = message["Body"].as_str().unwrap_or_default();
+            let body: Value = serde_json::from_str(body).context("SNS sent no JSON")?;
+            let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+            heard.push((text("Subject"), text("Message")));
+        }
+        Ok(heard)
+    }
+
+    /// Calls a Lambda function, and waits for its end.
+    ///
+    /// # Errors
+    /// It can't be called, or fails.
+    pub fn invoke(&self, function: &str) -> anyhow::Result<()> {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let answer = self.call("lambda", "POST", &path, &[], b"{}")?;
+        let answer = String::from_utf8_lossy(&answer);
+        ensure!(
+            !answer.contains("errorMessage"),
+            "{function} fails: {answer}"
+        );
+        Ok(())
     }
 
     /// Sets one variable in the environment of a Lambda function.

@@ -39,7 +39,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts. `records` are the stream's, `items` the table's; `dropped` is the producer's own count of records it dropped.
+    /// Counts. `records` are the stream's, of which boards' reports are no posts, `items` the table's; `dropped` is the producer's own count of records it dropped.
     pub fn new(sent: &[Sent], records: &[Vec<u8>], items: &[Value], dropped: usize) -> Self {
         let mut copies: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         for Sent { id, text } in sent {
@@ -48,7 +48,7 @@ impl Tally {
         let mut oddities = Vec::new();
 
         let mut arrived: BTreeMap<String, usize> = BTreeMap::new();
-        for record in records {
+        for record in records.iter().filter(|record| !is_report(record)) {
             match record_id(record) {
                 Some(id) if copies.contains_key(id.as_str()) => {
                     *arrived.entry(id).or_default() += 1
@@ -170,6 +170,11 @@ impl From<&str> for Sent {
             text: line.to_owned(),
         }
     }
+}
+
+/// Whether a record is a board's report.
+fn is_report(record: &[u8]) -> bool {
+    record.starts_with(br#"{"headwater_board":"#)
 }
 
 /// The id of what a record carries: an X post's, a Jetstream event's, or a line itself.

@@ -80,6 +80,30 @@ fn a_spool_too_small_for_the_outage_counts_what_it_drops() {
 }
 
 #[test]
+fn a_board_of_a_fleet_that_is_unplugged_is_named_and_named_well_again() {
+    let arguments = ["--boards", "5", "--silent-after", "6", "--rate", "5"];
+    let output = demo(&arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let told = |what: &str| text.matches(what).count();
+    assert_eq!(
+        told("headwater: 1 board is silent\": board-3: last heard of"),
+        1,
+        "{text}"
+    );
+    assert_eq!(
+        told("headwater: 1 board is back\": board-3: was silent from"),
+        1,
+        "{text}"
+    );
+    assert!(last_line(&output).contains(", lost 0, "), "{text}");
+}
+
+#[test]
 fn ctrl_c_and_kill_leave_no_process_and_no_file_behind() {
     for (signal, exit_code) in [(Signal::INT, Some(130)), (Signal::KILL, None)] {
         // Given a demo at work, with a local AWS, the function and the producer
@@ -135,6 +159,8 @@ fn what_it_does_not_understand_is_one_line_and_exit_2() {
         &["--fast"],
         &["--source", "rss"],
         &["--offline"],
+        &["--boards", "0"],
+        &["--boards", "5", "--network", "2g"],
     ] {
         let output = demo(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

@@ -1,6 +1,7 @@
 //! The demo itself: everything is started, posts travel, the network fails and comes back, and in the end all is counted.
 
 mod feed;
+mod fleet;
 pub mod interrupt;
 pub mod options;
 mod outage;
@@ -8,6 +9,7 @@ mod screen;
 mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::thread;
@@ -41,6 +43,9 @@ const END: Duration = Duration::from_secs(10);
 
 /// Runs the demo. True if every post is where it belongs, once, or counted as dropped.
 pub fn run(options: &Options, interrupt: &Interrupt) -> anyhow::Result<bool> {
+    if let Some(boards) = options.boards {
+        return fleet::run(options, boards, interrupt);
+    }
     let mut screen = Screen::new();
     let mut demo = Demo::start(options, interrupt, &mut screen)?;
     demo.follow(interrupt, &mut screen)?;
@@ -50,30 +55,24 @@ pub fn run(options: &Options, interrupt: &Interrupt) -> anyhow::Result<bool> {
 
 struct Demo<'a> {
     options: &'a Options,
-    aws: Aws,
-    stack: Stack,
     feed: Feed,
     way: Way,
     producer: Program,
     board: Board,
+    cloud: Cloud,
+}
+
+/// A local AWS with the stack, and the programs.
+struct Cloud {
+    aws: Aws,
+    stack: Stack,
+    binaries: Binaries,
     ministack: MiniStack,
 }
 
-/// One moment's figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Figures {
-    /// Records headwater took.
-    read: u64,
-    spooled: u64,
-    spooled_bytes: u64,
-    sent: u64,
-    dropped: u64,
-    stored: u64,
-}
-
-impl<'a> Demo<'a> {
+impl Cloud {
     fn start(
-        options: &'a Options,
+        parameters: &[(&str, String)],
         interrupt: &Interrupt,
         screen: &mut Screen,
     ) -> anyhow::Result<Self> {
@@ -94,30 +93,81 @@ impl<'a> Demo<'a> {
             ))
         })?;
         interrupt.check()?;
-
         let aws = Aws::root(&ministack.endpoint());
         let stack = screen.step("deploying template.yaml", || {
             deploy::upload(&aws, &binaries.function)?;
-            let parameters = options.network.as_ref().map(Network::parameters);
-            let stack = deploy::deploy_with(&aws, STACK, &parameters.unwrap_or_default())?;
+            let stack = deploy::deploy_with(&aws, STACK, parameters)?;
             let done = format!(
                 "deployed template.yaml: stream {}, table {}",
                 stack.stream, stack.table
             );
             Ok((stack, done))
         })?;
+        Ok(Self {
+            aws,
+            stack,
+            binaries,
+            ministack,
+        })
+    }
 
-        let key = stack.producer_key(&aws)?;
+    /// The producer that is to run.
+    fn program(&self, options: &Options) -> Vec<OsString> {
+        let built = || vec![self.binaries.headwater.clone().into_os_string()];
+        options.headwater.clone().unwrap_or_else(built)
+    }
+
+    /// Leaves what the programs said where it can be read.
+    fn keep_log(&self, headwater: &str, screen: &mut Screen) {
+        let log = format!(
+            "headwater\n{headwater}\n\nMiniStack and the function\n{}",
+            self.ministack.log()
+        );
+        let kept = target_dir().map(|target| target.join("demo.log"));
+        if let Ok(path) = kept
+            && fs::write(&path, log).is_ok()
+        {
+            screen.line(&format!(
+                "what headwater and MiniStack said: {}",
+                path.display()
+            ));
+        }
+    }
+}
+
+/// One moment's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Figures {
+    /// Records headwater took.
+    read: u64,
+    spooled: u64,
+    spooled_bytes: u64,
+    sent: u64,
+    dropped: u64,
+    stored: u64,
+}
+
+impl<'a> Demo<'a> {
+    fn start(
+        options: &'a Options,
+        interrupt: &Interrupt,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Self> {
+        let parameters = options.network.as_ref().map(Network::parameters);
+        let cloud = Cloud::start(&parameters.unwrap_or_default(), interrupt, screen)?;
+        let Cloud {
+            aws,
+            stack,
+            ministack,
+            ..
+        } = &cloud;
+        let key = stack.producer_key(aws)?;
         let way = Way::to(ministack.address(), aws.with(key.clone()), options)?;
         if let Some(network) = &options.network {
             screen.tick(&network.to_string());
         }
-        let program = match &options.headwater {
-            Some(command) => command.clone(),
-            None => vec![binaries.headwater.into_os_string()],
-        };
-        let mut board = producer::board(&program)?;
-        producer::puts_to(&mut board, &stack, &way.endpoint(), &key);
+        let mut board = producer::board(&cloud.program(options))?;
+        producer::puts_to(&mut board, stack, &way.endpoint(), &key);
         if let Some(size) = &options.spool_size {
             board.argument("--spool-size").argument(size);
         }
@@ -129,13 +179,11 @@ impl<'a> Demo<'a> {
         screen.tick(&format!("headwater {}", options.keyword));
         Ok(Self {
             options,
-            aws,
-            stack,
             feed,
             way,
             producer,
             board,
-            ministack,
+            cloud,
         })
     }
 
@@ -214,10 +262,10 @@ impl<'a> Demo<'a> {
             ));
         }
         self.await_function(&sent, dropped)?;
-        let items = self.aws.all_items(&self.stack.table)?;
-        let tally = Tally::take(&self.aws, &self.stack, &sent, dropped as usize)?;
+        let items = self.cloud.aws.all_items(&self.cloud.stack.table)?;
+        let tally = Tally::take(&self.cloud.aws, &self.cloud.stack, &sent, dropped as usize)?;
         screen.rows(&items, 6);
-        let records = self.aws.all_records(&self.stack.stream)?.len() as u64;
+        let records = self.cloud.aws.all_records(&self.cloud.stack.stream)?.len() as u64;
         let taken = counted("headwater_read_total") - dropped;
         if let Some(cost) = self.way.cost(taken, records) {
             screen.tick(&cost);
@@ -238,7 +286,8 @@ impl<'a> Demo<'a> {
             fine = false;
         }
         if !fine {
-            self.keep_logs(screen);
+            self.cloud
+                .keep_log(&self.producer.said().join("\n"), screen);
         }
         if tally.dropped > 0 && fine {
             let Tally {
@@ -263,7 +312,7 @@ impl Demo<'_> {
             spooled_bytes: figure("headwater_spool_waiting_bytes"),
             sent: figure("headwater_delivered_total"),
             dropped: dropped(&metrics),
-            stored: self.aws.count_items(&self.stack.table)?,
+            stored: self.cloud.aws.count_items(&self.cloud.stack.table)?,
         })
     }
 
@@ -284,7 +333,7 @@ impl Demo<'_> {
 
     /// What Bluesky sent, only the producer knows: it is what arrived, and the producer's own count must agree.
     fn believe_producer(&self) -> anyhow::Result<Vec<Sent>> {
-        let records = self.aws.all_records(&self.stack.stream)?;
+        let records = self.cloud.aws.all_records(&self.cloud.stack.stream)?;
         records
             .iter()
             .map(|record| Sent::from_jetstream(record))
@@ -296,7 +345,7 @@ impl Demo<'_> {
         let expected = (different(sent) as u64).saturating_sub(dropped);
         let (mut last, mut moved) = (0, Instant::now());
         while moved.elapsed() < STALL / 3 {
-            let stored = self.aws.count_items(&self.stack.table)?;
+            let stored = self.cloud.aws.count_items(&self.cloud.stack.table)?;
             if stored >= expected {
                 break;
             }
@@ -313,24 +362,6 @@ impl Demo<'_> {
             .said()
             .pop()
             .unwrap_or_else(|| "it said nothing".to_owned())
-    }
-
-    /// Leaves what the programs said where it can be read.
-    fn keep_logs(&self, screen: &mut Screen) {
-        let log = format!(
-            "headwater\n{}\n\nMiniStack and the function\n{}",
-            self.producer.said().join("\n"),
-            self.ministack.log()
-        );
-        let kept = target_dir().map(|target| target.join("demo.log"));
-        if let Ok(path) = kept
-            && fs::write(&path, log).is_ok()
-        {
-            screen.line(&format!(
-                "what headwater and MiniStack said: {}",
-                path.display()
-            ));
-        }
     }
 }
 

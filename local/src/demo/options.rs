@@ -28,6 +28,10 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
                          Where the posts come from [default: x]. jetstream is Bluesky's: real posts, no
                          account needed
   --offline              For jetstream: a simulated server, in the place of Bluesky's
+  --boards N             A fleet of N boards, each with lines of its own. One is unplugged in the middle, and named by
+                         the watch that template.yaml deploys. Goes with --rate, --silent-after and --headwater
+  --silent-after SECONDS A board is named after so long a silence [default: 60]. Below 60 the demo looks every
+                         second; the template's own schedule looks every minute
   --headwater COMMAND    Runs another headwater, such as 'qemu-arm-static target/.../headwater'
   -h, --help
 ";
@@ -44,6 +48,10 @@ pub struct Options {
     /// The time from one post to the next.
     pub pace: Duration,
     pub source: Source,
+    /// A fleet of so many boards, in the place of one.
+    pub boards: Option<usize>,
+    /// When a board of a fleet is silent.
+    pub silent_after: Duration,
     /// The command in the place of the program built here.
     pub headwater: Option<Vec<OsString>>,
 }
@@ -65,11 +73,19 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
         spool_size: None,
         pace: Duration::from_millis(50),
         source: Source::X,
+        boards: None,
+        silent_after: Duration::from_secs(60),
         headwater: None,
     };
+    let mut alone = None;
     let (mut words, mut offline, mut outage) = (Vec::new(), false, None);
     let mut parser = Parser::from_args(args);
     while let Some(argument) = parser.next()? {
+        if let Arg::Long(name) = argument
+            && !["boards", "rate", "silent-after", "headwater"].contains(&name)
+        {
+            alone = Some(name.to_owned());
+        }
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("posts") => {
@@ -99,6 +115,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
                     other => bail!("there is no source '{other}': x, jetstream or lines"),
                 };
             }
+            Arg::Long("boards") => {
+                let boards = parser.value()?.parse()?;
+                ensure!(boards > 0, "--boards takes a number from 1 on");
+                options.boards = Some(boards);
+            }
+            Arg::Long("silent-after") => {
+                let seconds = parser.value()?.parse()?;
+                ensure!(seconds > 0, "--silent-after takes seconds, from 1 on");
+                options.silent_after = Duration::from_secs(seconds);
+            }
             Arg::Long("offline") => offline = true,
             Arg::Long("headwater") => {
                 let command = parser.value()?.string()?;
@@ -107,6 +133,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
             Arg::Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected().into()),
         }
+    }
+    if let (Some(_), Some(other)) = (options.boards, alone) {
+        bail!("--{other} does not go with --boards");
     }
     if let Source::Jetstream {
         offline: offline_too,

@@ -1,5 +1,6 @@
 //! The pipeline as its users meet it: the real programs, the real template, a local AWS that verifies every signature and permission.
 
+mod boards;
 mod carries;
 mod crashes;
 mod errors;
