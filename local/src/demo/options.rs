@@ -23,7 +23,7 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
                          also be described: rate=5000,delay=0.3,loss=0.01,buffer=300000,cut-bytes=8000 (bytes
                          a second, seconds, a share, bytes), or changed: 2g,loss=0.01
   --spool-size SIZE      The disk queue's size, such as 1MiB; without it, headwater's own default
-  --rate N               Posts a second [default: 20]
+  --rate N               Posts a second [default: 20; of each board of a fleet 2]
   --source x|jetstream|lines
                          Where the posts come from [default: x]. jetstream is Bluesky's: real posts, no
                          account needed
@@ -35,6 +35,12 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
   --headwater COMMAND    Runs another headwater, such as 'qemu-arm-static target/.../headwater'
   -h, --help
 ";
+
+/// The time from one post to the next.
+const PACE: Duration = Duration::from_millis(50);
+
+/// The same for each board of a fleet: all of them share one local AWS.
+const FLEET_PACE: Duration = Duration::from_millis(500);
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -71,13 +77,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
         outage: None,
         network: None,
         spool_size: None,
-        pace: Duration::from_millis(50),
+        pace: PACE,
         source: Source::X,
         boards: None,
         silent_after: Duration::from_secs(60),
         headwater: None,
     };
-    let mut alone = None;
+    let (mut alone, mut is_paced) = (None, false);
     let (mut words, mut offline, mut outage) = (Vec::new(), false, None);
     let mut parser = Parser::from_args(args);
     while let Some(argument) = parser.next()? {
@@ -102,6 +108,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
             }
             Arg::Long("spool-size") => options.spool_size = Some(parser.value()?),
             Arg::Long("rate") => {
+                is_paced = true;
                 let rate: f64 = parser.value()?.parse()?;
                 ensure!(rate > 0.0, "--rate takes a number of posts a second");
                 options.pace =
@@ -133,6 +140,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
             Arg::Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected().into()),
         }
+    }
+    if options.boards.is_some() && !is_paced {
+        options.pace = FLEET_PACE;
     }
     if let (Some(_), Some(other)) = (options.boards, alone) {
         bail!("--{other} does not go with --boards");
