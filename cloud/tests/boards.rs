@@ -216,7 +216,8 @@ async fn the_watch_names_each_silent_board_once_in_one_message_and_each_that_is_
     let told = messages(&aws);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].0, "headwater: 2 boards are silent");
-    let line = "attic: last heard of 21 minutes ago, at 2026-01-15T12:00:00.000Z; 7 posts waited, 2 were lost";
+    let line =
+        "attic: last heard of 21 minutes ago, at 2026-01-15T12:00:00.000Z; posts waiting 7, lost 2";
     assert_eq!(told[0].1.lines().next().unwrap(), line);
     assert!(told[0].1.contains("shed: ") && !told[0].1.contains("barn"));
     // When one of them reports again
@@ -235,7 +236,7 @@ async fn the_watch_names_each_silent_board_once_in_one_message_and_each_that_is_
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!(told[1].0, "headwater: 1 board is back");
     let line =
-        "shed: was silent from 2026-01-15T12:00:00.000Z, for 31 minutes; 7 posts wait, 2 were lost";
+        "shed: was silent from 2026-01-15T12:00:00.000Z, for 31 minutes; posts waiting 7, lost 2";
     assert_eq!(told[1].1, line);
 }
 

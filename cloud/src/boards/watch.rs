@@ -249,11 +249,11 @@ impl Change {
         };
         match &self.silent_since {
             None => format!(
-                "{board}: last heard of {} ago, at {seen_at}; {waiting} posts waited, {lost} were lost",
+                "{board}: last heard of {} ago, at {seen_at}; posts waiting {waiting}, lost {lost}",
                 ago(seen_at)
             ),
             Some(since) => format!(
-                "{board}: was silent from {since}, for {}; {waiting} posts wait, {lost} were lost",
+                "{board}: was silent from {since}, for {}; posts waiting {waiting}, lost {lost}",
                 ago(since)
             ),
         }
