@@ -194,7 +194,18 @@ impl Aws {
 
     /// Has a queue receive what is published to a topic; the queue's URL.
     pub fn listen(&self, topic_arn: &str, queue: &str) -> anyhow::Result<String> {
-        let made = self.sqs("CreateQueue", &json!({ "QueueName": queue }))?;
+        let policy = json!({
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "sns.amazonaws.com" },
+                "Action": "sqs:SendMessage",
+                "Resource": "*",
+                "Condition": { "ArnEquals": { "aws:SourceArn": topic_arn } },
+            }],
+        });
+        let attributes = json!({ "Policy": policy.to_string() });
+        let queue = json!({ "QueueName": queue, "Attributes": attributes });
+        let made = self.sqs("CreateQueue", &queue)?;
         let url = made["QueueUrl"].as_str().context("SQS named no queue")?;
         let wanted = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
         let attributes = self.sqs("GetQueueAttributes", &wanted)?;

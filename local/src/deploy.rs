@@ -64,12 +64,10 @@ pub fn update_with(aws: &Aws, name: &str, more: &[(&str, String)]) -> anyhow::Re
     change(Aws::update_stack, aws, name, more)
 }
 
-fn change(
-    begin: fn(&Aws, &str, &str, &[(&str, &str)]) -> anyhow::Result<()>,
-    aws: &Aws,
-    name: &str,
-    more: &[(&str, String)],
-) -> anyhow::Result<Stack> {
+/// [`Aws::create_stack`] or [`Aws::update_stack`].
+type Begin = fn(&Aws, &str, &str, &[(&str, &str)]) -> anyhow::Result<()>;
+
+fn change(begin: Begin, aws: &Aws, name: &str, more: &[(&str, String)]) -> anyhow::Result<Stack> {
     let template = workspace().join("template.yaml");
     let template = fs::read_to_string(&template)
         .with_context(|| format!("{} cannot be read", template.display()))?;

@@ -23,8 +23,12 @@ pub mod report;
 pub mod table;
 pub mod watch;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+/// Calls to DynamoDB in flight at once.
+const CALLS_AT_ONCE: usize = 8;
 
 /// An item of the table.
 pub type Item = HashMap<String, AttributeValue>;

@@ -9,15 +9,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until};
 
+use super::CALLS_AT_ONCE;
 use super::report::BoardReport;
 use crate::answer::{Backoff, Trouble, call};
 use crate::item::iso;
 
-/// Calls in flight at once.
-const CALLS_AT_ONCE: usize = 8;
-
 /// How long the table may take for the reports of a batch.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The table of boards.
 #[derive(Clone, Debug)]

@@ -7,9 +7,11 @@
 use anyhow::{Context, Result, anyhow, bail};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::CALLS_AT_ONCE;
 use super::Item;
 use super::report::key;
 use crate::answer::{Trouble, call};
@@ -136,26 +138,31 @@ impl Watch {
         until: Instant,
     ) -> (Vec<String>, Option<String>) {
         changes.sort_by(|a, b| a.board.cmp(&b.board));
+        let mut marks = stream::iter(changes)
+            .map(|change| async {
+                let result = self.mark(&change, until).await;
+                (change, result)
+            })
+            .buffered(CALLS_AT_ONCE);
         let mut marked = Vec::new();
         let mut trouble = None;
-        for change in changes {
-            match self.mark(&change, until).await {
+        while let Some((change, result)) = marks.next().await {
+            match result {
                 Ok(()) => marked.push(change),
                 // It reported meanwhile, or another look told of it.
                 Err(Trouble::Outdated) => {}
-                Err(other) => {
-                    trouble = Some(format!("the table of boards: {other}"));
-                    break;
-                }
+                Err(other) => trouble = Some(format!("the table of boards: {other}")),
             }
         }
         if let (false, Some(topic)) = (marked.is_empty(), &self.topic)
             && let Err(why) = topic.send(&marked, now, until).await
         {
-            for change in &marked {
-                // Where even that fails, the metric alone tells of the board.
-                let _ = self.unmark(change, until).await;
-            }
+            // Where even that fails, the metric alone tells of the board.
+            stream::iter(&marked)
+                .for_each_concurrent(CALLS_AT_ONCE, |change| async {
+                    let _ = self.unmark(change, until).await;
+                })
+                .await;
             let trouble =
                 format!("the message about boards can't be sent, the next look tries again: {why}");
             return (Vec::new(), Some(trouble));
@@ -236,18 +243,18 @@ impl Change {
     fn line(&self, now: DateTime<Utc>) -> String {
         let (board, seen_at) = (&self.board, &self.seen_at);
         let (waiting, lost) = (self.number("Waiting"), self.number("Lost"));
-        let minutes = |since: &str| {
+        let ago = |since: &str| {
             let since: Option<DateTime<Utc>> = since.parse().ok();
-            since.map_or(0, |since| (now - since).num_minutes())
+            in_words(since.map_or(TimeDelta::zero(), |since| now - since))
         };
         match &self.silent_since {
             None => format!(
-                "{board}: last heard of {} minutes ago, at {seen_at}; {waiting} posts waited, {lost} were lost",
-                minutes(seen_at)
+                "{board}: last heard of {} ago, at {seen_at}; posts waiting {waiting}, lost {lost}",
+                ago(seen_at)
             ),
             Some(since) => format!(
-                "{board}: was silent from {since}, for {} minutes; {waiting} posts wait, {lost} were lost",
-                minutes(since)
+                "{board}: was silent from {since}, for {}; posts waiting {waiting}, lost {lost}",
+                ago(since)
             ),
         }
     }
@@ -295,12 +302,23 @@ impl Topic {
     }
 }
 
+/// A span of time, as exact as a person needs it.
+fn in_words(span: TimeDelta) -> String {
+    match (span.num_seconds(), span.num_minutes(), span.num_hours()) {
+        (seconds @ ..120, _, _) => format!("{seconds} s"),
+        (_, minutes @ ..120, _) => format!("{minutes} minutes"),
+        (_, _, hours @ ..48) => format!("{hours} hours"),
+        _ => format!("{} days", span.num_days()),
+    }
+}
+
 /// A time such as `20m` or `90s`.
 ///
 /// # Errors
 /// It is none.
 pub fn duration(text: &str) -> Result<TimeDelta> {
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let last = text.char_indices().last().map_or(0, |(at, _)| at);
+    let (number, unit) = text.split_at(last);
     let number: u32 = number
         .parse()
         .ok()
@@ -314,3 +332,27 @@ pub fn duration(text: &str) -> Result<TimeDelta> {
 }
 
 const UNFIT: &str = "it must be a whole number of minutes or seconds, as in 20m or 90s";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_in_words_and_settings_in_minutes_or_seconds() {
+        let table = [
+            (7, "7 s"),
+            (119, "119 s"),
+            (1_260, "21 minutes"),
+            (7_200, "2 hours"),
+            (172_800, "2 days"),
+        ];
+        for (seconds, words) in table {
+            assert_eq!(in_words(TimeDelta::seconds(seconds)), words);
+        }
+        assert_eq!(duration("20m").unwrap(), TimeDelta::minutes(20));
+        assert_eq!(duration("90s").unwrap(), TimeDelta::seconds(90));
+        for wrong in ["", "m", "0m", "20", "-1m", "20h", "1.5m", "20ä"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

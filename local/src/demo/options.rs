@@ -30,7 +30,7 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
   --spool-size SIZE      The disk queue's size, such as 1MiB; without it, headwater's own default
   --pack                 Posts go in packs: many in one record of the stream
   --wire json|cbor       How headwater writes its calls [default: its own, json]
-  --rate N               Posts a second [default: 20]
+  --rate N               Posts a second [default: 20; of each board of a fleet 2]
   --source x|jetstream|lines
                          Where the posts come from [default: x]. jetstream is Bluesky's: real posts, no
                          account needed
@@ -42,6 +42,12 @@ Usage: cargo demo [OPTIONS] [KEYWORD...]
   --headwater COMMAND    Runs another headwater, such as 'qemu-arm-static target/.../headwater'
   -h, --help
 ";
+
+/// The time from one post to the next.
+const PACE: Duration = Duration::from_millis(50);
+
+/// The same for each board of a fleet: all of them share one local AWS.
+const FLEET_PACE: Duration = Duration::from_millis(500);
 
 /// The parsed options.
 #[derive(Debug)]
@@ -93,13 +99,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
         spool_size: None,
         pack: false,
         wire: None,
-        pace: Duration::from_millis(50),
+        pace: PACE,
         source: Source::X,
         boards: None,
         silent_after: Duration::from_secs(60),
         headwater: None,
     };
-    let mut alone = None;
+    let (mut alone, mut is_paced) = (None, false);
     let (mut words, mut offline, mut outage) = (Vec::new(), false, None);
     let mut parser = Parser::from_args(args);
     while let Some(argument) = parser.next()? {
@@ -139,6 +145,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
             Arg::Long("pack") => options.pack = true,
             Arg::Long("wire") => options.wire = Some(parser.value()?),
             Arg::Long("rate") => {
+                is_paced = true;
                 let rate: f64 = parser.value()?.parse()?;
                 ensure!(rate > 0.0, "--rate takes a number of posts a second");
                 options.pace =
@@ -170,6 +177,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<
             Arg::Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected().into()),
         }
+    }
+    if options.boards.is_some() && !is_paced {
+        options.pace = FLEET_PACE;
     }
     if let (Some(_), Some(other)) = (options.boards, alone) {
         bail!("--{other} does not go with --boards");
