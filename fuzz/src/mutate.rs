@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-/// Runs `target` with each file of the folders in turn, and with `runs` mutations of them.
+/// Runs `target` with each file of the folders in turn, and with `runs` mutations of them, or as many as FUZZ_RUNS says.
 ///
 /// # Panics
 ///
@@ -20,6 +20,8 @@ pub fn over(folders: &[&Path], runs: u64, mut target: impl FnMut(&[u8])) {
     }
     assert!(!corpus.is_empty(), "the corpus is empty");
     corpus.iter().for_each(|input| target(input));
+    let wanted = std::env::var("FUZZ_RUNS").ok();
+    let runs = wanted.map_or(runs, |runs| runs.parse().expect("a number"));
     let mut random = Random(1);
     for _ in 0..runs {
         let mut input = corpus[random.below(corpus.len())].clone();

@@ -110,14 +110,6 @@ fn a_spool_that_is_cut_short_is_noticed_and_loses_only_what_was_cut_off() {
 
 #[test]
 fn what_damaged_blocks_lose_has_one_name_in_log_and_status() {
-    // What a run has synced to its end, the card lost; what none vouches for, the power cut
-    assert!(lost_by_damage_after(Signal::TERM).0 > 0);
-    assert!(lost_by_damage_after(Signal::KILL).1 > 0);
-}
-
-/// How many records are lost by a damaged card, and by a power cut, in the words of the log and of the status, when blocks are damaged after
-/// the run that wrote them was ended so.
-fn lost_by_damage_after(end: Signal) -> (u64, u64) {
     // Given lines on the card alone
     let server = Server::new(true);
     let board = board_to(&server.kinesis.url());
@@ -130,12 +122,12 @@ fn lost_by_damage_after(end: Signal) -> (u64, u64) {
         let text = fs::read(board.spool()).ok()?;
         text.windows(4).any(|part| part == b"7 xx").then_some(())
     });
-    running.signal(end);
+    running.signal(Signal::KILL);
     running.end();
     for file in fs::read_dir(board.ram()).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }
-    // When two blocks of them are damaged
+    // When two blocks of them are damaged, of a batch that no later one vouches for
     let mut bytes = fs::read(board.spool()).unwrap();
     for block in [4, 10] {
         bytes[block * 4096 + 2000..block * 4096 + 2100].fill(0xff);
@@ -175,5 +167,5 @@ fn lost_by_damage_after(end: Signal) -> (u64, u64) {
     );
     let lost = lines.len() - server.lines().len();
     assert_eq!(told("a damaged card") + told("a power cut"), lost as u64);
-    (told("a damaged card"), told("a power cut"))
+    assert!(told("a power cut") > 0);
 }
