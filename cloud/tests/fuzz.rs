@@ -14,7 +14,7 @@ fn records_of_any_bytes() {
     let folders = folders.map(|folder| root.join(folder));
     mutate::over(
         &folders.each_ref().map(|folder| &**folder),
-        2_000,
+        500,
         target::cloud,
     );
 }
