@@ -14,6 +14,9 @@
 
 pub mod aws;
 pub mod commands;
+#[cfg(any(test, fuzzing))]
+#[path = "../../fuzz/src/board.rs"]
+pub mod fuzzing;
 pub mod net;
 pub mod observe;
 pub mod platform;

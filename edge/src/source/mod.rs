@@ -3,10 +3,10 @@
 //! its own and blocks.
 
 pub mod jetstream;
-mod lenient;
+pub(crate) mod lenient;
 pub mod lines;
 pub mod retry;
-mod split;
+pub(crate) mod split;
 mod wire;
 pub mod x;
 

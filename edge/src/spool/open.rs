@@ -99,7 +99,7 @@ impl Spool {
     }
 
     /// Opens the spool in these slots, with a stage of `stage_bytes`.
-    pub(in crate::spool) fn open_in(
+    pub(crate) fn open_in(
         card_slot: Box<dyn Slot>,
         stage_slot: Box<dyn Slot>,
         stage_bytes: u64,

@@ -116,22 +116,20 @@ fn what_damaged_blocks_lose_has_one_name_in_log_and_status() {
     let mut running = board.start(&[]).unwrap();
     let long = |n: u32| format!("{n} {}", "x".repeat(6000));
     let lines: Vec<String> = (0..8).map(long).collect();
-    for line in &lines {
-        running.write(&[line]);
-    }
     running.wait_for("is in use");
+    running.write(&lines.iter().map(String::as_str).collect::<Vec<_>>());
     until("they are on the card", || {
         let text = fs::read(board.spool()).ok()?;
         text.windows(4).any(|part| part == b"7 xx").then_some(())
     });
-    running.signal(Signal::TERM);
+    running.signal(Signal::KILL);
     running.end();
     for file in fs::read_dir(board.ram()).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }
-    // When two blocks of them are damaged
+    // When two blocks of them are damaged, of a batch that no later one vouches for
     let mut bytes = fs::read(board.spool()).unwrap();
-    for block in [3, 6] {
+    for block in [4, 10] {
         bytes[block * 4096 + 2000..block * 4096 + 2100].fill(0xff);
     }
     fs::write(board.spool(), bytes).unwrap();
@@ -169,5 +167,5 @@ fn what_damaged_blocks_lose_has_one_name_in_log_and_status() {
     );
     let lost = lines.len() - server.lines().len();
     assert_eq!(told("a damaged card") + told("a power cut"), lost as u64);
-    assert!(lost > 0);
+    assert!(told("a power cut") > 0);
 }

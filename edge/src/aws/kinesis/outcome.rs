@@ -78,19 +78,31 @@ pub fn read(
 pub fn shards(wire: Wire, body: &[u8]) -> heapless::Vec<u32, MAX_RECORDS> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Named<'a> {
+    struct Many<'a> {
         #[serde(borrow, default)]
         shard_id: Option<Cow<'a, str>>,
         #[serde(borrow, default)]
-        records: Vec<Named<'a>>,
+        records: Vec<One<'a>>,
     }
-    let hash = |named: &Named<'_>| {
-        let name = named.shard_id.as_deref();
+    // Not the same type again: records in records in records would take the stack.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct One<'a> {
+        #[serde(borrow, default)]
+        shard_id: Option<Cow<'a, str>>,
+    }
+    let hash = |name: &Option<Cow<'_, str>>| {
+        let name = name.as_deref();
         name.map_or(0, |name| crc32c::crc32c(name.as_bytes()).max(1))
     };
-    match parse::<Named<'_>>(wire, body) {
-        Some(named) if named.records.is_empty() => std::iter::once(hash(&named)).collect(),
-        Some(named) => named.records.iter().take(MAX_RECORDS).map(hash).collect(),
+    match parse::<Many<'_>>(wire, body) {
+        Some(answer) if answer.records.is_empty() => {
+            std::iter::once(hash(&answer.shard_id)).collect()
+        }
+        Some(Many { records, .. }) => {
+            let names = records.iter().take(MAX_RECORDS);
+            names.map(|one| hash(&one.shard_id)).collect()
+        }
         None => heapless::Vec::new(),
     }
 }

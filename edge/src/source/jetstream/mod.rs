@@ -10,7 +10,7 @@
 //! what it does not have yet, for ever. The board's clock tells; while that is not set, the event
 //! before does, for a mistake comes alone.
 
-mod event;
+pub(crate) mod event;
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -29,9 +29,9 @@
 //! Where two answers are possible, lines are rather read again than left out.
 
 mod access;
-mod envelope;
+pub(crate) mod envelope;
 mod follow;
-mod id;
+pub(crate) mod id;
 mod next;
 mod pattern;
 mod pipe;
@@ -40,7 +40,7 @@ mod places;
 mod pointer;
 mod siblings;
 mod tail;
-mod text;
+pub(crate) mod text;
 
 use std::fmt;
 use std::fs;

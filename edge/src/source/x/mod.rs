@@ -13,7 +13,7 @@ mod client;
 mod filler;
 mod gap;
 mod ids;
-mod message;
+pub(crate) mod message;
 mod outcome;
 mod progress;
 mod rules;

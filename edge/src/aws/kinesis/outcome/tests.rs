@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::net::answer::MAX_BODY_BYTES;
 
 /// What is JSON here, as `wire` writes it.
 fn written(wire: Wire, json: &str) -> Vec<u8> {
@@ -524,4 +525,20 @@ proptest! {
         let outcome = read(Wire::Cbor, status, None, &body, sent);
         prop_assert!(status == 200 || !matches!(outcome, Outcome::Delivered(_)));
     }
+}
+
+#[test]
+fn an_answer_of_records_in_records_in_records_takes_no_stack() {
+    // Given as much of it as an answer may hold; JSON's reader has a limit of its own, CBOR's has none
+    const RECORDS: &[u8] = b"\xa1\x67Records\x81";
+    let mut body = RECORDS.repeat(MAX_BODY_BYTES / RECORDS.len());
+    body.push(0xa0);
+    // When it is read, then it is no answer, and the thread goes on
+    assert_eq!(shards(Wire::Cbor, &body).as_slice(), [0]);
+    assert!(matches!(
+        read(Wire::Cbor, 200, None, &body, 1),
+        Outcome::Failed(Class::Retry, _)
+    ));
+    read(Wire::Cbor, 200, None, &body, 2);
+    read(Wire::Cbor, 400, None, &body, 2);
 }
