@@ -1,8 +1,10 @@
 """The programs that are compared, the server they send to, and the posts they are given."""
 
+import itertools
 import json
 import os
 import platform
+import random
 import resource
 import subprocess
 import tempfile
@@ -15,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / "target/bench/release"
 HEADWATER = ROOT / "target/release/headwater"
 RECORD_BYTES = 570
+
+# As often as English has them.
+LETTERS, WEIGHTS = "etaoinshrdlcumwfgypbvk", (13, 9, 8, 8, 7, 7, 6, 6, 6, 4, 4, 3, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1)
 
 # Credentials that sign, and mean nothing.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
@@ -29,11 +34,22 @@ class Contender:
     per_call: int = 1
     """Most records in a call."""
     is_headwater: bool = False
+    live: tuple[str, ...] = ()
+    """What it is told besides where posts come live, 100 a second."""
+    slow: tuple[str, ...] = ()
+    """The same, where ten come a second."""
+    shares_calls: bool = False
+    """Live posts wait for others to share a call with."""
 
+
+PLAIN = (str(HEADWATER), "pizza", "--source", "lines")
+LINGERS = {"live": ("--linger", "200ms"), "slow": ("--linger", "1s"), "shares_calls": True}
 
 CONTENDERS = (
-    Contender("headwater", (str(HEADWATER), "pizza", "--source", "lines"), HEADWATER, 500, True),
-    Contender("aws-sdk-kinesis, 500 a call", (str(BUILT / "sdk"), "500"), BUILT / "sdk", 500),
+    Contender("headwater", PLAIN, HEADWATER, 500, True),
+    Contender("headwater --pack", (*PLAIN, "--pack"), HEADWATER, 500, True, **LINGERS),
+    Contender("headwater --pack --wire cbor", (*PLAIN, "--pack", "--wire", "cbor"), HEADWATER, 500, True, **LINGERS),
+    Contender("aws-sdk-kinesis, 500 a call", (str(BUILT / "sdk"), "500"), BUILT / "sdk", 500, shares_calls=True),
     Contender("aws-sdk-kinesis, 1 a call", (str(BUILT / "sdk"), "1"), BUILT / "sdk"),
     Contender(
         "Python, boto3, 1 a call",
@@ -43,14 +59,30 @@ CONTENDERS = (
 
 
 def posts(count: int, line_bytes: int) -> bytes:
-    """Lines of JSON, of so many bytes each without the newline, all about pizza and no two alike."""
+    """Lines of JSON, of so many bytes each without the newline, in the shape of X's, all about pizza and no two alike.
+
+    The texts are words drawn from a made-up language, a few of them often and most of them seldom, as in any: packed, a post takes about
+    as much as one with an English text does.
+    """
+    drawn = random.Random(1)
+    words = ["".join(drawn.choices(LETTERS, WEIGHTS, k=drawn.randint(2, 9))) for _ in range(5_000)]
+    shares = list(itertools.accumulate(1 / rank for rank in range(1, len(words) + 1)))
     lines = []
     for number in range(count):
-        head = f'{{"id":"{1990000000000000000 + number}","author":"user{number % 997}","text":"pizza number {number}, '
-        text = (f"with \\\"{number * 2654435761 % 2**32:x}\\\" on a thin crust, " * 20)[: line_bytes - len(head) - 2]
-        # A cut must not leave half of an escape.
-        text = text.rstrip("\\").ljust(line_bytes - len(head) - 2, ".")
-        lines.append(f'{head}{text}"}}\n')
+        author, second = drawn.randrange(10**9), number // 100
+        head = (
+            f'{{"data":{{"author_id":"{author}","created_at":"2026-01-15T{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}.000Z",'
+            f'"id":"{1990000000000000000 + number * 41_943 + author % 4096}","lang":"en","text":"pizza '
+        )
+        tail = (
+            f'"}},"includes":{{"users":[{{"id":"{author}","name":"{drawn.choice(words)}","username":"{drawn.choice(words)}{author % 100}"}}]}},'
+            '"matching_rules":[{"id":"1990712345670000000","tag":"headwater:pizza"}]}'
+        )
+        room = line_bytes - len(head) - len(tail)
+        text = " ".join(drawn.choices(words, cum_weights=shares, k=room // 3 + 1))
+        # Some texts have what is to be escaped.
+        quote = '\\"' if number % 4 == 0 else ""
+        lines.append(f"{head}{(quote + text)[:room]}{tail}\n")
     return "".join(lines).encode()
 
 
@@ -92,7 +124,7 @@ class Sink:
 class Run:
     """A contender at work. Its CPU time includes what the kernel does for it."""
 
-    def __init__(self, contender: Contender, sink: Sink, folder: Path, stdin, spool: Path, size="128MiB"):
+    def __init__(self, contender: Contender, sink: Sink, folder: Path, stdin, spool: Path, size="128MiB", arguments=()):
         self.metrics = folder / "runtime/metrics"
         url = f"https://127.0.0.1:{sink.port}"
         environment = {
@@ -116,7 +148,8 @@ class Run:
         # On tmpfs: what is counted as written to flash is not what the bench wants to know.
         self.log = tempfile.TemporaryFile("w+", dir=folder / "runtime")
         self.started_ns = time.monotonic_ns()
-        self.process = subprocess.Popen(contender.command, stdin=stdin, stdout=self.log, stderr=self.log, env=environment)
+        command = (*contender.command, *arguments)
+        self.process = subprocess.Popen(command, stdin=stdin, stdout=self.log, stderr=self.log, env=environment)
         self.peak_kib = 0
         threading.Thread(target=self._watch, daemon=True).start()
 

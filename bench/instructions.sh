@@ -8,6 +8,7 @@
 # Unlike time, instructions are nearly the same on every run and machine. Each step is counted for some posts and for twice as many: the
 # difference is the step, without what starting costs. Needs valgrind; for --board qemu-user-static and gcc-arm-linux-gnueabihf.
 set -euo pipefail
+shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 baseline=bench/instructions.txt
 board=armv7-unknown-linux-gnueabihf

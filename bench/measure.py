@@ -19,8 +19,8 @@ from report import write_results
 
 LIVE_PER_S = 100
 LIVE_S = 8
-IDLE_PER_S = 10
-IDLE_S = 3
+SLOW_PER_S = 10
+SLOW_S = 12
 PATIENCE_S = 300
 BOARD = "armv7-unknown-linux-gnueabihf"
 
@@ -55,7 +55,7 @@ class Bench:
     def drain(self, contender: Contender) -> dict:
         """A backlog, sent as fast as it goes. headwater's waits in its spool: all of it was read while no call was answered."""
         # What needs a call a post takes long, and each post costs the same.
-        count = self.count if contender.per_call > 1 else self.count // 20
+        count = self.count if contender.per_call > 1 else max(self.count // 20, 1)
         start_up_s = self.start_up(contender)["cpu_s"]
         if contender.is_headwater:
             self.sink.tell("hold")
@@ -80,7 +80,8 @@ class Bench:
             "drain_us": drain_us,
             "posts_per_s": count / (seen["last_ns"] - begun_ns) * 1e9,
             "peak_kib": run.peak_kib,
-            "wire_bytes": (seen["read"] + seen["written"]) / count,
+            "up_bytes": seen["read"] / count,
+            "down_bytes": seen["written"] / count,
             "drain_flash_bytes": (disk_bytes(self.folder) - written) / count if contender.is_headwater else 0,
             "drain_posts_per_call": count / seen["calls"],
         }
@@ -110,30 +111,62 @@ class Bench:
         }
 
     def live(self, contender: Contender) -> dict:
-        """Posts as they come, each sent at once; then slowly, as on a board."""
-        count = LIVE_PER_S * LIVE_S
-        lines = self.input(contender, count).read_bytes().splitlines(keepends=True)
-        run = self.start(contender, subprocess.PIPE)
-        feed(run, lines[:LIVE_PER_S], LIVE_PER_S)
-        before = run.cpu_s()
-        feed(run, lines[LIVE_PER_S:], LIVE_PER_S)
-        cpu_s = run.cpu_s() - before
-        feed(run, lines[: IDLE_PER_S * IDLE_S], IDLE_PER_S)
-        idle_kib = run.memory_kib("VmRSS")
-        # A clean end then writes the source's place and what was acknowledged, once.
-        flash_bytes = run.flash_bytes()
-        run.process.stdin.close()
-        run.end()
-        sent = count + IDLE_PER_S * IDLE_S
-        seen = self.delivered(sent)
+        """Posts as they come, 100 a second."""
+        found, cpu_s, posts = self.paced(contender, contender.live, LIVE_PER_S, LIVE_S)
         return {
-            "live_us": cpu_s / (count - LIVE_PER_S) * 1e6,
-            "idle_kib": idle_kib,
-            "live_flash_bytes": flash_bytes / sent,
-            "live_posts_per_call": sent / seen["calls"],
-            "live_wire_bytes": (seen["read"] + seen["written"]) / sent,
+            "live_us": cpu_s / posts * 1e6,
+            "live_posts_per_call": found["posts"] / found["calls"],
+            "live_up_bytes": found["read"] / found["posts"],
+            "live_down_bytes": found["written"] / found["posts"],
+            "live_flash_bytes": found["flash"] / posts,
             "first_ms": self.start_up(contender)["first_ms"],
         }
+
+    def slow(self, contender: Contender) -> dict:
+        """Ten posts a second, as on a board."""
+        found, _, _ = self.paced(contender, contender.slow, SLOW_PER_S, SLOW_S)
+        return {
+            "idle_kib": found["VmRSS"],
+            "idle_anon_kib": found["RssAnon"],
+            "slow_posts_per_call": found["posts"] / found["calls"],
+            "slow_up_bytes": found["read"] / found["posts"],
+            "slow_down_bytes": found["written"] / found["posts"],
+        }
+
+    def paced(self, contender: Contender, arguments: tuple[str, ...], per_s: int, seconds: int) -> tuple[dict, float, int]:
+        """So many posts a second. What is counted begins with the third second: connecting is no part of a post. Waits for the last post
+        to arrive, so that no end has a part in it either."""
+        lines = self.input(contender, per_s * seconds).read_bytes().splitlines(keepends=True)
+        begin = 2 * per_s
+        run = self.start(contender, subprocess.PIPE, arguments=arguments)
+        feed(run, lines[:begin], per_s)
+        early, before = self.sink.report(), run.cpu_s()
+        feed(run, lines[begin:], per_s)
+        found, cpu_s = self.sink.report(), run.cpu_s() - before
+        found |= {field: run.memory_kib(field) for field in ("VmRSS", "RssAnon")}
+        # A clean end then writes the source's place and what was acknowledged, once.
+        found["flash"] = run.flash_bytes()
+        run.process.stdin.close()
+        run.end()
+        last = self.sink.report()
+        came = early["posts"] + found["posts"] + last["posts"]
+        if came != len(lines):
+            raise SystemExit(f"{came} posts arrived, not {len(lines)}")
+        if not found["posts"]:
+            # It waits until a call is full: what it sent at its end is all there is.
+            found |= {name: last[name] for name in ("posts", "calls", "read", "written")}
+        return found, cpu_s, len(lines) - begin
+
+    def one_shard(self, contender: Contender) -> dict:
+        """A backlog, through one shard with Kinesis's limits. What it takes at once in the beginning counts as one second more."""
+        count = self.count if "--pack" in contender.command else 5_000
+        self.sink.tell("limit")
+        with open(self.input(contender, count), "rb") as stdin:
+            run = self.start(contender, stdin)
+        run.end()
+        self.sink.tell("unlimit")
+        seen = self.delivered(count)
+        return {"shard_posts_per_s": count / ((seen["last_ns"] - seen["first_ns"]) / 1e9 + 1)}
 
     def open_full_spool(self, contender: Contender) -> dict:
         """A spool of 1 GiB, filled by more posts than it holds; then the time from start to the first of them at the server."""
@@ -167,8 +200,8 @@ class Bench:
 
     def delivered(self, count: int) -> dict:
         seen = self.sink.report()
-        if seen["records"] != count:
-            raise SystemExit(f"{seen['records']} records arrived, not {count}")
+        if seen["posts"] != count:
+            raise SystemExit(f"{seen['posts']} posts arrived, not {count}")
         return seen
 
 
@@ -227,6 +260,21 @@ def sizes(contender: Contender) -> dict:
     return found
 
 
+def instructions() -> dict:
+    """Instructions a post on armv7, step by step; nothing where they cannot be counted here."""
+    counted = subprocess.run([ROOT / "bench/instructions.sh", "--board"], capture_output=True, text=True)
+    if counted.returncode != 0:
+        print(f"instructions are not counted: {counted.stderr.strip()[-200:]}", file=sys.stderr)
+        return {}
+    steps = {name: int(count) for name, count in (line.split() for line in counted.stdout.splitlines())}
+    kept = steps["append"] + steps["commit"] + steps["peek"]
+    return {
+        "armv7_steps": steps,
+        "armv7_instructions": kept + steps["request"] + steps["sign-500"],
+        "armv7_pack_instructions": kept + steps["request-pack"] + steps["sign-pack"],
+    }
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
@@ -244,17 +292,19 @@ def main():
             for number in range(options.rounds):
                 for contender in CONTENDERS:
                     print(f"round {number + 1}: {contender.name}", file=sys.stderr)
-                    figures = bench.drain(contender) | bench.live(contender)
+                    figures = bench.drain(contender) | bench.live(contender) | bench.slow(contender)
                     if contender.is_headwater:
                         figures |= bench.catch_up(contender)
                     found[contender.name].append(figures)
-            once = bench.open_full_spool(CONTENDERS[0])
+            once = {contender.name: bench.one_shard(contender) for contender in CONTENDERS if contender.is_headwater}
+            once[CONTENDERS[0].name] |= bench.open_full_spool(CONTENDERS[0])
     finally:
         shutil.rmtree(folder)
         shutil.rmtree(runtime)
     summary = {contender.name: medians(found[contender.name]) | sizes(contender) for contender in CONTENDERS}
-    summary[CONTENDERS[0].name] |= once
-    write_results(options.posts, found, summary)
+    for name, figures in (once | {CONTENDERS[0].name: once[CONTENDERS[0].name] | instructions()}).items():
+        summary[name] |= figures
+    write_results(options.posts, found, summary, {contender.name: contender.shares_calls for contender in CONTENDERS})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
-//! What came in, and the gate before the answers.
+//! What came in, the shard's limits, and the gate before the answers.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
+use testkit::shards::{Limits, Shards};
+
+use crate::kinesis::Record;
 
 /// Counts since the last report. Times are those of CLOCK_MONOTONIC, in nanoseconds.
 #[derive(Default)]
@@ -13,12 +17,15 @@ pub struct Counts {
     connections: AtomicU64,
     calls: AtomicU64,
     records: AtomicU64,
+    posts: AtomicU64,
     read: AtomicU64,
     written: AtomicU64,
     first_ns: AtomicU64,
     last_ns: AtomicU64,
     held: Mutex<bool>,
     opened: Condvar,
+    /// The shard, if it has limits, and since when.
+    limited: Mutex<Option<(Shards, Instant)>>,
 }
 
 impl Counts {
@@ -27,14 +34,37 @@ impl Counts {
         self.connections.fetch_add(1, Relaxed);
     }
 
-    /// A request with this many records was read.
-    pub fn arrived(&self, records: u64) {
+    /// A request with these records was read: which of them are taken. Only those are counted.
+    pub fn arrived(&self, records: &[Record]) -> Vec<bool> {
         let now = clock_gettime(ClockId::Monotonic);
         let now = now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64;
+        let taken = self.offer(records);
         self.calls.fetch_add(1, Relaxed);
-        self.records.fetch_add(records, Relaxed);
-        let _ = self.first_ns.compare_exchange(0, now, Relaxed, Relaxed);
-        self.last_ns.store(now, Relaxed);
+        for (record, _) in records.iter().zip(&taken).filter(|(_, taken)| **taken) {
+            self.records.fetch_add(1, Relaxed);
+            self.posts.fetch_add(record.posts, Relaxed);
+            let _ = self.first_ns.compare_exchange(0, now, Relaxed, Relaxed);
+            self.last_ns.store(now, Relaxed);
+        }
+        taken
+    }
+
+    fn offer(&self, records: &[Record]) -> Vec<bool> {
+        let mut limited = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((shards, since)) = &mut *limited else {
+            return vec![true; records.len()];
+        };
+        let now = since.elapsed();
+        let offers = records.iter();
+        offers
+            .map(|record| shards.offer(0, now, record.bytes))
+            .collect()
+    }
+
+    /// Has one shard's limits from now on, or none.
+    pub fn limit(&self, limited: bool) {
+        let shard = || (Shards::new(&[Limits::default()]), Instant::now());
+        *self.limited.lock().unwrap_or_else(PoisonError::into_inner) = limited.then(shard);
     }
 
     /// Answers wait, or no longer.
@@ -55,6 +85,7 @@ impl Counts {
             ("connections", &self.connections),
             ("calls", &self.calls),
             ("records", &self.records),
+            ("posts", &self.posts),
             ("read", &self.read),
             ("written", &self.written),
             ("first_ns", &self.first_ns),

@@ -1,8 +1,10 @@
-//! A stand-in for Kinesis that costs as little as it can: it takes whatever PutRecord and PutRecords it is sent over TLS, and counts.
+//! A stand-in for Kinesis that costs as little as it can: it takes whatever PutRecord and PutRecords it is sent over TLS, in JSON or in
+//! CBOR, in packs or not, and counts.
 //!
 //! `sink CERTIFICATE` writes the certificate it makes itself (for 127.0.0.1, localhost and 10.0.2.2) to that file and prints its port. Then
 //! it is told on standard input, one word a line:
 //! - `hold`: read requests, and answer none; `open`: answer again, those that waited first
+//! - `limit`: from now on it is one shard that takes what one of Kinesis takes a second, and refuses the rest; `unlimit`: it takes all
 //! - `report`: print what came since the last report, as one line of JSON
 
 mod count;
@@ -20,7 +22,7 @@ use testkit::http::Request;
 use testkit::tls::self_signed;
 
 use count::{Counted, Counts};
-use kinesis::{Answers, Call};
+use kinesis::{Answers, Call, Wire};
 
 fn main() -> anyhow::Result<()> {
     let file = std::env::args().nth(1).context("usage: sink CERTIFICATE")?;
@@ -38,8 +40,10 @@ fn main() -> anyhow::Result<()> {
         match command?.as_str() {
             "hold" => counts.hold(true),
             "open" => counts.hold(false),
+            "limit" => counts.limit(true),
+            "unlimit" => counts.limit(false),
             "report" => println!("{}", counts.report()),
-            other => bail!("'{other}' is none of hold, open, report"),
+            other => bail!("'{other}' is none of hold, open, limit, unlimit, report"),
         }
     }
     Ok(())
@@ -68,10 +72,10 @@ fn serve(
     let mut answers = Answers::default();
     while let Some(request) = Request::read(&mut stream)? {
         let call = Call::of(&request).context("neither PutRecord nor PutRecords")?;
-        let records = kinesis::records(call, &request.body);
-        counts.arrived(records);
+        let wire = Wire::of(&request);
+        let taken = counts.arrived(&wire.records(&request.body)?);
         counts.wait_until_open();
-        stream.get_mut().write_all(answers.to(call, records))?;
+        stream.get_mut().write_all(answers.to(call, wire, &taken))?;
         stream.get_mut().flush()?;
     }
     Ok(())
