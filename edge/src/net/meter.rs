@@ -43,6 +43,8 @@ pub struct Sent {
     pub bytes: u64,
     /// From the call's first byte to the first one of its answer, or until it broke.
     pub took: Duration,
+    /// How long it took to make its connection; `None` where that was there.
+    pub opening: Option<Duration>,
     /// All bytes that it cost, both ways, with a handshake if there was one. Those of TCP and IP are not known.
     pub traffic: u64,
 }
@@ -100,6 +102,8 @@ struct Figures {
     read: u64,
     /// The part of `written` that was there before the call's first byte.
     handshake: u64,
+    /// How long a new connection took.
+    opening: Option<Duration>,
     /// When the call's first byte was about to be written.
     begun: Instant,
     /// When the last byte left, as far as is known.
@@ -124,6 +128,7 @@ impl Meter {
             written: 0,
             read: 0,
             handshake: 0,
+            opening: None,
             begun: now,
             moved: now,
             answered: None,
@@ -154,7 +159,10 @@ impl Meter {
         let mut figures = self.figures();
         figures.phase = Phase::Writing;
         figures.handshake = figures.written;
-        figures.begun = Instant::now();
+        let now = Instant::now();
+        // A connection that was kept is greeted no more.
+        figures.opening = (figures.handshake > 0).then(|| now.duration_since(figures.begun));
+        figures.begun = now;
         figures.moved = figures.begun;
         figures.answered = None;
     }
@@ -272,6 +280,7 @@ impl Figures {
         Sent {
             bytes: calls.saturating_sub(queued),
             took: until.duration_since(self.begun),
+            opening: self.opening,
             traffic: self.written + self.read,
         }
     }

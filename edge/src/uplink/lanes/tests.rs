@@ -3,6 +3,7 @@ mod sim;
 use sim::{Limit, SECOND, Shard, Sim};
 
 use super::*;
+use crate::uplink::lanes::lane::LEAST_RATE;
 
 /// Tests for the board run in an emulator, thirty times slower.
 const SEEDS: std::ops::Range<u64> = if cfg!(target_arch = "arm") {
