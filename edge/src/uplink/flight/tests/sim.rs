@@ -289,7 +289,7 @@ impl Sim {
         let batch = if self.packs { batch.packing() } else { batch };
         let pace = Pace::new(self.limits, Default::default());
         Flight {
-            lanes: Lanes::with_seed(self.random.next()),
+            lanes: Lanes::with_seed(self.random.number()),
             ..Flight::new(batch, pace, ServerClock::default())
         }
     }
