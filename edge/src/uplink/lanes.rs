@@ -250,7 +250,7 @@ impl Lanes {
         }
         let known = !stretches.is_empty();
         let parts = match known {
-            true => stretches,
+            true => with_unnamed(stretches, &free),
             false => Interval::ALL.unlike_parts(cells),
         };
         for part in parts {
@@ -285,6 +285,21 @@ impl Lanes {
             self.lanes.push(lane);
         }
     }
+}
+
+/// The stretches, and each cell outside of them in which something was refused: to which shard it belongs its first accepted record tells.
+fn with_unnamed(mut stretches: Vec<Interval>, cells: &[Results]) -> Vec<Interval> {
+    let named = stretches.len();
+    for (cell, results) in cells.iter().enumerate() {
+        let cell = Interval::of(cell);
+        let is_named = stretches[..named]
+            .iter()
+            .any(|stretch| stretch.overlaps(cell));
+        if results.refused > 0.0 && !is_named {
+            stretches.push(cell);
+        }
+    }
+    stretches
 }
 
 /// Random numbers for nothing that must be secret (SplitMix64).
