@@ -42,6 +42,8 @@ pub struct Sent {
     pub bytes: u64,
     /// Time from the call's first byte to the first byte of its response, or until it broke.
     pub took: Duration,
+    /// Time to open its connection; `None` if the connection was reused.
+    pub opening: Option<Duration>,
     /// All bytes in both directions, including a handshake if there was one. The headers of TCP and IP do not count.
     pub traffic: u64,
 }
@@ -99,6 +101,8 @@ struct Figures {
     read: u64,
     /// The part of `written` that came before the call's first byte: a handshake.
     handshake: u64,
+    /// Time to open a new connection.
+    opening: Option<Duration>,
     /// When the call's first byte was written.
     begun: Instant,
     /// When the last byte is known to have left.
@@ -123,6 +127,7 @@ impl Meter {
             written: 0,
             read: 0,
             handshake: 0,
+            opening: None,
             begun: now,
             moved: now,
             answered: None,
@@ -153,7 +158,10 @@ impl Meter {
         let mut figures = self.figures();
         figures.phase = Phase::Writing;
         figures.handshake = figures.written;
-        figures.begun = Instant::now();
+        let now = Instant::now();
+        // A connection that was kept is greeted no more.
+        figures.opening = (figures.handshake > 0).then(|| now.duration_since(figures.begun));
+        figures.begun = now;
         figures.moved = figures.begun;
         figures.answered = None;
     }
@@ -279,6 +287,7 @@ impl Figures {
         Sent {
             bytes: calls.saturating_sub(queued),
             took: until.duration_since(self.begun),
+            opening: self.opening,
             traffic: self.written + self.read,
         }
     }

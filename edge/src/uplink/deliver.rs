@@ -5,14 +5,14 @@
 //!   is let go of by itself.
 //! - A call that the network broke stays as it is, and is sent again as far as the new aim allows: it may have arrived.
 
+mod tell;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
 use log::Level;
 
-use crate::aws::clock::ServerClock;
 use crate::aws::credentials::{Keychain, Provider};
 use crate::aws::kinesis::client::Client;
 use crate::aws::kinesis::outcome::{self, Outcome, Problem, SequenceNumber};
@@ -31,16 +31,10 @@ use crate::uplink::dead_letter::{self, DeadLetters};
 use crate::uplink::explain::{self, Target};
 use crate::uplink::flight::{CALL_BYTES, Flight};
 use crate::uplink::flow;
-use crate::uplink::lanes::CELLS;
 use crate::uplink::pace::Pace;
 use crate::uplink::suspects::Verdict;
-use crate::uplink::window::{READY, SUSPECT};
-
-/// How far the board's clock is off, kept across restarts.
-const OFFSET: &str = "clock.offset_ms";
-
-/// What was sent today, kept across restarts.
-const SENT_TODAY: &str = "uplink.today";
+use crate::uplink::window::SUSPECT;
+use tell::SENT_TODAY;
 
 /// How long to wait for a record before looking whether the end was asked for.
 const IDLE: Duration = Duration::from_secs(1);
@@ -59,9 +53,6 @@ const ENDING_PAUSE: Duration = Duration::from_millis(250);
 
 /// How often something that was mended by itself, the clock or the credentials, is tried again without a pause.
 const MAX_MENDED: u32 = 2;
-
-/// A parked record so far from the next one is looked up anew, not read up to.
-const FAR: Seq = 256;
 
 /// What the loop works with.
 #[derive(Debug)]
@@ -171,13 +162,6 @@ impl Uplink {
         }
     }
 
-    fn remembered_time(&self) -> ServerClock {
-        let offset_ms = self.facts.get(OFFSET).unwrap_or_default();
-        let time = ServerClock::remembered(offset_ms, self.clock.wall());
-        self.counters.clock_offset_ms.set(time.offset_ms());
-        time
-    }
-
     /// Waits until there may be something to send.
     fn wait(&self, flight: &mut Flight) {
         self.alive(IDLE);
@@ -191,40 +175,17 @@ impl Uplink {
         }
     }
 
-    /// Takes records that may go now into the batch, oldest first.
+    /// Takes the board's report if one is due, then the records that may go now.
     fn fill(&self, flight: &mut Flight) {
         let now = self.clock.elapsed();
         self.take_report(flight, now);
-        if self.ordered && !flight.batch.is_empty() {
-            // In strict order no two records share a call.
-            return;
-        }
-        let head = self.spool.head();
-        flight.window.forget_below(head);
-        if flight.window.is_empty() {
-            flight.passing = false;
-            flight.window.read_to(head);
-            self.spool
-                .peek(|seq, record| flight.take(seq, record, now, self.ordered));
-            return;
-        }
-        if flight.window.lowest().is_some_and(|lowest| head < lowest) {
-            // What the head waits for is no longer there: looking for it passes it.
-            self.spool.peek(|_, _| ControlFlow::Break(()));
-        }
-        self.take_parked(flight, now);
-        if flight.is_full(0) || flight.suspects.any() && !flight.batch.is_empty() {
-            return;
-        }
-        if flight.window.has_room(head) && !flight.is_blocked(now) {
-            let end = flight.window.end();
-            self.spool.peek_from(end, |seq, record| {
-                flight.take(seq, record, now, self.ordered)
-            });
+        // In strict order no two records share a call.
+        if !self.ordered || flight.batch.is_empty() {
+            flight.fill(&*self.spool, now, self.ordered);
         }
     }
 
-    /// Takes the board's report, if one is to go, before the posts: so it is in the next call, however small that is.
+    /// Takes the board's report, if one is due, before the posts: so it is in the next call, however small that is.
     fn take_report(&self, flight: &mut Flight, now: Duration) {
         let Some(outbox) = &self.outbox else { return };
         let has_company = self.spool.wait(Duration::ZERO);
@@ -237,69 +198,16 @@ impl Uplink {
         }
     }
 
-    /// The report that is in the batch waits no longer.
+    /// The report in the batch waits no longer.
     fn settle_report(&self, flight: &Flight) {
         if let Some(outbox) = &self.outbox {
             outbox.settle(flight.report);
         }
     }
 
-    /// Takes the parked records whose time has come.
-    fn take_parked(&self, flight: &mut Flight, now: Duration) {
-        let mut wanted: heapless::Vec<Seq, MAX_RECORDS> = heapless::Vec::new();
-        let alone = flight.suspects.any();
-        let room = if alone {
-            1
-        } else {
-            flight.limit.min(MAX_RECORDS)
-        };
-        let packs = flight.batch.packs();
-        // Which lanes let a pack go, by their numbers.
-        let mut open = [None; 1 + CELLS as usize];
-        let Flight { window, lanes, .. } = flight;
-        for (seq, reason) in window.parked() {
-            if wanted.len() == room {
-                break;
-            }
-            let may_go = match reason {
-                READY => true,
-                SUSPECT.. => false,
-                _ if packs => {
-                    let lane = usize::from(lanes.lane_of(reason));
-                    *open[lane].get_or_insert_with(|| {
-                        let may_go = lanes.take(reason, now);
-                        // The token is taken once more with the pack.
-                        may_go.then(|| lanes.give_back(reason)).is_some()
-                    })
-                }
-                _ => lanes.take(reason, now),
-            };
-            if may_go {
-                let _ = wanted.push(seq);
-            }
-        }
-        let mut wanted = wanted.into_iter().peekable();
-        while let Some(first) = wanted.peek().copied() {
-            let mut seen = false;
-            self.spool.peek_from(first, |seq, record| {
-                seen = true;
-                while let Some(gone) = wanted.next_if(|next| *next < seq) {
-                    flight.window.unpark(gone);
-                }
-                if wanted.next_if_eq(&seq).is_some() {
-                    flight.take_again(seq, record, now);
-                }
-                match wanted.peek() {
-                    Some(next) if *next < seq + FAR => ControlFlow::Continue(()),
-                    _ => ControlFlow::Break(()),
-                }
-            });
-            if !seen {
-                for gone in wanted.by_ref() {
-                    flight.window.unpark(gone);
-                }
-            }
-        }
+    fn report_arrived(&self, flight: &Flight) {
+        self.counters.reports.add(1);
+        self.settle_report(flight);
     }
 
     /// Whether the call may be made now, by what the user allows the link. Waits a while if not.
@@ -369,6 +277,9 @@ impl Uplink {
                 is_unlike_cbor = outcome::is_unlike_cbor(answer.status, &outcome);
                 let date = answer.date;
                 let clock_changed = self.learn_time(flight, sent_at, date);
+                if let Some(took) = sent.opening {
+                    flight.flow.opened(took);
+                }
                 flight.flow.succeeded(bytes, sent.took, self.client.life());
                 (outcome, sent.traffic, clock_changed)
             }
@@ -446,11 +357,8 @@ impl Uplink {
         let life = self.client.life();
         self.client.reconnect();
         if broken.phase != Phase::Connecting {
-            flight.flow.broke(bytes, life);
-            flight.maybe_arrived = flight.maybe_arrived.max(count);
-            if flight.begins_too_large(self.client.life()) {
-                self.put_all_back(flight);
-            }
+            let again = flight.broke(bytes, count, life, self.client.life());
+            self.counters.sent_again.add(again as u64);
         }
         let problem = explain::of_network(&broken.error, &self.target, at);
         Outcome::Failed(Class::Retry, problem)
@@ -462,35 +370,13 @@ impl Uplink {
         if flight.batch.report_in(count).is_some() {
             self.report_arrived(flight);
         }
-        if flight.suspects.any() {
-            let first = flight.batch.entries().first().map(|entry| entry.seq);
-            flight.suspects.accepted(first);
-            flight.release_suspects();
+        let throttled = !flight.lanes.is_empty();
+        flight.delivered(&*self.spool, now, count, number);
+        match throttled {
+            true => self.counters.lanes.set(flight.lanes.len() as i64),
+            false => self.counters.uplink.well("posts arrive", now),
         }
-        if flight.lanes.is_empty() {
-            flight.lanes.accepted(now, count);
-            self.counters.uplink.well("posts arrive", now);
-        } else {
-            flight.learn(now, &[Class::Delivered; MAX_RECORDS][..count]);
-            self.counters.lanes.set(flight.lanes.len() as i64);
-        }
-        if flight.passing {
-            let seqs = (0..count).flat_map(|index| flight.batch.seqs(index));
-            self.spool.ack_each(seqs.copied());
-            flight.batch.drop_first(count);
-        } else {
-            self.spool.ack(flight.batch.drop_first(count));
-        }
-        flight.maybe_arrived = flight.maybe_arrived.saturating_sub(count);
-        flight.order.arrived(number);
-        flight.limit = (flight.limit * 2).min(MAX_RECORDS);
-        flight.backoff.reset();
         Step::Go
-    }
-
-    fn report_arrived(&self, flight: &Flight) {
-        self.counters.reports.add(1);
-        self.settle_report(flight);
     }
 
     /// Some arrived, some did not: those are parked, and the others are let go of.
@@ -510,20 +396,8 @@ impl Uplink {
         }
         self.counters.retried.add((posts - delivered) as u64);
         self.counters.throttled.add(throttled as u64);
-        if delivered > 0 {
-            flight.suspects.accepted(None);
-            flight.release_suspects();
-            flight.backoff.reset();
-        }
-        flight.passing = true;
-        flight.learn(now, classes);
+        flight.settle(&*self.spool, now, classes);
         self.counters.lanes.set(flight.lanes.len() as i64);
-        flight.park_undelivered(classes);
-        let arrived = (0..classes.len()).filter(|index| classes[*index] == Class::Delivered);
-        let seqs = arrived.flat_map(|index| flight.batch.seqs(index));
-        self.spool.ack_each(seqs.copied());
-        flight.batch.drop_first(classes.len());
-        flight.maybe_arrived = flight.maybe_arrived.saturating_sub(classes.len());
         let heals =
             |class: &Class| matches!(class, Class::Delivered | Class::Throttled | Class::Retry);
         match classes.iter().all(heals) {
@@ -570,13 +444,7 @@ impl Uplink {
             Verdict::Impossible => {
                 self.set_aside(seq, &problem);
                 self.counters.impossible.add(1);
-                if flight.passing {
-                    self.spool.ack_each([seq]);
-                    flight.batch.drop_first(1);
-                } else {
-                    self.spool.ack(flight.batch.drop_first(1));
-                }
-                flight.maybe_arrived = flight.maybe_arrived.saturating_sub(1);
+                flight.let_go(&*self.spool, 1);
                 Step::Go
             }
             Verdict::TryAnother => {
@@ -594,7 +462,7 @@ impl Uplink {
         }
     }
 
-    /// The call that is refused carries the board's report, in the record at `index`: it goes again without, for the posts must not suffer from it.
+    /// The refused call carries the board's report, in the record at `index`: it goes again without it, so that no post suffers from it.
     fn refused_with_report(
         &self,
         flight: &mut Flight,
@@ -638,66 +506,5 @@ impl Uplink {
     fn hold(&self, class: Class, problem: Problem) -> Step {
         self.say(class, &problem);
         Step::Pause(Eagerness::Slow)
-    }
-
-    fn say(&self, class: Class, problem: &Problem) {
-        let level = if matches!(class, Class::Retry | Class::Throttled) {
-            Level::Warn
-        } else {
-            Level::Error
-        };
-        let text = explain::explain(class, problem, &self.target, self.keychain.provider());
-        // It may heal before long; the user should hear of it even so.
-        let is_news = problem.code == explain::UNREACHABLE;
-        let now = self.clock.elapsed();
-        self.counters.uplink.trouble(level, is_news, &text, now);
-    }
-
-    fn count_delivered(&self, count: usize) {
-        self.counters.delivered.add(count as u64);
-        if count > 0 {
-            self.counters.last_delivered.set(self.clock.elapsed());
-        }
-    }
-
-    fn spent(&self, flight: &mut Flight, traffic: u64) {
-        self.counters.bytes_sent.add(traffic);
-        let bytes = usize::try_from(traffic).unwrap_or(usize::MAX);
-        flight.pace.spent(self.clock.wall(), bytes);
-        self.counters
-            .bytes_sent_today
-            .set(flight.pace.today().bytes() as i64);
-        if self.flow.limits.per_day.is_some() {
-            self.facts.set(SENT_TODAY, flight.pace.today());
-        }
-    }
-
-    fn tell_expiry(&self, credentials: &Credentials) {
-        let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
-        let expiry = credentials.expiry().and_then(since_1970);
-        let expiry_s = expiry.and_then(|expiry| i64::try_from(expiry.as_secs()).ok());
-        self.counters
-            .credentials_expiry_s
-            .set(expiry_s.unwrap_or_default());
-    }
-
-    fn alive(&self, at_most: Duration) {
-        let now = self.clock.elapsed();
-        self.counters.uplink.alive(now, at_most);
-    }
-
-    /// True when the answer's `date` changed what is known of the server's time.
-    fn learn_time(&self, flight: &mut Flight, sent: SystemTime, date: Option<SystemTime>) -> bool {
-        let changed = date.is_some_and(|date| flight.time.observe(sent, self.clock.wall(), date));
-        if changed {
-            self.remember_time(flight.time);
-            log::warn!("{}", explain::of_clock(flight.time));
-        }
-        changed
-    }
-
-    fn remember_time(&self, time: ServerClock) {
-        self.facts.set(OFFSET, time.offset_ms());
-        self.counters.clock_offset_ms.set(time.offset_ms());
     }
 }

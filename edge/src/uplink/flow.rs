@@ -1,7 +1,7 @@
 //! How much one call may carry, and when a connection is better replaced.
 //!
-//! A call is sized by time: it should take about two seconds, however fast or slow the way is. A new process starts small and doubles while
-//! calls succeed. A call that the network broke halves the size, and from then on it grows slowly. What the server refuses has no part in this.
+//! A call is sized by time: it should take about two seconds, and longer where the way's delay is long: while an answer is on its way nothing
+//! leaves. A new process starts small, and doubles while calls succeed. A call that the network broke halves the size, and from then on it grows slowly. What the server refuses has no part in this.
 //!
 //! Some links cut every connection: after so many bytes (a carrier's or a proxy's quota), or after so much time. A connection that broke is taken
 //! for a sign of such a [`Limit`]: the next ones are replaced before they reach it. Now and then one is not, and goes on in small calls:
@@ -38,11 +38,14 @@ const MOST: usize = 8 << 20;
 /// What a call should take, beside the way's delay.
 const AIM: Duration = Duration::from_secs(2);
 
-/// A longer delay is not the way's: something stood in the queue before us.
+/// A longer delay is not the way's: something stood in the queue before us, or was lost.
 const LONGEST_DELAY: Duration = Duration::from_millis(1500);
 
 /// Nothing leaves while an answer is on its way: a call is longer by so many delays, so that most of the time is used.
-const DELAYS: u32 = 4;
+const DELAYS: u32 = 12;
+
+/// A new connection costs so many delays: TCP's greeting, and TLS's.
+const GREETINGS: u32 = 2;
 
 /// How fast the aim grows once a call was broken: by one part in so many.
 const SLOWLY: usize = 4;
@@ -56,8 +59,8 @@ pub struct Flow {
     broke_at: Option<usize>,
     /// Bytes a second, the time for the answer included.
     rate: Option<f64>,
-    /// The call that took least: its bytes and its time tell the way's delay.
-    least: Option<(usize, Duration)>,
+    /// The way's delay, there and back, as new connections tell it.
+    delay: Option<Duration>,
     bytes: Limit,
     time: Limit,
 }
@@ -68,7 +71,7 @@ impl Default for Flow {
             aim: FIRST,
             broke_at: None,
             rate: None,
-            least: None,
+            delay: None,
             bytes: Limit::default(),
             time: Limit::default(),
         }
@@ -99,6 +102,14 @@ impl Flow {
         self.bytes.is_near(to_f64(life.bytes)) || self.time.is_near(life.time.as_secs_f64())
     }
 
+    /// A new connection took so long until it could be written to.
+    pub fn opened(&mut self, took: Duration) {
+        let delay = (took / GREETINGS).min(LONGEST_DELAY);
+        // One that took longer has lost something on its way, or the way has become longer.
+        let known = self.delay.map(|known| known + known / 8);
+        self.delay = Some(known.map_or(delay, |known| known.min(delay)));
+    }
+
     /// The connection was replaced before it broke.
     pub fn renewed(&mut self, life: Life) {
         self.bytes.kept(to_f64(life.bytes));
@@ -110,10 +121,6 @@ impl Flow {
         self.bytes.passed(to_f64(life.bytes));
         self.time.passed(life.time.as_secs_f64());
         let took = took.max(Duration::from_millis(1));
-        match &mut self.least {
-            Some((least_bytes, least)) if *least < took => *least += *least / 64,
-            least => *least = Some((bytes, took)),
-        }
         // A call that had less to carry tells little of what the way can carry.
         if bytes < self.aim / 2 {
             return;
@@ -149,16 +156,8 @@ impl Flow {
         self.rate
     }
 
-    fn delay(&self) -> Duration {
-        let (Some((bytes, took)), Some(rate)) = (self.least, self.rate) else {
-            return Duration::ZERO;
-        };
-        let leaving = Duration::from_secs_f64((to_f64(bytes) / rate).min(3600.0));
-        took.saturating_sub(leaving).min(LONGEST_DELAY)
-    }
-
     fn aim_time(&self) -> Duration {
-        AIM + self.delay() * DELAYS
+        AIM + self.delay.unwrap_or_default() * DELAYS
     }
 }
 
@@ -169,7 +168,7 @@ const USED: f64 = 0.8;
 const REFUTED: f64 = 1.3;
 
 /// Past the place where it would be replaced, a connection goes on in calls of this share of the limit.
-const STEP: f64 = 1.0 / 16.0;
+const STEP: f64 = 1.0 / 32.0;
 
 /// At most so many connections are replaced before one is tried further.
 const MOST_PATIENT: u32 = 64;

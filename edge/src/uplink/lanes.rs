@@ -1,15 +1,13 @@
 //! Which records may go while a part of the stream is throttled.
 //!
 //! Kinesis spreads records over its shards by the MD5 of their partition key: each shard owns a contiguous range of the 128-bit hashes. Here
-//! that space is cut into 64 equal *cells*. A *lane* is half of it, a quarter, and so on down to one cell: an interval of cells in which
-//! records were throttled, with a rate of its own. Everything outside the lanes goes unimpeded, and while nothing is throttled there is no lane.
+//! that space is cut into 64 equal *cells*. A *lane* is a row of cells in which records were throttled, with a rate of its own. Everything
+//! outside the lanes goes unimpeded, and while nothing is throttled there is no lane.
 //!
-//! Where it begins and ends is told by the shards' names in the answers; a server that names none, by how the records of its halves fare.
-//!
-//! A lane's rate follows `dr/dt = r (g - k p sqrt(r))`, where `p` is the share of its records that are refused. Boards that put into one shard
-//! all see the same `p`, and it fits one rate alone: so they come to share the shard evenly, without knowing of each other.
+//! A lane has the cells of one shard, as the answers name it. Where a server names none, it is halved as long as its halves fare differently.
 
 mod cells;
+mod lane;
 mod shards;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,61 +15,19 @@ use std::time::Duration;
 
 pub use cells::CELLS;
 use cells::{Interval, Results};
+use lane::{Lane, MOST_RATE, Meter, WINDOW};
 use md5::{Digest, Md5};
 pub use shards::Shard;
 use shards::Shards;
 
-/// The least rate of a lane, in records a second.
-const LEAST_RATE: f64 = 0.25;
-
-/// And the most: a lane that may grow beyond it limits nothing.
-const MOST_RATE: f64 = 1e6;
-
-/// A lane grows by so much a second, at high rates; see [`Lane::growth`].
-const GROWTH: f64 = 0.5;
-
-/// At low rates one record more is much: the square root of the rate at which a lane grows half as fast.
-const CAUTION: f64 = 4.0;
-
-/// Growth doubles when nothing was refused for so long, and so on.
-const CALM: Duration = Duration::from_secs(5);
-
-/// What one refused record takes off a lane's rate is this, divided by the rate's square root.
-const BACKING_OFF: f64 = 0.5;
-
-/// But no more than this share: at the lowest rates one refusal says little.
-const MOST_EACH: f64 = 0.25;
-
-/// One call takes a lane's rate down to this share at most: its refusals come together, from one moment in which the shard had nothing left.
-const MOST_AT_ONCE: f64 = 0.5;
-
-/// Refusals of one second are one sign: a shard that counts by whole seconds refuses all that comes in the rest of each. So within a second a
-/// lane falls by this, times the square root of its rate, at most: a fast lane further than a slow one, and boards come to share that shard, too.
-const FALL: f64 = 0.045;
-
-/// Slower lanes may fall further: their refusals are few, and each costs as much as an accepted record.
-const STEADY: f64 = 128.0;
-
-/// A lane does not fall below this share of what is really accepted in it.
-const FLOOR: f64 = 0.3;
-
 /// A lane begins with the rate at which its records were accepted, or with this share of what was refused: other boards may have been first.
 const GUESS: f64 = 0.25;
-
-/// A lane's records go in groups of so much time's worth: five to ten calls a second.
-const GROUP: Duration = Duration::from_millis(120);
 
 /// A call may take so long without costing a lane its pace; beyond, tokens are lost.
 const LONGEST_TRIP: Duration = Duration::from_secs(2);
 
-/// Rates are measured over so much time.
-const WINDOW: Duration = Duration::from_secs(1);
-
 /// Results that suffice to look whether a lane's halves fare differently.
 const EVIDENCE: f64 = 400.0;
-
-/// Lanes of one shard are within this factor of each other, whatever was measured so far.
-const ALIKE: f64 = 4.0;
 
 /// So many records accepted between two lanes say that they are of two shards.
 const FREE: f64 = 8.0;
@@ -114,7 +70,8 @@ impl Default for Lanes {
 }
 
 impl Lanes {
-    fn with_seed(seed: u64) -> Self {
+    /// Whose random numbers are those of this seed.
+    pub fn with_seed(seed: u64) -> Self {
         Self {
             lanes: Vec::new(),
             shards: Shards::default(),
@@ -293,7 +250,7 @@ impl Lanes {
         }
         let known = !stretches.is_empty();
         let parts = match known {
-            true => stretches,
+            true => with_unnamed(stretches, &free),
             false => Interval::ALL.unlike_parts(cells),
         };
         for part in parts {
@@ -330,179 +287,37 @@ impl Lanes {
     }
 }
 
-/// An interval of cells with a rate of its own.
-#[derive(Debug)]
-struct Lane {
-    cells: Interval,
-    /// Records a second.
-    rate: f64,
-    tokens: f64,
-    /// When the tokens were last counted.
-    counted_at: Duration,
-    /// Tokens are given out until there are none, then none until there is a group of them.
-    open: bool,
-    /// How many are a group this time.
-    group: f64,
-    /// It has held a record back since that was last asked.
-    holds: bool,
-    /// When it last held one back.
-    bound_at: Duration,
-    /// When a record of it was last refused.
-    refused_at: Duration,
-    answered_at: Duration,
-    /// When the rate began to fall, this second, and from where.
-    falls_since: Duration,
-    falls_from: f64,
-    /// What is accepted in it.
-    accepted: Meter,
-}
-
-impl Lane {
-    /// Whether `other` takes about as many records a cell.
-    fn is_like(&self, other: &Self) -> bool {
-        let here = self.rate / f64::from(self.cells.len);
-        let there = other.rate / f64::from(other.cells.len);
-        here < ALIKE * there && there < ALIKE * here
-    }
-
-    /// Takes in `other`, which is of the same shard.
-    fn join(&mut self, cells: Interval, other: &Self) {
-        self.cells = cells;
-        self.rate = (self.rate + other.rate).min(MOST_RATE);
-        self.tokens += other.tokens;
-        self.accepted.weight += other.accepted.weight;
-        self.bound_at = self.bound_at.max(other.bound_at);
-        self.refused_at = self.refused_at.max(other.refused_at);
-    }
-
-    /// `random` lets boards that begin together not march in step.
-    fn new(cells: Interval, rate: f64, now: Duration, random: f64) -> Self {
-        let group = (rate * GROUP.as_secs_f64()).max(1.0);
-        Self {
-            cells,
-            rate,
-            tokens: -random * group,
-            counted_at: now,
-            open: false,
-            group,
-            holds: false,
-            bound_at: now,
-            refused_at: now,
-            answered_at: now,
-            falls_since: now,
-            falls_from: rate,
-            accepted: Meter::default(),
+/// The stretches, and each cell outside of them in which something was refused: to which shard it belongs its first accepted record tells.
+fn with_unnamed(mut stretches: Vec<Interval>, cells: &[Results]) -> Vec<Interval> {
+    let named = stretches.len();
+    for (cell, results) in cells.iter().enumerate() {
+        let cell = Interval::of(cell);
+        let is_named = stretches[..named]
+            .iter()
+            .any(|stretch| stretch.overlaps(cell));
+        if results.refused > 0.0 && !is_named {
+            stretches.push(cell);
         }
     }
-
-    fn take(&mut self, now: Duration, trip: Duration, random: &mut Random) -> bool {
-        let passed = now.saturating_sub(self.counted_at).as_secs_f64();
-        self.counted_at = self.counted_at.max(now);
-        let at_most = self.rate * 1.5 * (GROUP + trip).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.rate).min(at_most.max(self.group));
-        self.open |= self.tokens >= self.group;
-        if self.open && self.tokens >= 1.0 {
-            self.tokens -= 1.0;
-            return true;
-        }
-        if self.open {
-            let time = (GROUP + trip / 2).mul_f64(0.5 + random.fraction());
-            self.group = (self.rate * time.as_secs_f64()).max(1.0);
-            self.open = false;
-        }
-        self.holds = true;
-        self.bound_at = now;
-        false
-    }
-
-    fn opens_at(&self, now: Duration) -> Duration {
-        let wanted = if self.open { 1.0 } else { self.group };
-        let missing = wanted - self.tokens;
-        if missing <= 0.0 {
-            return now;
-        }
-        let wait = Duration::from_secs_f64(missing / self.rate) + Duration::from_millis(1);
-        (self.counted_at + wait).max(now)
-    }
-
-    fn answered(&mut self, now: Duration, trip: Duration, results: Results) {
-        let passed = now.saturating_sub(self.answered_at);
-        let window = WINDOW.max(trip * 2);
-        self.answered_at = now;
-        self.accepted.add(now, window, results.accepted);
-        if now.saturating_sub(self.bound_at) <= WINDOW {
-            let seconds = passed.min(window).as_secs_f64();
-            self.rate = (self.rate * (self.growth(now) * seconds).exp()).min(MOST_RATE);
-        }
-        if results.refused == 0.0 {
-            return;
-        }
-        self.refused_at = now;
-        let each = (BACKING_OFF / self.rate.sqrt()).min(MOST_EACH);
-        let lower = (1.0 - each).powf(results.refused).max(MOST_AT_ONCE) * self.rate;
-        if now.saturating_sub(self.falls_since) > window {
-            (self.falls_since, self.falls_from) = (now, self.rate);
-        }
-        let floor = self.lowest().max(FLOOR * self.accepted.rate(now, window));
-        self.rate = lower.max(floor).min(self.rate).max(LEAST_RATE);
-    }
-
-    /// How far the rate may fall within a second.
-    fn lowest(&self) -> f64 {
-        let from = self.falls_from;
-        from * (from / STEADY).min(1.0) / (1.0 + FALL * from.sqrt())
-    }
-
-    /// By how much the rate grows in a second, while the lane holds records back.
-    fn growth(&self, now: Duration) -> f64 {
-        let root = self.rate.sqrt();
-        let calm = now.saturating_sub(self.refused_at).div_duration_f64(CALM);
-        GROWTH * root / (root + CAUTION) * (1.0 + calm).min(4.0)
-    }
-}
-
-/// A rate, measured: what was counted longer ago weighs exponentially less.
-#[derive(Clone, Copy, Debug, Default)]
-struct Meter {
-    weight: f64,
-    at: Duration,
-}
-
-impl Meter {
-    fn add(&mut self, now: Duration, window: Duration, count: f64) {
-        self.weight = self.weight * self.fade(now, window) + count;
-        self.at = now;
-    }
-
-    /// Counts a second, over about a `window`.
-    fn rate(self, now: Duration, window: Duration) -> f64 {
-        self.weight * self.fade(now, window) / window.as_secs_f64()
-    }
-
-    fn fade(self, now: Duration, window: Duration) -> f64 {
-        (-now.saturating_sub(self.at).div_duration_f64(window)).exp()
-    }
-
-    fn times(self, share: f64) -> Self {
-        Self {
-            weight: self.weight * share,
-            ..self
-        }
-    }
+    stretches
 }
 
 /// Random numbers for nothing that must be secret (SplitMix64).
 #[derive(Debug)]
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    /// At least 0, below 1.
-    fn fraction(&mut self) -> f64 {
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or_default())
-            / 4_294_967_296.0
+        mixed ^ (mixed >> 31)
+    }
+
+    /// At least 0, below 1.
+    pub fn fraction(&mut self) -> f64 {
+        f64::from(u32::try_from(self.number() >> 32).unwrap_or_default()) / 4_294_967_296.0
     }
 }
 

@@ -21,6 +21,12 @@ impl Backoff {
     /// Counts one more failure and says how long to wait: anything up to 100 ms, doubling to 10 s; or, where a person must act first
     /// (`slow`), between half of and all of 5 s, doubling to 60 s.
     pub fn next(&mut self, slow: bool) -> Duration {
+        let (least, most) = self.bounds(slow);
+        least + (most - least).mul_f64(random_fraction())
+    }
+
+    /// The same, as the shortest and the longest time.
+    pub fn bounds(&mut self, slow: bool) -> (Duration, Duration) {
         let (first, ceiling, least) = if slow {
             (FIRST_SLOW, CEILING_SLOW, 0.5)
         } else {
@@ -28,7 +34,7 @@ impl Backoff {
         };
         let most = ceiling.min(first.saturating_mul(1 << self.failed.min(16)));
         self.failed = self.failed.saturating_add(1);
-        most.mul_f64(least + (1.0 - least) * random_fraction())
+        (most.mul_f64(least), most)
     }
 
     /// Something arrived.

@@ -63,6 +63,8 @@ pub struct Batch {
     head_room: usize,
     /// Below it, every record was taken: it is in the batch, or was delivered. 0 until a post is taken into an empty batch.
     taken_below: u64,
+    /// Where a record ends that is the last one of a call's body, for as long as that stands in the buffer.
+    ends_at: Option<usize>,
 }
 
 /// One record of the batch.
@@ -99,6 +101,7 @@ impl Batch {
             named: Vec::new(),
             head_room: 0,
             taken_below: 0,
+            ends_at: None,
         };
         batch.speak(wire);
         batch
@@ -276,12 +279,11 @@ impl Batch {
     /// strict order; it goes with one record only.
     pub fn body(&mut self, count: usize, after: &str) -> (Call, &[u8]) {
         let count = count.clamp(1, self.entries.len());
-        let (between, tail) = (self.wire.between(), self.wire.tail());
-        for (index, entry) in self.entries.iter().enumerate() {
-            let follows = entry.text.end..entry.text.end + between.len();
-            self.buffer[follows].copy_from_slice(if index + 1 == count { tail } else { between });
-        }
+        self.open();
+        let tail = self.wire.tail();
         let end = self.entries[count - 1].text.end;
+        self.buffer[end..end + tail.len()].copy_from_slice(tail);
+        self.ends_at = Some(end);
         let room = &mut self.buffer[..self.head_room];
         if count == 1 {
             let (open, ordering) = self.wire.before_one(after);
@@ -294,8 +296,18 @@ impl Batch {
         }
     }
 
+    /// Restores the separator behind the record that ended the last call.
+    fn open(&mut self) {
+        if let Some(end) = self.ends_at.take() {
+            let between = self.wire.between();
+            self.buffer[end..end + between.len()].copy_from_slice(between);
+        }
+    }
+
     /// Removes those of the first `classes.len()` records that were delivered. The others stay, in their order.
     pub fn keep_undelivered(&mut self, classes: &[Class]) {
+        self.open();
+        let between = self.wire.between().len();
         let mut write = self.head_room;
         let mut kept = heapless::Vec::new();
         let (mut bytes, mut numbered) = (0, 0);
@@ -303,9 +315,10 @@ impl Batch {
             if classes.get(index) == Some(&Class::Delivered) {
                 continue;
             }
-            self.buffer.copy_within(entry.text.clone(), write);
+            let followed = entry.text.start..entry.text.end + between;
+            self.buffer.copy_within(followed, write);
             let text = write..write + entry.text.len();
-            write = text.end + self.wire.between().len();
+            write = text.end + between;
             bytes += entry.bytes;
             let posts = numbered..numbered + entry.posts.len();
             self.seqs.copy_within(entry.posts.clone(), numbered);
@@ -346,6 +359,7 @@ impl Batch {
             packer.clear();
         }
         self.bytes = 0;
+        self.ends_at = None;
         self.buffer.truncate(self.head_room);
         if self.buffer.capacity() > KEEP_BYTES {
             self.buffer.shrink_to(KEEP_BYTES);

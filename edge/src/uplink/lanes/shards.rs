@@ -26,20 +26,17 @@ impl Shards {
         self.owners[usize::from(cell)] = shard;
     }
 
-    /// The stretches of cells that belong to one shard each, in their order; none while nothing is known. A cell of which nothing is known
-    /// belongs to the nearest one below it that is, for shards are contiguous.
+    /// The stretches of cells that belong to one shard each, in their order; none while nothing is known. A shard is contiguous: what lies between
+    /// two of its cells is its own. Beyond its outermost known ones nothing is known.
     pub(super) fn stretches(&self) -> Vec<Interval> {
         let mut stretches: Vec<(Shard, Interval)> = Vec::new();
-        let Some(mut owner) = self.owners.iter().copied().find(|owner| *owner != 0) else {
-            return Vec::new();
-        };
-        for (cell, known) in self.owners.iter().enumerate() {
-            if *known != 0 {
-                owner = *known;
-            }
+        for (cell, owner) in self.owners.iter().enumerate() {
             match stretches.last_mut() {
-                Some((last, stretch)) if *last == owner => stretch.len += 1,
-                _ => stretches.push((owner, Interval::of(cell))),
+                _ if *owner == 0 => {}
+                Some((last, stretch)) if last == owner => {
+                    stretch.len = Interval::of(cell).first + 1 - stretch.first;
+                }
+                _ => stretches.push((*owner, Interval::of(cell))),
             }
         }
         stretches.into_iter().map(|(_, stretch)| stretch).collect()

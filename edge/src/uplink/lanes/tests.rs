@@ -3,6 +3,7 @@ mod sim;
 use sim::{Limit, SECOND, Shard, Sim};
 
 use super::*;
+use crate::uplink::lanes::lane::LEAST_RATE;
 
 /// Tests for the board run in an emulator, thirty times slower.
 const SEEDS: std::ops::Range<u64> = if cfg!(target_arch = "arm") {
@@ -328,10 +329,10 @@ fn a_shard_that_a_lane_took_for_its_neighbours_is_told_apart_once_it_is_named() 
         (0, 8)
     );
     assert_eq!((lanes.lane_of(7), lanes.lane_of(8)), (1, 0));
-    // And the second gets its own, with all its cells, when it refuses something
+    // And the second gets its own, as far as it is known, when it refuses something
     lanes.answered(SECOND, [(9, false)].into_iter());
-    assert_eq!((lanes.lane_of(8), lanes.lane_of(39)), (2, 2));
-    assert_eq!(lanes.lane_of(40), 0);
+    assert_eq!((lanes.lane_of(8), lanes.lane_of(20)), (2, 2));
+    assert_eq!((lanes.lane_of(21), lanes.lane_of(40)), (0, 0));
 }
 
 #[test]
@@ -351,4 +352,27 @@ fn lanes_with_tokens_block_nothing() {
     // And when it has none left, no record may
     while lanes.take(0, now) {}
     assert!(lanes.blocks_all(now));
+}
+
+#[test]
+fn a_start_in_the_middle_of_a_hot_shards_backlog_does_not_take_the_others_for_hot() {
+    for trip in TRIPS {
+        // Given a queue that begins with thousands of records of a hot shard, as a restart finds it
+        let rate = |index| if index == 0 { 5.0 } else { 1000.0 };
+        let shards = (0..4)
+            .map(|index| Shard::new(index * 16, rate(index), Limit::Bucket))
+            .collect();
+        let mut sim = Sim::new(shards, 1, 20_000, trip, 1);
+        (sim.names, sim.window) = (true, 20_000);
+        let (hot, others): (Vec<_>, Vec<_>) = sim.boards[0]
+            .waiting
+            .iter()
+            .copied()
+            .partition(|cell| *cell < 16);
+        sim.boards[0].waiting = hot.iter().chain(&others).copied().collect();
+        // Then the other shards get theirs, although the first answers name the hot one alone
+        sim.run_until(SECOND * 8);
+        let taken = sim.shards[1..].iter().map(|shard| shard.accepted);
+        assert_eq!(taken.sum::<u64>(), others.len() as u64, "{trip:?}");
+    }
 }

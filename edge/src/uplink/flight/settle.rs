@@ -1,0 +1,145 @@
+//! What follows for records and lanes from what became of a call.
+
+use std::time::Duration;
+
+use crate::aws::kinesis::outcome::SequenceNumber;
+use crate::aws::kinesis::{Class, MAX_RECORDS};
+use crate::net::meter::Life;
+use crate::spool::Seq;
+use crate::uplink::flight::Flight;
+use crate::uplink::flight::fill::Queue;
+use crate::uplink::lanes::cell_of;
+use crate::uplink::window::{READY, SUSPECT};
+
+impl Flight {
+    /// What is in the batch is read again, into a batch that may be written in another way. How many posts of it may have arrived.
+    pub fn put_all_back(&mut self) -> usize {
+        // Where none is passed, they are the first that wait.
+        if self.passing {
+            for index in 0..self.batch.entries().len() {
+                for seq in self.batch.seqs(index) {
+                    self.window.park(*seq, READY);
+                }
+            }
+        }
+        let maybe_arrived = self.batch.posts(self.maybe_arrived);
+        self.maybe_arrived = 0;
+        self.batch.clear();
+        maybe_arrived
+    }
+
+    /// The batch's first `count` records arrived, with this sequence number if it was one alone: they are let go of.
+    pub fn delivered(
+        &mut self,
+        queue: &impl Queue,
+        now: Duration,
+        count: usize,
+        number: SequenceNumber,
+    ) {
+        if self.suspects.any() {
+            let first = self.batch.entries().first().map(|entry| entry.seq);
+            self.suspects.accepted(first);
+            self.release_suspects();
+        }
+        if self.lanes.is_empty() {
+            self.lanes.accepted(now, count);
+        } else {
+            let cells = self.cells(count);
+            self.learn(now, &cells, &[Class::Delivered; MAX_RECORDS][..count]);
+        }
+        self.let_go(queue, count);
+        self.order.arrived(number);
+        self.limit = (self.limit * 2).min(MAX_RECORDS);
+        self.backoff.reset();
+    }
+
+    /// Some of the batch's first records arrived, some did not: those are parked, and the others let go of.
+    pub fn settle(&mut self, queue: &impl Queue, now: Duration, classes: &[Class]) {
+        let arrived = (0..classes.len()).filter(|index| classes[*index] == Class::Delivered);
+        if arrived.clone().next().is_some() {
+            self.suspects.accepted(None);
+            self.release_suspects();
+            self.backoff.reset();
+        }
+        self.passing = true;
+        let cells = match self.lanes.is_empty() && !classes.contains(&Class::Throttled) {
+            true => heapless::Vec::new(),
+            false => self.cells(classes.len()),
+        };
+        self.learn(now, &cells, classes);
+        for (index, class) in classes.iter().enumerate() {
+            let reason = match class {
+                Class::Delivered => continue,
+                Class::Throttled => cells[index],
+                _ => READY,
+            };
+            for seq in self.batch.seqs(index) {
+                self.window.park(*seq, reason);
+            }
+        }
+        queue.ack_each(arrived.flat_map(|index| self.batch.seqs(index)).copied());
+        self.batch.drop_first(classes.len());
+        self.maybe_arrived = self.maybe_arrived.saturating_sub(classes.len());
+    }
+
+    /// The network broke a call of `count` records and so many bytes, of which some had left, on a connection that came to be `life`; `next` is
+    /// that of the connection to come. Says how many posts that may have arrived are to be read again, if the batch is made anew.
+    pub fn broke(&mut self, bytes: usize, count: usize, life: Life, next: Life) -> usize {
+        self.flow.broke(bytes, life);
+        self.maybe_arrived = self.maybe_arrived.max(count);
+        match self.begins_too_large(next) {
+            true => self.put_all_back(),
+            false => 0,
+        }
+    }
+
+    /// Lets go of the batch's first `count` records: they arrived, or are set aside.
+    pub fn let_go(&mut self, queue: &impl Queue, count: usize) {
+        if self.passing {
+            let seqs = (0..count).flat_map(|index| self.batch.seqs(index));
+            queue.ack_each(seqs.copied());
+            self.batch.drop_first(count);
+        } else {
+            queue.ack(self.batch.drop_first(count));
+        }
+        self.maybe_arrived = self.maybe_arrived.saturating_sub(count);
+    }
+
+    /// The cells of the batch's first `count` records.
+    fn cells(&self, count: usize) -> heapless::Vec<u8, MAX_RECORDS> {
+        let keys = (0..count).map(|index| self.batch.partition_key(index));
+        keys.map(|key| cell_of(&key)).collect()
+    }
+
+    /// Tells the lanes what became of records of these cells: the batch's first ones.
+    fn learn(&mut self, now: Duration, cells: &[u8], classes: &[Class]) {
+        if cells.is_empty() {
+            return;
+        }
+        let shards = cells.iter().copied().zip(self.shards.iter().copied());
+        self.lanes.learn(shards.filter(|(_, shard)| *shard != 0));
+        let results = cells
+            .iter()
+            .zip(classes)
+            .filter_map(|(cell, class)| match class {
+                Class::Delivered => Some((*cell, true)),
+                Class::Throttled => Some((*cell, false)),
+                _ => None,
+            });
+        self.lanes.answered(now, results);
+    }
+
+    /// Another record was accepted, or none is: the suspects may be tried again.
+    pub fn release_suspects(&mut self) {
+        let suspects: heapless::Vec<Seq, 8> = self
+            .window
+            .parked()
+            .filter(|(_, reason)| *reason == SUSPECT)
+            .map(|(seq, _)| seq)
+            .take(8)
+            .collect();
+        for seq in suspects {
+            self.window.park(seq, READY);
+        }
+    }
+}

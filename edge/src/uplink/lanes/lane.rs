@@ -1,0 +1,213 @@
+//! One lane: how fast its records go.
+//!
+//! Its rate follows `dr/dt = r (g - k p sqrt(r))`, where `p` is the share of its records that are refused. Boards that put into one shard all
+//! see the same `p`, and it fits one rate alone: so they come to share the shard evenly, without knowing of each other.
+
+use std::time::Duration;
+
+use super::Random;
+use super::cells::{Interval, Results};
+
+/// The least rate of a lane, in records a second.
+pub(super) const LEAST_RATE: f64 = 0.25;
+
+/// And the most: a lane that may grow beyond it limits nothing.
+pub(super) const MOST_RATE: f64 = 1e6;
+
+/// A lane grows by so much a second, at high rates; see [`Lane::growth`].
+const GROWTH: f64 = 0.5;
+
+/// At low rates one record more is much: the square root of the rate at which a lane grows half as fast.
+const CAUTION: f64 = 4.0;
+
+/// Growth doubles when nothing was refused for so long, and so on.
+const CALM: Duration = Duration::from_secs(5);
+
+/// What one refused record takes off a lane's rate is this, divided by the rate's square root.
+const BACKING_OFF: f64 = 0.5;
+
+/// But no more than this share: at the lowest rates one refusal says little.
+const MOST_EACH: f64 = 0.25;
+
+/// One call takes a lane's rate down to this share at most: its refusals come together, from one moment in which the shard had nothing left.
+const MOST_AT_ONCE: f64 = 0.5;
+
+/// Refusals of one second are one sign: a shard that counts by whole seconds refuses all that comes in the rest of each. So within a second a
+/// lane falls by this, times the square root of its rate, at most: a fast lane further than a slow one, and boards come to share that shard, too.
+const FALL: f64 = 0.045;
+
+/// Slower lanes may fall further: their refusals are few, and each costs as much as an accepted record.
+const STEADY: f64 = 128.0;
+
+/// A lane does not fall below this share of what is really accepted in it.
+const FLOOR: f64 = 0.3;
+
+/// A lane's records go in groups of so much time's worth: five to ten calls a second.
+const GROUP: Duration = Duration::from_millis(120);
+
+/// Rates are measured over so much time.
+pub(super) const WINDOW: Duration = Duration::from_secs(1);
+
+/// Lanes of one shard are within this factor of each other, whatever was measured so far.
+const ALIKE: f64 = 4.0;
+
+/// An interval of cells with a rate of its own.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) cells: Interval,
+    /// Records a second.
+    pub(super) rate: f64,
+    pub(super) tokens: f64,
+    /// When the tokens were last counted.
+    counted_at: Duration,
+    /// Tokens are given out until there are none, then none until there is a group of them.
+    open: bool,
+    /// How many are a group this time.
+    group: f64,
+    /// It has held a record back since that was last asked.
+    pub(super) holds: bool,
+    /// When it last held one back.
+    pub(super) bound_at: Duration,
+    /// When a record of it was last refused.
+    pub(super) refused_at: Duration,
+    answered_at: Duration,
+    /// When the rate began to fall, this second, and from where.
+    falls_since: Duration,
+    falls_from: f64,
+    /// What is accepted in it.
+    pub(super) accepted: Meter,
+}
+
+impl Lane {
+    /// Whether `other` takes about as many records a cell.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let here = self.rate / f64::from(self.cells.len);
+        let there = other.rate / f64::from(other.cells.len);
+        here < ALIKE * there && there < ALIKE * here
+    }
+
+    /// Takes in `other`, which is of the same shard.
+    pub(super) fn join(&mut self, cells: Interval, other: &Self) {
+        self.cells = cells;
+        self.rate = (self.rate + other.rate).min(MOST_RATE);
+        self.tokens += other.tokens;
+        self.accepted.weight += other.accepted.weight;
+        self.bound_at = self.bound_at.max(other.bound_at);
+        self.refused_at = self.refused_at.max(other.refused_at);
+    }
+
+    /// `random` lets boards that begin together not march in step.
+    pub(super) fn new(cells: Interval, rate: f64, now: Duration, random: f64) -> Self {
+        let group = (rate * GROUP.as_secs_f64()).max(1.0);
+        Self {
+            cells,
+            rate,
+            tokens: -random * group,
+            counted_at: now,
+            open: false,
+            group,
+            holds: false,
+            bound_at: now,
+            refused_at: now,
+            answered_at: now,
+            falls_since: now,
+            falls_from: rate,
+            accepted: Meter::default(),
+        }
+    }
+
+    pub(super) fn take(&mut self, now: Duration, trip: Duration, random: &mut Random) -> bool {
+        let passed = now.saturating_sub(self.counted_at).as_secs_f64();
+        self.counted_at = self.counted_at.max(now);
+        let at_most = self.rate * 1.5 * (GROUP + trip).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.rate).min(at_most.max(self.group));
+        self.open |= self.tokens >= self.group;
+        if self.open && self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return true;
+        }
+        if self.open {
+            let time = (GROUP + trip / 2).mul_f64(0.5 + random.fraction());
+            self.group = (self.rate * time.as_secs_f64()).max(1.0);
+            self.open = false;
+        }
+        self.holds = true;
+        self.bound_at = now;
+        false
+    }
+
+    pub(super) fn opens_at(&self, now: Duration) -> Duration {
+        let wanted = if self.open { 1.0 } else { self.group };
+        let missing = wanted - self.tokens;
+        if missing <= 0.0 {
+            return now;
+        }
+        let wait = Duration::from_secs_f64(missing / self.rate) + Duration::from_millis(1);
+        (self.counted_at + wait).max(now)
+    }
+
+    pub(super) fn answered(&mut self, now: Duration, trip: Duration, results: Results) {
+        let passed = now.saturating_sub(self.answered_at);
+        let window = WINDOW.max(trip * 2);
+        self.answered_at = now;
+        self.accepted.add(now, window, results.accepted);
+        if now.saturating_sub(self.bound_at) <= WINDOW {
+            let seconds = passed.min(window).as_secs_f64();
+            self.rate = (self.rate * (self.growth(now) * seconds).exp()).min(MOST_RATE);
+        }
+        if results.refused == 0.0 {
+            return;
+        }
+        self.refused_at = now;
+        let each = (BACKING_OFF / self.rate.sqrt()).min(MOST_EACH);
+        let lower = (1.0 - each).powf(results.refused).max(MOST_AT_ONCE) * self.rate;
+        if now.saturating_sub(self.falls_since) > window {
+            (self.falls_since, self.falls_from) = (now, self.rate);
+        }
+        let floor = self.lowest().max(FLOOR * self.accepted.rate(now, window));
+        self.rate = lower.max(floor).min(self.rate).max(LEAST_RATE);
+    }
+
+    /// How far the rate may fall within a second.
+    fn lowest(&self) -> f64 {
+        let from = self.falls_from;
+        from * (from / STEADY).min(1.0) / (1.0 + FALL * from.sqrt())
+    }
+
+    /// By how much the rate grows in a second, while the lane holds records back.
+    fn growth(&self, now: Duration) -> f64 {
+        let root = self.rate.sqrt();
+        let calm = now.saturating_sub(self.refused_at).div_duration_f64(CALM);
+        GROWTH * root / (root + CAUTION) * (1.0 + calm).min(4.0)
+    }
+}
+
+/// A rate, measured: what was counted longer ago weighs exponentially less.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Meter {
+    weight: f64,
+    at: Duration,
+}
+
+impl Meter {
+    pub(super) fn add(&mut self, now: Duration, window: Duration, count: f64) {
+        self.weight = self.weight * self.fade(now, window) + count;
+        self.at = now;
+    }
+
+    /// Counts a second, over about a `window`.
+    pub(super) fn rate(self, now: Duration, window: Duration) -> f64 {
+        self.weight * self.fade(now, window) / window.as_secs_f64()
+    }
+
+    fn fade(self, now: Duration, window: Duration) -> f64 {
+        (-now.saturating_sub(self.at).div_duration_f64(window)).exp()
+    }
+
+    pub(super) fn times(self, share: f64) -> Self {
+        Self {
+            weight: self.weight * share,
+            ..self
+        }
+    }
+}
