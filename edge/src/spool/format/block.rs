@@ -14,6 +14,8 @@
 //! cursor      0 card next u64      8 card tail u64    16 dropped  24 skipped  32 refused  40 media lost  48 unsynced lost
 //!            56 position
 //! acked       0 base u64           8 bitmap: bit i for record base + i, delivered although some before it are not
+//! runs        0 base u64           8 count u16   10 so many times: from u64, to u64: the records from..to are delivered, though far above
+//!            then a bitmap, as that of acked: those ahead of the last run
 //! ```
 //!
 //! - A record is one FULL fragment, or FIRST, any number of MIDDLE, and LAST in the blocks that follow. Each carries the CRC of the
@@ -24,6 +26,7 @@
 //! - `epoch` counts the openings, `run` is drawn at random at each. Along the ring, epochs never fall.
 
 use crate::post::record::Record;
+use crate::spool::format::acked::{ACKED, AckedBits, MAX_ACKED, MAX_RUNS_BYTES};
 
 /// A record's number: one more than that of the record before it, for the life of the spool.
 pub type Seq = u64;
@@ -43,25 +46,18 @@ pub const MAX_POSITION: usize = 255;
 pub const MAX_CURSOR: usize = FRAGMENT + CURSOR + MAX_POSITION;
 pub(in crate::spool) const RECORD_PREFIX: usize = 6;
 const CURSOR: usize = 56;
-/// The longest bitmap of an ACKED fragment.
-pub const MAX_ACKED: usize = 3072;
-/// Bytes of an ACKED fragment's payload before its bitmap.
-pub const ACKED: usize = 8;
-
-/// Numbers that are delivered although some before them are not: the number of the bitmap's first bit, and the bitmap.
-pub type AckedBits<'a> = (Seq, &'a [u8]);
 
 const MAGIC: &[u8; 4] = b"HWBK";
 const VERSION: u8 = 1;
 const CRC_AT: usize = 56;
 
 /// No block or record gets this far: keeps arithmetic on damaged numbers in range.
-const MAX_NUMBER: u64 = 1 << 60;
+pub(in crate::spool) const MAX_NUMBER: u64 = 1 << 60;
 
 const _: () = assert!(
     CRC_AT + 4 == HEADER
         && HEADER + 2 * MAX_CURSOR < BLOCK
-        && HEADER + MAX_CURSOR + FRAGMENT + ACKED + MAX_ACKED <= BLOCK
+        && HEADER + MAX_CURSOR + FRAGMENT + ACKED + MAX_ACKED + FRAGMENT + MAX_RUNS_BYTES <= BLOCK
 );
 const _: () = assert!(BLOCK <= u16::MAX as usize);
 
@@ -163,10 +159,13 @@ impl<'a> Block<'a> {
         cursors.filter_map(|f| Cursor::decode(f.payload)).last()
     }
 
-    /// What its ACKED fragment says, if it has one.
-    pub fn acked(&self) -> Option<AckedBits<'a>> {
-        let fragment = self.fragments().filter(|f| f.kind == Kind::Acked).last()?;
-        decode_acked(fragment.payload)
+    /// What its ACKED and RUNS fragments say.
+    pub fn acked(&self) -> AckedBits<'a> {
+        let payload = |kind| {
+            let fragment = self.fragments().filter(|f| f.kind == kind).last();
+            fragment.map_or(&[][..], |fragment| fragment.payload)
+        };
+        AckedBits::decode(payload(Kind::Acked), payload(Kind::Runs))
     }
 
     fn fragments(&self) -> impl Iterator<Item = Fragment<'a>> {
@@ -195,11 +194,13 @@ pub enum Kind {
     Cursor = 5,
     /// Not a record: which ones above `ack_seq` are delivered.
     Acked = 6,
+    /// Not a record: which ones are delivered far above it.
+    Runs = 7,
 }
 
 impl Kind {
     fn is_of_a_record(self) -> bool {
-        !matches!(self, Self::Cursor | Self::Acked)
+        !matches!(self, Self::Cursor | Self::Acked | Self::Runs)
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
@@ -210,6 +211,7 @@ impl Kind {
             Self::Last,
             Self::Cursor,
             Self::Acked,
+            Self::Runs,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -244,13 +246,6 @@ impl<'a> Fragment<'a> {
             end,
         })
     }
-}
-
-/// Reads an ACKED fragment's payload.
-pub fn decode_acked(payload: &[u8]) -> Option<AckedBits<'_>> {
-    let (base, bitmap) = payload.split_at_checked(ACKED)?;
-    let base = u64_at(base, 0);
-    (base < MAX_NUMBER && bitmap.len() <= MAX_ACKED).then_some((base, bitmap))
 }
 
 /// Whether `bytes` are a record, `crc` theirs, and `seq` its number.

@@ -9,7 +9,8 @@
 use std::io;
 use std::ops::Range;
 
-use crate::spool::format::block::{AckedBits, BLOCK, Cursor, Seq, Vblk};
+use crate::spool::format::acked::AckedBits;
+use crate::spool::format::block::{BLOCK, Cursor, Seq, Vblk};
 use crate::spool::format::pack::{Builder, Encoded, RecordCrc, Stamp};
 use crate::spool::media::ring::Ring;
 use crate::spool::recover::{Recovered, UNSYNCED};
@@ -106,7 +107,7 @@ impl Card {
             if done == record.len() {
                 return Ok(());
             }
-            self.close_block(None, (0, &[]), seq)?;
+            self.close_block(None, AckedBits::default(), seq)?;
         }
     }
 
@@ -114,7 +115,7 @@ impl Card {
     /// card by then: after a power cut it would be given out again.
     pub fn commit(&mut self, cursor: &Cursor, acked: AckedBits<'_>) -> io::Result<()> {
         if !self.builder.has_room_for(cursor, acked) {
-            self.close_block(None, (0, &[]), cursor.card_next)?;
+            self.close_block(None, AckedBits::default(), cursor.card_next)?;
         }
         self.close_block(Some(cursor), acked, cursor.card_next)?;
         self.flush()?;

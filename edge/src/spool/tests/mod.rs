@@ -5,6 +5,7 @@ mod crash;
 mod faults;
 mod images;
 mod model;
+mod planted;
 mod sim;
 
 use std::ops::ControlFlow;
