@@ -86,6 +86,7 @@ options! {
     WHEN_FULL: "when-full" "drop-oldest|drop-newest|block" ["HEADWATER_WHEN_FULL"], "", "What a full queue does [default: block for lines, which can wait; else drop-oldest]";
     DURABLE_WITHIN: "durable-within" "DURATION" ["HEADWATER_DURABLE_WITHIN"], "1s", "A power cut loses at most what is younger";
     ORDERED: "ordered" "" ["HEADWATER_ORDERED"], "", "Strict order for each partition key, one call a post";
+    FRESH_FIRST: "fresh-first" "" ["HEADWATER_FRESH_FIRST"], "", "After an outage, half of each call carries what was read since, half the backlog";
     LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "A live post may wait so long for company, to share a call";
     PACK: "pack" "" ["HEADWATER_PACK"], "", "Many posts in one record, compressed (Zstandard): six times fewer bytes";
     WIRE: "wire" "json|cbor" ["HEADWATER_WIRE"], "json", "How calls to Kinesis are written; CBOR is a quarter shorter, and AWS knows it";

@@ -5,7 +5,7 @@
 //!   is let go of by itself.
 //! - A call that the network broke stays as it is, and is sent again as far as the new aim allows: it may have arrived.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +29,7 @@ use crate::uplink::dead_letter::{self, DeadLetters};
 use crate::uplink::explain::{self, Target};
 use crate::uplink::flight::{CALL_BYTES, Flight};
 use crate::uplink::flow;
+use crate::uplink::fresh::Fresh;
 use crate::uplink::lanes::CELLS;
 use crate::uplink::pace::Pace;
 use crate::uplink::suspects::Verdict;
@@ -118,6 +119,7 @@ impl Uplink {
                 false => batch,
             },
             Pace::new(self.flow.limits, today),
+            Fresh::new(self.flow.fresh_first),
             self.remembered_time(),
         );
         while !self.abort.asked() {
@@ -170,7 +172,7 @@ impl Uplink {
     /// Waits until there may be something to send.
     fn wait(&self, flight: &mut Flight) {
         self.alive(IDLE);
-        if !flight.window.is_empty() {
+        if !flight.holds_none() {
             let now = self.clock.elapsed();
             let opens = flight.lanes.next_at(now).map(|at| at.saturating_sub(now));
             self.pause(opens.unwrap_or(LOOK).min(LOOK));
@@ -183,33 +185,51 @@ impl Uplink {
     /// Takes records that may go now into the batch, oldest first.
     fn fill(&self, flight: &mut Flight) {
         let now = self.clock.elapsed();
+        if self.fill_fresh_first(flight, now) {
+            return;
+        }
+        flight.window.forget_below(self.spool.head());
+        flight.passing &= !flight.window.is_empty();
+        self.take_backlog(flight, now);
+    }
+
+    /// Takes records of the backlog that may go now, oldest first: of all there are, where no fresh ones go before them.
+    pub(super) fn take_backlog(&self, flight: &mut Flight, now: Duration) {
         let head = self.spool.head();
         flight.window.forget_below(head);
+        let reach = flight.window.reach(head).min(flight.fresh.from());
         if flight.window.is_empty() {
-            flight.passing = false;
             flight.window.read_to(head);
-            self.spool
-                .peek(|seq, record| flight.take(seq, record, now, self.ordered));
+            self.spool.peek(|seq, record| match seq < reach {
+                true => flight.take(seq, record, now, self.ordered),
+                false => ControlFlow::Break(()),
+            });
             return;
         }
         if flight.window.lowest().is_some_and(|lowest| head < lowest) {
             // What the head waits for is no longer there: looking for it passes it.
             self.spool.peek(|_, _| ControlFlow::Break(()));
         }
-        self.take_parked(flight, now);
-        if flight.is_full(0) || flight.suspects.any() && !flight.batch.is_empty() {
+        self.take_parked(flight, now, 0..reach);
+        if flight.is_full(0) || flight.compares_alone() || flight.is_blocked(now) {
             return;
         }
-        if flight.window.has_room(head) && !flight.is_blocked(now) {
-            let end = flight.window.end();
-            self.spool.peek_from(end, |seq, record| {
-                flight.take(seq, record, now, self.ordered)
+        let end = flight.window.end();
+        self.read(flight, now, end, reach);
+    }
+
+    /// Offers records that are read for the first time, from `from` on and below `reach`.
+    pub(super) fn read(&self, flight: &mut Flight, now: Duration, from: Seq, reach: Seq) {
+        if from < reach {
+            self.spool.peek_from(from, |seq, record| match seq < reach {
+                true => flight.take(seq, record, now, self.ordered),
+                false => ControlFlow::Break(()),
             });
         }
     }
 
-    /// Takes the parked records whose time has come.
-    fn take_parked(&self, flight: &mut Flight, now: Duration) {
+    /// Takes the parked records of `range` whose time has come.
+    pub(super) fn take_parked(&self, flight: &mut Flight, now: Duration, range: Range<Seq>) {
         let mut wanted: heapless::Vec<Seq, MAX_RECORDS> = heapless::Vec::new();
         let alone = flight.suspects.any();
         let room = if alone {
@@ -220,8 +240,14 @@ impl Uplink {
         let packs = flight.batch.packs();
         // Which lanes let a pack go, by their numbers.
         let mut open = [None; 1 + CELLS as usize];
-        let Flight { window, lanes, .. } = flight;
-        for (seq, reason) in window.parked() {
+        let Flight {
+            window,
+            fresh,
+            lanes,
+            ..
+        } = flight;
+        let parked = window.parked().chain(fresh.window.parked());
+        for (seq, reason) in parked.filter(|(seq, _)| range.contains(seq)) {
             if wanted.len() == room {
                 break;
             }
@@ -248,7 +274,7 @@ impl Uplink {
             self.spool.peek_from(first, |seq, record| {
                 seen = true;
                 while let Some(gone) = wanted.next_if(|next| *next < seq) {
-                    flight.window.unpark(gone);
+                    flight.window_of(gone).unpark(gone);
                 }
                 if wanted.next_if_eq(&seq).is_some() {
                     flight.take_again(seq, record, now);
@@ -260,7 +286,7 @@ impl Uplink {
             });
             if !seen {
                 for gone in wanted.by_ref() {
-                    flight.window.unpark(gone);
+                    flight.window_of(gone).unpark(gone);
                 }
             }
         }
@@ -409,6 +435,7 @@ impl Uplink {
     ) -> Outcome {
         let life = self.client.life();
         self.client.reconnect();
+        flight.fresh.broke();
         if broken.phase != Phase::Connecting {
             flight.flow.broke(bytes, life);
             flight.maybe_arrived = flight.maybe_arrived.max(count);
@@ -422,6 +449,7 @@ impl Uplink {
 
     fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Step {
         let now = self.clock.elapsed();
+        flight.fresh.delivered(&self.spool);
         self.count_delivered(flight.batch.posts(count));
         if flight.suspects.any() {
             let first = flight.batch.entries().first().map(|entry| entry.seq);
@@ -463,6 +491,7 @@ impl Uplink {
         self.counters.retried.add((posts - delivered) as u64);
         self.counters.throttled.add(throttled as u64);
         if delivered > 0 {
+            flight.fresh.delivered(&self.spool);
             flight.suspects.accepted(None);
             flight.release_suspects();
             flight.backoff.reset();
@@ -531,7 +560,7 @@ impl Uplink {
             }
             Verdict::TryAnother => {
                 flight.passing = true;
-                flight.window.park(seq, SUSPECT);
+                flight.park(seq, SUSPECT);
                 flight.batch.drop_first(1);
                 flight.limit = 1;
                 Step::Go

@@ -10,12 +10,13 @@ use crate::net::meter::Life;
 use crate::post::record::Record;
 use crate::spool::Seq;
 use crate::uplink::flow::Flow;
+use crate::uplink::fresh::Fresh;
 use crate::uplink::lanes::{Lanes, Shard, cell_of};
 use crate::uplink::order::Order;
 use crate::uplink::pace::Pace;
 use crate::uplink::pause::Backoff;
 use crate::uplink::suspects::Suspects;
-use crate::uplink::window::{READY, SUSPECT, Window};
+use crate::uplink::window::{READY, Reason, SUSPECT, Window};
 
 /// Bytes of a call beside its records: the head with its signature, and TLS around it.
 pub const CALL_BYTES: usize = 1000;
@@ -28,6 +29,8 @@ pub struct Flight {
     pub maybe_arrived: usize,
     /// Those that were read and wait.
     pub window: Window,
+    /// What goes before the backlog.
+    pub fresh: Fresh,
     /// Some record waits while others pass it: each is let go of by itself.
     pub passing: bool,
     /// The throttled parts of the stream.
@@ -54,11 +57,12 @@ pub struct Flight {
 
 impl Flight {
     /// Before the first call.
-    pub fn new(batch: Batch, pace: Pace, time: ServerClock) -> Self {
+    pub fn new(batch: Batch, pace: Pace, fresh: Fresh, time: ServerClock) -> Self {
         Self {
             batch,
             maybe_arrived: 0,
             window: Window::default(),
+            fresh,
             passing: false,
             lanes: Lanes::default(),
             shards: heapless::Vec::new(),
@@ -88,8 +92,8 @@ impl Flight {
         if !self.lanes.is_empty() && !ordered {
             let cell = cell_of(record.partition_key);
             if !self.may_go(cell, record, now) {
-                self.window.read_to(seq + 1);
-                self.window.park(seq, cell);
+                self.window_of(seq).read_to(seq + 1);
+                self.park(seq, cell);
                 self.passing = true;
                 return match self.is_blocked(now) {
                     true => ControlFlow::Break(()),
@@ -103,7 +107,7 @@ impl Flight {
         if !self.batch.push_in_lane(lane, seq, record) {
             return ControlFlow::Break(());
         }
-        self.window.read_to(seq + 1);
+        self.window_of(seq).read_to(seq + 1);
         if ordered {
             self.order.follow(record.partition_key);
         }
@@ -115,7 +119,7 @@ impl Flight {
 
     /// Offers a parked record whose time has come.
     pub fn take_again(&mut self, seq: Seq, record: Record<'_>, now: Duration) {
-        let reason = self.window.reason(seq);
+        let reason = self.window_of(seq).reason(seq);
         let packs = self.batch.packs();
         if self.is_full(record.len_bytes()) {
             if reason < READY && !packs {
@@ -127,13 +131,41 @@ impl Flight {
         if packs && !self.lanes.is_empty() {
             let cell = cell_of(record.partition_key);
             if reason < READY && !self.may_go(cell, record, now) {
-                return self.window.park(seq, cell);
+                return self.park(seq, cell);
             }
             lane = self.lanes.lane_of(cell);
         }
         if self.batch.push_in_lane(lane, seq, record) {
-            self.window.unpark(seq);
+            self.window_of(seq).unpark(seq);
         }
+    }
+
+    /// Has record `seq` wait.
+    pub fn park(&mut self, seq: Seq, reason: Reason) {
+        self.window_of(seq).park(seq, reason);
+    }
+
+    /// The window where record `seq` may wait.
+    pub fn window_of(&mut self, seq: Seq) -> &mut Window {
+        match seq >= self.fresh.from() {
+            true => &mut self.fresh.window,
+            false => &mut self.window,
+        }
+    }
+
+    /// The records that wait, and why.
+    pub fn parked(&self) -> impl Iterator<Item = (Seq, Reason)> {
+        self.window.parked().chain(self.fresh.window.parked())
+    }
+
+    /// Whether no record waits while others pass it.
+    pub fn holds_none(&self) -> bool {
+        self.window.is_empty() && self.fresh.window.is_empty()
+    }
+
+    /// Whether what is in the batch goes alone, to be compared with a record under suspicion.
+    pub fn compares_alone(&self) -> bool {
+        self.suspects.any() && !self.batch.is_empty()
     }
 
     /// Whether no record may go now, of any cell.
@@ -151,7 +183,11 @@ impl Flight {
     pub fn is_full(&self, record_bytes: usize) -> bool {
         let posts = self.batch.len();
         let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;
-        posts > 0 && (posts >= self.limit || bytes > self.flow.aim())
+        let (most, aim) = match self.fresh.is_half {
+            true => (self.limit.div_ceil(2), self.flow.aim() / 2),
+            false => (self.limit, self.flow.aim()),
+        };
+        posts > 0 && (posts >= most || bytes > aim)
     }
 
     /// Whether the batch begins with a pack that is larger than a call is to be now. It can be made smaller.
@@ -184,8 +220,8 @@ impl Flight {
         // Where none is passed, they are the first that wait.
         if self.passing {
             for index in 0..self.batch.entries().len() {
-                for seq in self.batch.seqs(index) {
-                    self.window.park(*seq, READY);
+                for place in 0..self.batch.seqs(index).len() {
+                    self.park(self.batch.seqs(index)[place], READY);
                 }
             }
         }
@@ -228,28 +264,27 @@ impl Flight {
                 Class::Throttled => cell_of(&self.batch.partition_key(index)),
                 _ => READY,
             };
-            for seq in self.batch.seqs(index) {
-                self.window.park(*seq, reason);
+            for place in 0..self.batch.seqs(index).len() {
+                self.park(self.batch.seqs(index)[place], reason);
             }
         }
     }
 
     /// Whether nothing else waits than records that were refused, and the others to compare them with are through.
     pub fn suspects_wait_alone(&self) -> bool {
-        self.suspects.any() && self.window.parked().all(|(_, reason)| reason == SUSPECT)
+        self.suspects.any() && self.parked().all(|(_, reason)| reason == SUSPECT)
     }
 
     /// Another record was accepted, or none is: the suspects may be tried again.
     pub fn release_suspects(&mut self) {
         let suspects: heapless::Vec<Seq, 8> = self
-            .window
             .parked()
             .filter(|(_, reason)| *reason == SUSPECT)
             .map(|(seq, _)| seq)
             .take(8)
             .collect();
         for seq in suspects {
-            self.window.park(seq, READY);
+            self.park(seq, READY);
         }
     }
 

@@ -1,0 +1,120 @@
+//! Fresh posts first (`--fresh-first`): after an outage, half of each call carries what was read since the network came back, the other half the
+//! backlog from its oldest on. Where one has less to give, the other has the rest.
+//!
+//! What is fresh is the spool's to know, so that a restart sends none of it again: all from the beginning of its newest [`Run`] on. The run begins
+//! with the first post that was read after the network came back, and ends when the backlog before it is through. If the network goes and comes
+//! back meanwhile, the next run begins where posts have piled up since, as far as the spool can note one more; if not, the one in progress goes on.
+
+use std::time::Duration;
+
+use crate::aws::kinesis::MAX_RECORDS;
+use crate::spool::{Run, Seq, Spool};
+use crate::uplink::Uplink;
+use crate::uplink::flight::Flight;
+use crate::uplink::window::Window;
+
+/// Fewer fresh posts than this go with the next call or two: no new run is begun for the sake of the next ones.
+const PILED_UP: u64 = MAX_RECORDS as u64;
+
+/// What is remembered of fresh posts.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The user wants them first.
+    is_wanted: bool,
+    /// No call has got through since one broke, or since the start: what waits is backlog.
+    was_out: bool,
+    /// Records from here on are fresh; all are backlog if this is the end of numbers.
+    from: Seq,
+    /// The fresh ones that were read and wait.
+    pub window: Window,
+    /// Half of the call is being filled.
+    pub is_half: bool,
+}
+
+impl Fresh {
+    /// Before the first call.
+    pub fn new(is_wanted: bool) -> Self {
+        Self {
+            is_wanted,
+            was_out: true,
+            from: Seq::MAX,
+            window: Window::default(),
+            is_half: false,
+        }
+    }
+
+    /// The first record that is fresh.
+    pub fn from(&self) -> Seq {
+        self.from
+    }
+
+    /// The network broke a call.
+    pub fn broke(&mut self) {
+        self.was_out = true;
+    }
+
+    /// Records were delivered: if they are the first since an outage, what comes from now on is fresh.
+    pub fn delivered(&mut self, spool: &Spool) {
+        if !std::mem::take(&mut self.was_out) || !self.is_wanted {
+            return;
+        }
+        let next = spool.next();
+        let goes_on = spool
+            .newest_run()
+            .is_some_and(|run| next - run.to <= PILED_UP);
+        if !goes_on && !spool.begin_run(next) {
+            log::debug!("no run of fresh posts begins with record {next}");
+        }
+    }
+
+    /// The run in progress, if fresh posts go first now.
+    fn turn(&mut self, spool: &Spool) -> Option<Run> {
+        let mut run = spool.newest_run().filter(|_| self.is_wanted);
+        if let Some(full) = run
+            && full.from == self.from
+            && self.window.end() >= full.reach
+            && spool.begin_run(full.reach)
+        {
+            // What holds it up is backlog from now on.
+            run = spool.newest_run();
+        }
+        let from = run.map_or(Seq::MAX, |run| run.from);
+        if from != self.from {
+            // Those that waited are read again where they belong now.
+            self.from = from;
+            self.window = Window::default();
+        }
+        if let Some(run) = run {
+            self.window.forget_below(run.to);
+        }
+        run
+    }
+}
+
+impl Uplink {
+    /// Fills the batch with fresh posts and backlog, if fresh posts go first now. False if they do not.
+    pub(super) fn fill_fresh_first(&self, flight: &mut Flight, now: Duration) -> bool {
+        let Some(run) = flight.fresh.turn(&self.spool) else {
+            return false;
+        };
+        flight.passing = true;
+        flight.fresh.is_half = true;
+        self.take_fresh(flight, run, now);
+        flight.fresh.is_half = false;
+        if !flight.compares_alone() {
+            self.take_backlog(flight, now);
+            self.take_fresh(flight, run, now);
+        }
+        true
+    }
+
+    /// Takes fresh records that may go now, oldest first.
+    fn take_fresh(&self, flight: &mut Flight, run: Run, now: Duration) {
+        self.take_parked(flight, now, run.from..Seq::MAX);
+        if flight.is_full(0) || flight.compares_alone() || flight.is_blocked(now) {
+            return;
+        }
+        let end = flight.fresh.window.end();
+        self.read(flight, now, end, run.reach);
+    }
+}
