@@ -119,7 +119,7 @@ impl Uplink {
                 false => batch,
             },
             Pace::new(self.flow.limits, today),
-            Fresh::new(self.flow.fresh_first),
+            Fresh::new(self.flow.fresh_first, &self.spool),
             self.remembered_time(),
         );
         while !self.abort.asked() {
@@ -449,7 +449,6 @@ impl Uplink {
 
     fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Step {
         let now = self.clock.elapsed();
-        flight.fresh.delivered(&self.spool);
         self.count_delivered(flight.batch.posts(count));
         if flight.suspects.any() {
             let first = flight.batch.entries().first().map(|entry| entry.seq);
@@ -471,6 +470,9 @@ impl Uplink {
             self.spool.ack(flight.batch.drop_first(count));
         }
         flight.maybe_arrived = flight.maybe_arrived.saturating_sub(count);
+        if flight.fresh.begins(&self.spool) {
+            self.put_all_back(flight);
+        }
         flight.order.arrived(number);
         flight.limit = (flight.limit * 2).min(MAX_RECORDS);
         flight.backoff.reset();
@@ -491,7 +493,6 @@ impl Uplink {
         self.counters.retried.add((posts - delivered) as u64);
         self.counters.throttled.add(throttled as u64);
         if delivered > 0 {
-            flight.fresh.delivered(&self.spool);
             flight.suspects.accepted(None);
             flight.release_suspects();
             flight.backoff.reset();
@@ -505,6 +506,9 @@ impl Uplink {
         self.spool.ack_each(seqs.copied());
         flight.batch.drop_first(classes.len());
         flight.maybe_arrived = flight.maybe_arrived.saturating_sub(classes.len());
+        if delivered > 0 && flight.fresh.begins(&self.spool) {
+            self.put_all_back(flight);
+        }
         let others = posts - delivered - throttled;
         let heals =
             |class: &Class| matches!(class, Class::Delivered | Class::Throttled | Class::Retry);

@@ -21,7 +21,7 @@ const PILED_UP: u64 = MAX_RECORDS as u64;
 pub struct Fresh {
     /// The user wants them first.
     is_wanted: bool,
-    /// No call has got through since one broke, or since the start: what waits is backlog.
+    /// No call has got through since one broke, or since the start where that finds no run in progress: what waits is backlog.
     was_out: bool,
     /// Records from here on are fresh; all are backlog if this is the end of numbers.
     from: Seq,
@@ -31,15 +31,26 @@ pub struct Fresh {
     pub is_half: bool,
 }
 
-impl Fresh {
-    /// Before the first call.
-    pub fn new(is_wanted: bool) -> Self {
+impl Default for Fresh {
+    /// Fresh posts are not wanted first.
+    fn default() -> Self {
         Self {
-            is_wanted,
-            was_out: true,
+            is_wanted: false,
+            was_out: false,
             from: Seq::MAX,
             window: Window::default(),
             is_half: false,
+        }
+    }
+}
+
+impl Fresh {
+    /// Before the first call.
+    pub fn new(is_wanted: bool, spool: &Spool) -> Self {
+        Self {
+            is_wanted,
+            was_out: spool.newest_run().is_none(),
+            ..Self::default()
         }
     }
 
@@ -53,18 +64,17 @@ impl Fresh {
         self.was_out = true;
     }
 
-    /// Records were delivered: if they are the first since an outage, what comes from now on is fresh.
-    pub fn delivered(&mut self, spool: &Spool) {
+    /// Records were delivered, and let go of: if they are the first since an outage, what comes from now on is fresh. True if it is, and the next
+    /// call is to be filled anew.
+    pub fn begins(&mut self, spool: &Spool) -> bool {
         if !std::mem::take(&mut self.was_out) || !self.is_wanted {
-            return;
+            return false;
         }
         let next = spool.next();
         let goes_on = spool
             .newest_run()
             .is_some_and(|run| next - run.to <= PILED_UP);
-        if !goes_on && !spool.begin_run(next) {
-            log::debug!("no run of fresh posts begins with record {next}");
-        }
+        !goes_on && spool.begin_run(next)
     }
 
     /// The run in progress, if fresh posts go first now.

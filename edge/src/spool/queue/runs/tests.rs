@@ -78,7 +78,7 @@ fn a_payload_that_cannot_be_is_none() {
         runs: runs.iter().cloned().collect(),
         ..RunBits::default()
     };
-    for sound in [vec![5..9], vec![5..9, 9..20], vec![5..9, 20..20]] {
+    for sound in [vec![5..9, 9..20], vec![5..9, 20..20]] {
         let bytes = bits(&sound).encode();
         let read = RunBits::decode(&bytes).map(|bits| bits.runs.to_vec());
         assert_eq!(read, Some(sound));
@@ -91,7 +91,7 @@ fn a_payload_that_cannot_be_is_none() {
         vec![5..9, 8..20],
         vec![20..30, 5..9],
         vec![back],
-        vec![5..u64::MAX],
+        vec![5..9, 9..u64::MAX],
     ] {
         assert!(
             RunBits::decode(&bits(&wrong).encode()).is_none(),
