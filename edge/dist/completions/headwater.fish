@@ -17,6 +17,7 @@ complete -c headwater -l spool-size -x -d 'Its size, 1MiB to 64GiB, fixed when i
 complete -c headwater -l when-full -x -a 'drop-oldest drop-newest block' -d 'What a full queue does [default: block for lines, which can wait; else drop-oldest]'
 complete -c headwater -l durable-within -x -d 'A power cut loses at most what is younger'
 complete -c headwater -l ordered -d 'Strict order for each partition key, one call a post'
+complete -c headwater -l fresh-first -d 'After an outage, half of each call carries what was read since, half the backlog'
 complete -c headwater -l linger -x -d 'A live post may wait so long for company, to share a call'
 complete -c headwater -l pack -d 'Many posts in one record, compressed (Zstandard): six times fewer bytes'
 complete -c headwater -l wire -x -a 'json cbor' -d 'How calls to Kinesis are written; CBOR is a quarter shorter, and AWS knows it'
