@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use rustix::process::Signal;
 use serde_json::Value;
 use support::board::board_to;
+use support::delivery::{Delivery, texts};
 
 use headwater::spool::WINDOW;
 use testkit::kinesis::{Call, Kinesis, Put, Reply};
@@ -253,4 +254,40 @@ fn a_kill_amid_fresh_posts_repeats_the_call_in_flight_alone() {
         twice.len(),
         held.len()
     );
+}
+
+#[test]
+fn a_run_drains_though_posts_are_throttled_and_refused() {
+    const POSTS: usize = 4000;
+    for pack in [false, true] {
+        // Given fresh posts and a backlog; a stream that throttles two records of five for a while, and refuses a post of each
+        let poison = |post: &str| ["00500", "03000"].iter().any(|bad| post.starts_with(bad));
+        let server = Kinesis::start(move |number, call| {
+            let posts = call.puts.iter().flat_map(Put::posts);
+            if posts.into_iter().any(|post| poison(&post)) {
+                return Reply::error(400, "ValidationException");
+            }
+            let places = 0..call.puts.len();
+            let accepts = |place| number > 80 || (number * 7 + place * 13) % 5 > 1;
+            let code = "ProvisionedThroughputExceededException";
+            Reply::AcceptThese(places.map(accepts).collect(), code)
+        });
+        let mut delivery = Delivery::of(texts(0..POSTS));
+        delivery.flow.fresh_first = true;
+        delivery.flow.pack = pack;
+        assert!(delivery.spool.begin_run(2500));
+        // When all is delivered
+        delivery.deliver_to(&server);
+        // Then each arrived once, but for the two in the dead-letter file
+        let mut arrived = server.data();
+        arrived.sort();
+        let mut good = texts(0..POSTS);
+        good.retain(|post| !poison(post));
+        assert!(arrived == good, "{} of {}", arrived.len(), good.len());
+        assert_eq!(delivery.waiting(), 0);
+        assert_eq!(delivery.counters.impossible.get(), 2);
+        // And the first call began with the oldest of the fresh ones
+        let first = server.calls().first().map(|call| call.puts[0].posts());
+        assert_eq!(first.unwrap().first(), texts(2500..2501).first());
+    }
 }

@@ -128,3 +128,6 @@ impl Uplink {
         self.read(flight, now, end, run.reach);
     }
 }
+
+#[cfg(test)]
+mod tests;
