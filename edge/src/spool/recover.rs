@@ -4,7 +4,7 @@
 //! power cut may have left whole, torn or unwritten, in any combination. So the newest block is found by bisection and then by
 //! looking at every block around; where anything looks unlike that (damage, a foreign block), every block of the file is read.
 
-use crate::spool::format::acked::AckedBytes;
+use crate::spool::format::acked::{AckedBits, AckedBytes};
 use crate::spool::format::block::{BLOCK, Cursor, Position, Seq, Vblk};
 use crate::spool::media::ring::Ring;
 
@@ -182,7 +182,7 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
             found.next = found.next.max(cursor.card_next);
             if !counted {
                 found.cursor = cursor.clone();
-                found.acked = block.acked().to_bytes();
+                found.acked = AckedBits::of(&block).to_bytes();
                 counted = true;
             }
             position.get_or_insert(cursor.position);

@@ -5,12 +5,8 @@
 //! with the first post that was read after the network came back, and ends when the backlog before it is through. If the network goes and comes
 //! back meanwhile, the next run begins where posts have piled up since, as far as the spool can note one more; if not, the one in progress goes on.
 
-use std::time::Duration;
-
 use crate::aws::kinesis::MAX_RECORDS;
 use crate::spool::{Run, Seq, Spool};
-use crate::uplink::Uplink;
-use crate::uplink::flight::Flight;
 use crate::uplink::window::Window;
 
 /// Fewer fresh posts than this go with the next call or two: no new run is begun for the sake of the next ones.
@@ -78,7 +74,7 @@ impl Fresh {
     }
 
     /// The run in progress, if fresh posts go first now.
-    fn turn(&mut self, spool: &Spool) -> Option<Run> {
+    pub fn turn(&mut self, spool: &Spool) -> Option<Run> {
         let mut run = spool.newest_run().filter(|_| self.is_wanted);
         if let Some(full) = run
             && full.from == self.from
@@ -98,34 +94,6 @@ impl Fresh {
             self.window.forget_below(run.to);
         }
         run
-    }
-}
-
-impl Uplink {
-    /// Fills the batch with fresh posts and backlog, if fresh posts go first now. False if they do not.
-    pub(super) fn fill_fresh_first(&self, flight: &mut Flight, now: Duration) -> bool {
-        let Some(run) = flight.fresh.turn(&self.spool) else {
-            return false;
-        };
-        flight.passing = true;
-        flight.fresh.is_half = true;
-        self.take_fresh(flight, run, now);
-        flight.fresh.is_half = false;
-        if !flight.compares_alone() {
-            self.take_backlog(flight, now);
-            self.take_fresh(flight, run, now);
-        }
-        true
-    }
-
-    /// Takes fresh records that may go now, oldest first.
-    fn take_fresh(&self, flight: &mut Flight, run: Run, now: Duration) {
-        self.take_parked(flight, now, run.from..Seq::MAX);
-        if flight.is_full(0) || flight.compares_alone() || flight.is_blocked(now) {
-            return;
-        }
-        let end = flight.fresh.window.end();
-        self.read(flight, now, end, run.reach);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::spool::format::block::{MAX_NUMBER, Seq, u16_at, u64_at};
+use crate::spool::format::block::{
+    BLOCK, Block, FRAGMENT, HEADER, Kind, MAX_CURSOR, MAX_NUMBER, Seq, u16_at, u64_at,
+};
 
 /// Bytes of an ACKED fragment's payload before its bitmap.
 pub const ACKED: usize = 8;
@@ -19,6 +21,10 @@ const BASE: usize = 8;
 const COUNT: usize = 2;
 const RUN: usize = 16;
 
+const _: () = assert!(
+    HEADER + MAX_CURSOR + FRAGMENT + ACKED + MAX_ACKED + FRAGMENT + MAX_RUNS_BYTES <= BLOCK
+);
+
 /// Numbers that are delivered although some before them are not, as they were read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AckedBits<'a> {
@@ -31,6 +37,11 @@ pub struct AckedBits<'a> {
 }
 
 impl<'a> AckedBits<'a> {
+    /// What a block's ACKED and RUNS fragments say.
+    pub fn of(block: &Block<'a>) -> Self {
+        Self::decode(block.payload(Kind::Acked), block.payload(Kind::Runs))
+    }
+
     /// Reads the payload of an ACKED fragment, and that of a RUNS fragment: each empty if there is none. What is not sound is left out: its
     /// records are sent again.
     pub fn decode(acked: &'a [u8], runs: &'a [u8]) -> Self {

@@ -26,7 +26,6 @@
 //! - `epoch` counts the openings, `run` is drawn at random at each. Along the ring, epochs never fall.
 
 use crate::post::record::Record;
-use crate::spool::format::acked::{ACKED, AckedBits, MAX_ACKED, MAX_RUNS_BYTES};
 
 /// A record's number: one more than that of the record before it, for the life of the spool.
 pub type Seq = u64;
@@ -54,11 +53,7 @@ const CRC_AT: usize = 56;
 /// No block or record gets this far: keeps arithmetic on damaged numbers in range.
 pub(in crate::spool) const MAX_NUMBER: u64 = 1 << 60;
 
-const _: () = assert!(
-    CRC_AT + 4 == HEADER
-        && HEADER + 2 * MAX_CURSOR < BLOCK
-        && HEADER + MAX_CURSOR + FRAGMENT + ACKED + MAX_ACKED + FRAGMENT + MAX_RUNS_BYTES <= BLOCK
-);
+const _: () = assert!(CRC_AT + 4 == HEADER && HEADER + 2 * MAX_CURSOR < BLOCK);
 const _: () = assert!(BLOCK <= u16::MAX as usize);
 
 /// What a block's header says, besides what the program knows of its file.
@@ -159,13 +154,10 @@ impl<'a> Block<'a> {
         cursors.filter_map(|f| Cursor::decode(f.payload)).last()
     }
 
-    /// What its ACKED and RUNS fragments say.
-    pub fn acked(&self) -> AckedBits<'a> {
-        let payload = |kind| {
-            let fragment = self.fragments().filter(|f| f.kind == kind).last();
-            fragment.map_or(&[][..], |fragment| fragment.payload)
-        };
-        AckedBits::decode(payload(Kind::Acked), payload(Kind::Runs))
+    /// The payload of its last fragment of this kind; empty if it has none.
+    pub fn payload(&self, kind: Kind) -> &'a [u8] {
+        let fragment = self.fragments().filter(|f| f.kind == kind).last();
+        fragment.map_or(&[][..], |fragment| fragment.payload)
     }
 
     fn fragments(&self) -> impl Iterator<Item = Fragment<'a>> {
