@@ -156,11 +156,16 @@ impl Settings<'_> {
         if pack && ordered {
             self.wrong("--ordered and --pack exclude each other, as order is lost between packs: leave one out");
         }
+        let fresh_first = self.switch(options::FRESH_FIRST);
+        if fresh_first && ordered {
+            self.wrong("--ordered and --fresh-first exclude each other, as a key's newest posts would go before its older ones: leave one out");
+        }
         Some(flow::Options {
             linger: linger?,
             limits: Limits { rate, per_day },
             wire: wire?,
             pack,
+            fresh_first,
         })
     }
 

@@ -86,6 +86,7 @@ options! {
     WHEN_FULL: "when-full" "drop-oldest|drop-newest|block" ["HEADWATER_WHEN_FULL"], "", "What to do when the queue is full; block makes the source wait [default: block for lines, which can wait; else drop-oldest]";
     DURABLE_WITHIN: "durable-within" "DURATION" ["HEADWATER_DURABLE_WITHIN"], "1s", "A power cut loses at most the posts younger than this";
     ORDERED: "ordered" "" ["HEADWATER_ORDERED"], "", "Keep strict order within each partition key; costs one call for each post";
+    FRESH_FIRST: "fresh-first" "" ["HEADWATER_FRESH_FIRST"], "", "After an outage, fill half of each call with posts read since then, half with the backlog";
     LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "Let a live post wait this long for others, to share a call";
     PACK: "pack" "" ["HEADWATER_PACK"], "", "Send many posts in one record, compressed (Zstandard): about six times fewer bytes; other consumers must unpack them";
     WIRE: "wire" "json|cbor" ["HEADWATER_WIRE"], "json", "Format of calls to Kinesis; CBOR is a quarter shorter; a server that does not know it gets JSON";

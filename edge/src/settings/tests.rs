@@ -226,13 +226,14 @@ fn delivery_is_as_fast_as_it_can_be_unless_told_otherwise() {
         "50MiB",
         "--pack",
         "--wire=cbor",
+        "--fresh-first",
     ];
     let flow = config(&args, &ENOUGH).flow;
     assert_eq!(flow.linger, std::time::Duration::from_millis(500));
-    assert!(flow.pack);
+    assert!(flow.pack && flow.fresh_first);
     assert_eq!(flow.wire, Wire::Cbor);
     let default = config(&["pizza"], &ENOUGH).flow;
-    assert!(!default.pack && default.wire == Wire::Json);
+    assert!(!default.pack && !default.fresh_first && default.wire == Wire::Json);
     assert_eq!(
         (flow.limits.rate, flow.limits.per_day),
         (Some(20 << 10), Some(50 << 20))
@@ -243,6 +244,7 @@ fn delivery_is_as_fast_as_it_can_be_unless_told_otherwise() {
         &["--max-rate", "0"],
         &["--max-bytes-per-day", "1"],
         &["--ordered", "--pack"],
+        &["--ordered", "--fresh-first"],
         &["--wire", "protobuf"],
     ] {
         let args = [&["pizza"], wrong].concat();

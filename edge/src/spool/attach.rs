@@ -133,7 +133,7 @@ impl Spool {
         let storage = committer.slot.create(len, &go_on).map_err(io_error)?;
         let ring = Ring::format(storage.clone(), spec)?;
         let mut card = Card::new(ring, committer.stamp);
-        let (known, (base, bitmap)) = {
+        let (known, acked) = {
             let state = self.lock();
             let mut cursor = state.ledger.cursor.clone();
             if state.ledger.unsaved() < state.ledger.next {
@@ -152,7 +152,7 @@ impl Spool {
             (known, acked)
         };
         card.begin(known.head, known.cursor.card_next);
-        card.commit(&known.cursor, (base, &bitmap))?;
+        card.commit(&known.cursor, acked.bits())?;
         committer.slot.publish(&*storage, set_aside)?;
         let view = CardView {
             ring: card.ring.clone(),

@@ -397,8 +397,8 @@ impl Spool {
 impl Snapshot {
     /// Ends the batch. What is delivered is noted as far as the card has it, this batch included.
     fn commit(&self, card: &mut Card) -> io::Result<()> {
-        let (base, bitmap) = self.acked.encode(self.head..self.cursor.card_next);
-        card.commit(&self.cursor, (base, &bitmap))
+        let acked = self.acked.encode(self.head..self.cursor.card_next);
+        card.commit(&self.cursor, acked.bits())
     }
 }
 

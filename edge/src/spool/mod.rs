@@ -14,6 +14,8 @@
 //!   the last cursor on the card: 5 s of draining, or 1/16 of the card.
 //! - Records may be acknowledged out of order, up to [`WINDOW`] above the oldest that waits ([`Spool::ack_each`]). A crash of the program
 //!   sends none of them again; a power cut, at most those of the same last seconds.
+//! - Beyond, they may be acknowledged in at most 12 *runs* ([`Spool::begin_run`]), with the same promise: so posts that were read after an outage
+//!   go before the backlog. The room of what is acknowledged above the oldest that waits is free once this one is gone: a run makes no room.
 //! - While records are acknowledged within their deadline nothing is written to flash, up to the end: a clean shutdown writes one
 //!   block, so that position and acknowledgements outlive the power.
 //! - Memory and disk are fixed: a full spool drops or waits by policy ([`WhenFull`]), and every record dropped or lost is counted.
@@ -66,5 +68,6 @@ pub use format::block::Seq;
 pub use media::storage::Locked;
 pub use options::{MAX_SIZE_BYTES, MIN_SIZE_BYTES, Options, STAGE_BYTES, WhenFull};
 pub use queue::acked::WINDOW;
+pub use queue::runs::Run;
 pub use queue::state::Spool;
 pub use stats::{Appended, Destination, Stats};

@@ -236,7 +236,7 @@ fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
 fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     let go_on = |ring: &Ring, found: &Recovered| {
         let mut bytes = [0; BLOCK];
-        let acked = ring.read_acked(&mut bytes).unwrap_or_default();
+        let acked = ring.read_acked(&mut bytes);
         Ledger::new(found.head, found.next, found.cursor.clone(), acked)
     };
     let (ring, found) = match (card, stage) {
@@ -275,13 +275,8 @@ fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
 
 /// The card alone: all that waits is on it.
 fn from_card(found: &Recovered) -> Ledger {
-    let (base, bitmap) = &found.acked;
-    let mut ledger = Ledger::new(
-        found.head,
-        found.next,
-        found.cursor.clone(),
-        (*base, bitmap),
-    );
+    let acked = found.acked.bits();
+    let mut ledger = Ledger::new(found.head, found.next, found.cursor.clone(), acked);
     ledger.cursor.card_next = ledger.next;
     ledger.cursor.card_tail = found.tail;
     ledger
@@ -420,8 +415,8 @@ fn make_stage(
     });
     stage.note(ledger.head, &ledger.cursor);
     if ledger.acked.count() > 0 {
-        let (base, bitmap) = ledger.acked.encode(ledger.head..ledger.next);
-        stage.note_acked((base, &bitmap));
+        let acked = ledger.acked.encode(ledger.head..ledger.next);
+        stage.note_acked(acked.bits());
     }
     if let Err(error) = slot.publish(&*storage, false) {
         warn_in_memory(&error);
@@ -436,10 +431,7 @@ fn for_each(old: &OldStage, from: Seq, numbered: bool, mut visit: impl FnMut(Seq
     let mut bytes = [0; BLOCK];
     let acked = match numbered {
         true => Acked::default(),
-        false => {
-            let (base, bitmap) = ring.read_acked(&mut bytes).unwrap_or_default();
-            Acked::decode(base, bitmap, found.head, found.next)
-        }
+        false => Acked::decode(ring.read_acked(&mut bytes), found.head, found.next),
     };
     let mut walk = Walk::new(ring.clone(), STAGE_READ);
     walk.seek(walk::Point::start_of(

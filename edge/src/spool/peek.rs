@@ -55,6 +55,11 @@ impl Spool {
         self.lock().ledger.head
     }
 
+    /// The number that the next record to come gets.
+    pub fn next(&self) -> Seq {
+        self.lock().ledger.next
+    }
+
     /// Shows the waiting records from the oldest on, in order, until `visit` breaks. They stay. Ends early at a gap: the next call
     /// goes on behind it.
     pub fn peek(&self, mut visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {

@@ -4,6 +4,7 @@
 //! power cut may have left whole, torn or unwritten, in any combination. So the newest block is found by bisection and then by
 //! looking at every block around; where anything looks unlike that (damage, a foreign block), every block of the file is read.
 
+use crate::spool::format::acked::{AckedBits, AckedBytes};
 use crate::spool::format::block::{BLOCK, Cursor, Position, Seq, Vblk};
 use crate::spool::media::ring::Ring;
 
@@ -27,8 +28,8 @@ pub struct Recovered {
     pub next: Seq,
     /// Whether blocks that may be unsynced are damaged, or hold a batch twice: then no copy of it is whole for certain.
     pub tangled: bool,
-    /// What the newest counters' block says of records above `head`: the bitmap's first number, and the bitmap.
-    pub acked: (Seq, Vec<u8>),
+    /// What the newest counters' block says of records above `head`.
+    pub acked: AckedBytes,
     /// The newest counters, and the position after the last record before any gap.
     pub cursor: Cursor,
 }
@@ -144,7 +145,7 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
         head: 0,
         next: 0,
         tangled: false,
-        acked: (0, Vec::new()),
+        acked: AckedBytes::default(),
         cursor: Cursor::default(),
     };
     let mut first_after = Seq::MAX;
@@ -179,8 +180,7 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
             found.next = found.next.max(cursor.card_next);
             if !counted {
                 found.cursor = cursor.clone();
-                let (base, bitmap) = block.acked().unwrap_or_default();
-                found.acked = (base, bitmap.to_vec());
+                found.acked = AckedBits::of(&block).to_bytes();
                 counted = true;
             }
             position.get_or_insert(cursor.position);

@@ -227,7 +227,7 @@ impl Walk {
                 // the rest of a record whose beginning is gone
                 Kind::Middle | Kind::Last => {}
                 // Only the newest one counts, which is read at opening.
-                Kind::Acked => {}
+                Kind::Acked | Kind::Runs => {}
                 Kind::Cursor => {
                     let cursor = Cursor::decode(fragment.payload);
                     self.cursor = cursor.map(|cursor| (seq, cursor)).or(self.cursor.take());

@@ -31,6 +31,7 @@ use crate::uplink::dead_letter::{self, DeadLetters};
 use crate::uplink::explain::{self, Target};
 use crate::uplink::flight::{CALL_BYTES, Flight};
 use crate::uplink::flow;
+use crate::uplink::fresh::Fresh;
 use crate::uplink::pace::Pace;
 use crate::uplink::suspects::Verdict;
 use crate::uplink::window::SUSPECT;
@@ -113,6 +114,7 @@ impl Uplink {
                 false => batch,
             },
             Pace::new(self.flow.limits, today),
+            Fresh::new(self.flow.fresh_first, &*self.spool),
             self.remembered_time(),
         );
         while !self.abort.asked() {
@@ -165,7 +167,7 @@ impl Uplink {
     /// Waits until there may be something to send.
     fn wait(&self, flight: &mut Flight) {
         self.alive(IDLE);
-        if !flight.window.is_empty() {
+        if !flight.holds_none() {
             let now = self.clock.elapsed();
             let opens = flight.lanes.next_at(now).map(|at| at.saturating_sub(now));
             self.pause(opens.unwrap_or(LOOK).min(LOOK));
@@ -356,6 +358,7 @@ impl Uplink {
     ) -> Outcome {
         let life = self.client.life();
         self.client.reconnect();
+        flight.fresh.broke();
         if broken.phase != Phase::Connecting {
             let again = flight.broke(bytes, count, life, self.client.life());
             self.counters.sent_again.add(again as u64);
@@ -371,7 +374,8 @@ impl Uplink {
             self.report_arrived(flight);
         }
         let throttled = !flight.lanes.is_empty();
-        flight.delivered(&*self.spool, now, count, number);
+        let again = flight.delivered(&*self.spool, now, count, number);
+        self.counters.sent_again.add(again as u64);
         match throttled {
             true => self.counters.lanes.set(flight.lanes.len() as i64),
             false => self.counters.uplink.well("posts arrive", now),
@@ -396,7 +400,8 @@ impl Uplink {
         }
         self.counters.retried.add((posts - delivered) as u64);
         self.counters.throttled.add(throttled as u64);
-        flight.settle(&*self.spool, now, classes);
+        let again = flight.settle(&*self.spool, now, classes);
+        self.counters.sent_again.add(again as u64);
         self.counters.lanes.set(flight.lanes.len() as i64);
         let heals =
             |class: &Class| matches!(class, Class::Delivered | Class::Throttled | Class::Retry);
@@ -449,7 +454,7 @@ impl Uplink {
             }
             Verdict::TryAnother => {
                 flight.passing = true;
-                flight.window.park(seq, SUSPECT);
+                flight.park(seq, SUSPECT);
                 flight.batch.drop_first(1);
                 flight.limit = 1;
                 Step::Go

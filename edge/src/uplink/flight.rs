@@ -1,6 +1,7 @@
 //! What the loop remembers from call to call: the next call's records, and what it learned of the way and of the stream. No I/O.
 
 mod fill;
+mod halves;
 mod settle;
 
 use std::time::SystemTime;
@@ -9,13 +10,15 @@ use crate::aws::clock::ServerClock;
 use crate::aws::kinesis::MAX_RECORDS;
 use crate::aws::kinesis::request::{Batch, Entry};
 use crate::net::meter::Life;
+use crate::spool::Seq;
 use crate::uplink::flow::Flow;
+use crate::uplink::fresh::Fresh;
 use crate::uplink::lanes::{Lanes, Shard};
 use crate::uplink::order::Order;
 use crate::uplink::pace::Pace;
 use crate::uplink::pause::Backoff;
 use crate::uplink::suspects::Suspects;
-use crate::uplink::window::{SUSPECT, Window};
+use crate::uplink::window::{Reason, SUSPECT, Window};
 
 /// Bytes of a call beside its records: the head with its signature, and TLS around it.
 pub const CALL_BYTES: usize = 1000;
@@ -30,6 +33,8 @@ pub struct Flight {
     pub report: u64,
     /// Those that were read and wait.
     pub window: Window,
+    /// What goes before the backlog.
+    pub fresh: Fresh,
     /// Some record waits while others pass it: each is let go of by itself.
     pub passing: bool,
     /// The throttled parts of the stream.
@@ -56,12 +61,13 @@ pub struct Flight {
 
 impl Flight {
     /// Before the first call.
-    pub fn new(batch: Batch, pace: Pace, time: ServerClock) -> Self {
+    pub fn new(batch: Batch, pace: Pace, fresh: Fresh, time: ServerClock) -> Self {
         Self {
             batch,
             maybe_arrived: 0,
             report: 0,
             window: Window::default(),
+            fresh,
             passing: false,
             lanes: Lanes::default(),
             shards: heapless::Vec::new(),
@@ -74,6 +80,34 @@ impl Flight {
             time,
             mended: 0,
         }
+    }
+
+    /// Has record `seq` wait.
+    pub fn park(&mut self, seq: Seq, reason: Reason) {
+        self.window_of(seq).park(seq, reason);
+    }
+
+    /// The window where record `seq` may wait.
+    pub fn window_of(&mut self, seq: Seq) -> &mut Window {
+        match seq >= self.fresh.from() {
+            true => &mut self.fresh.window,
+            false => &mut self.window,
+        }
+    }
+
+    /// The records that wait, and why.
+    pub fn parked(&self) -> impl Iterator<Item = (Seq, Reason)> {
+        self.window.parked().chain(self.fresh.window.parked())
+    }
+
+    /// Whether no record waits while others pass it.
+    pub fn holds_none(&self) -> bool {
+        self.window.is_empty() && self.fresh.window.is_empty()
+    }
+
+    /// Whether what is in the batch goes alone, to be compared with a record under suspicion.
+    pub fn compares_alone(&self) -> bool {
+        self.suspects.any() && !self.batch.is_empty()
     }
 
     /// Whether the batch begins with a pack that is larger than a call is to be now. It can be made smaller.
@@ -103,7 +137,7 @@ impl Flight {
 
     /// Whether nothing else waits than records that were refused, and the others to compare them with are through.
     pub fn suspects_wait_alone(&self) -> bool {
-        self.suspects.any() && self.window.parked().all(|(_, reason)| reason == SUSPECT)
+        self.suspects.any() && self.parked().all(|(_, reason)| reason == SUSPECT)
     }
 
     /// Whether the call named the sequence number of the record before, which the next one then leaves out.

@@ -24,6 +24,8 @@ pub struct Options {
     pub wire: Wire,
     /// Posts go in packs, not each in a record of its own.
     pub pack: bool,
+    /// After an outage, half of each call carries what was read since.
+    pub fresh_first: bool,
 }
 
 /// The first call of a process.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `deliver` | the loop: take what may go, send it, act on the answer |
 //! | `flight` | what it remembers from call to call |
+//! | `fresh`, `flight/halves` | fresh posts before the backlog: which they are, and a call of both |
 //! | `flow` | how much one call carries |
 //! | `pace` | what a metered link may carry |
 //! | `lanes` | which records may go while a part of the stream is throttled |
@@ -22,10 +23,12 @@ mod deliver;
 mod explain;
 mod flight;
 pub mod flow;
+mod fresh;
 pub mod lanes;
 mod order;
 pub mod pace;
 mod pause;
+mod queue;
 mod suspects;
 mod window;
 

@@ -52,9 +52,12 @@ impl Window {
         }
     }
 
-    /// Whether one more record may be read while the oldest that waits in the spool is `head`.
-    pub fn has_room(&self, head: Seq) -> bool {
-        self.end < head.min(self.low) + WINDOW
+    /// Records below this may be read while the oldest that waits in the spool is `head`.
+    pub fn reach(&self, head: Seq) -> Seq {
+        match self.is_empty() {
+            true => head + WINDOW,
+            false => head.min(self.low) + WINDOW,
+        }
     }
 
     /// Has record `seq`, which was read, wait; or wait for another reason than before.

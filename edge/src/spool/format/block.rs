@@ -15,6 +15,8 @@
 //! cursor      0 card next u64      8 card tail u64    16 dropped  24 skipped  32 refused  40 media lost  48 unsynced lost
 //!            56 position
 //! acked       0 base u64           8 bitmap: bit i for record base + i, delivered although some before it are not
+//! runs        0 base u64           8 count u16   10 so many times: from u64, to u64: the records from..to are delivered, though far above
+//!            then a bitmap, as that of acked: those ahead of the last run
 //! ```
 //!
 //! - A record is one FULL fragment, or FIRST, any number of MIDDLE, and LAST in the blocks that follow. Each carries the CRC of the
@@ -44,26 +46,15 @@ pub const MAX_POSITION: usize = 255;
 pub const MAX_CURSOR: usize = FRAGMENT + CURSOR + MAX_POSITION;
 pub(in crate::spool) const RECORD_PREFIX: usize = 6;
 const CURSOR: usize = 56;
-/// The longest bitmap of an ACKED fragment.
-pub const MAX_ACKED: usize = 3072;
-/// Bytes of an ACKED fragment's payload before its bitmap.
-pub const ACKED: usize = 8;
-
-/// Numbers that are delivered although some before them are not: the number of the bitmap's first bit, and the bitmap.
-pub type AckedBits<'a> = (Seq, &'a [u8]);
 
 const MAGIC: &[u8; 4] = b"HWBK";
 const VERSION: u8 = 1;
 const CRC_AT: usize = 56;
 
 /// No block or record gets this far: keeps arithmetic on damaged numbers in range.
-const MAX_NUMBER: u64 = 1 << 60;
+pub(in crate::spool) const MAX_NUMBER: u64 = 1 << 60;
 
-const _: () = assert!(
-    CRC_AT + 4 == HEADER
-        && HEADER + 2 * MAX_CURSOR < BLOCK
-        && HEADER + MAX_CURSOR + FRAGMENT + ACKED + MAX_ACKED <= BLOCK
-);
+const _: () = assert!(CRC_AT + 4 == HEADER && HEADER + 2 * MAX_CURSOR < BLOCK);
 const _: () = assert!(BLOCK <= u16::MAX as usize);
 
 /// What a block's header says, besides what the program knows of its file.
@@ -164,10 +155,10 @@ impl<'a> Block<'a> {
         cursors.filter_map(|f| Cursor::decode(f.payload)).last()
     }
 
-    /// What its ACKED fragment says, if it has one.
-    pub fn acked(&self) -> Option<AckedBits<'a>> {
-        let fragment = self.fragments().filter(|f| f.kind == Kind::Acked).last()?;
-        decode_acked(fragment.payload)
+    /// The payload of its last fragment of this kind; empty if it has none.
+    pub fn payload(&self, kind: Kind) -> &'a [u8] {
+        let fragment = self.fragments().filter(|f| f.kind == kind).last();
+        fragment.map_or(&[][..], |fragment| fragment.payload)
     }
 
     fn fragments(&self) -> impl Iterator<Item = Fragment<'a>> {
@@ -196,11 +187,13 @@ pub enum Kind {
     Cursor = 5,
     /// Not a record: which ones above `ack_seq` are delivered.
     Acked = 6,
+    /// Not a record: which ones are delivered far above it.
+    Runs = 7,
 }
 
 impl Kind {
     fn is_of_a_record(self) -> bool {
-        !matches!(self, Self::Cursor | Self::Acked)
+        !matches!(self, Self::Cursor | Self::Acked | Self::Runs)
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
@@ -211,6 +204,7 @@ impl Kind {
             Self::Last,
             Self::Cursor,
             Self::Acked,
+            Self::Runs,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -245,13 +239,6 @@ impl<'a> Fragment<'a> {
             end,
         })
     }
-}
-
-/// Reads an ACKED fragment's payload.
-pub fn decode_acked(payload: &[u8]) -> Option<AckedBits<'_>> {
-    let (base, bitmap) = payload.split_at_checked(ACKED)?;
-    let base = u64_at(base, 0);
-    (base < MAX_NUMBER && bitmap.len() <= MAX_ACKED).then_some((base, bitmap))
 }
 
 /// Whether `bytes` are a record, `crc` theirs, and `seq` its number.

@@ -1,5 +1,6 @@
 //! The bytes of a ring; no I/O.
 
+pub mod acked;
 pub mod block;
 pub mod pack;
 pub mod superblock;

@@ -1,8 +1,9 @@
 //! Records into blocks: cut into fragments, closed with a header and a CRC.
 
 use crate::post::record::Record;
+use crate::spool::format::acked::{ACKED, AckedBits};
 use crate::spool::format::block::{
-    ACKED, AckedBits, BLOCK, Cursor, FRAGMENT, HEADER, Header, Kind, RECORD_PREFIX, Seq, Vblk,
+    BLOCK, Cursor, FRAGMENT, HEADER, Header, Kind, RECORD_PREFIX, Seq, Vblk,
 };
 
 /// A record is not begun, nor continued, in less room than this.
@@ -55,10 +56,11 @@ impl Builder {
 
     /// Whether `cursor` still fits, and `acked` behind it.
     pub fn has_room_for(&self, cursor: &Cursor, acked: AckedBits<'_>) -> bool {
-        let acked = match acked.1.len() {
+        let bytes = |before: usize, len: usize| match len {
             0 => 0,
-            len => FRAGMENT + ACKED + len,
+            len => FRAGMENT + before + len,
         };
+        let acked = bytes(ACKED, acked.bitmap.len()) + bytes(0, acked.runs.len());
         self.header.used + FRAGMENT + cursor.len() + acked <= BLOCK
     }
 
@@ -111,15 +113,15 @@ impl Builder {
 
     /// Completes the block, ending it with `cursor` if there is one, which does not stay: the next record takes its place.
     pub fn seal(&mut self, stamp: &Stamp, cursor: Option<&Cursor>) -> &[u8; BLOCK] {
-        self.seal_with(stamp, cursor, (0, &[]))
+        self.seal_with(stamp, cursor, AckedBits::default())
     }
 
-    /// The same, with the bitmap of `acked` at the very end: a program that does not know it reads all else.
+    /// The same, with `acked` at the very end, the runs last: a program that does not know them reads all else.
     pub fn seal_with(
         &mut self,
         stamp: &Stamp,
         cursor: Option<&Cursor>,
-        (base, bitmap): AckedBits<'_>,
+        AckedBits { base, bitmap, runs }: AckedBits<'_>,
     ) -> &[u8; BLOCK] {
         let used = self.header.used;
         let mut end = cursor.map_or(used, |cursor| {
@@ -132,6 +134,10 @@ impl Builder {
             let at = end - bitmap.len();
             self.bytes[at - ACKED..at].copy_from_slice(&base.to_le_bytes());
             self.bytes[at..end].copy_from_slice(bitmap);
+        }
+        if !runs.is_empty() {
+            end = self.put_head(end, Kind::Runs, 0, runs.len());
+            self.bytes[end - runs.len()..end].copy_from_slice(runs);
         }
         if end < self.written {
             self.bytes[end..self.written].fill(0);

@@ -1,9 +1,8 @@
 //! What a ring's file says of itself at its beginning and its end; see [`super::block`] for the bytes. Written when the file is made, and
 //! once more before its first record of more than 1 MiB.
 
-use crate::spool::format::block::{
-    ACKED, AckedBits, BLOCK, MAX_ACKED, decode_acked, u16_at, u32_at, u64_at,
-};
+use crate::spool::format::acked::{ACKED, AckedBits, MAX_ACKED, MAX_RUNS_BYTES};
+use crate::spool::format::block::{BLOCK, u16_at, u32_at, u64_at};
 
 const MINOR: u16 = 1;
 /// A ring that has no batch of more than [`BATCH`] blocks.
@@ -16,13 +15,18 @@ const CRC_AT: usize = 40;
 /// Where a stage's last superblock holds what is delivered above the head: the length of the payload of an ACKED fragment (u16), its
 /// CRC-32C (u32), the payload. A page of tmpfs is old or new, never half, so it may be written again and again.
 const ACKED_AT: usize = 1000;
+/// And where it holds that of a RUNS fragment, likewise.
+const RUNS_AT: usize = 64;
+/// The length and the CRC of a payload.
+const BEFORE: usize = 6;
 
 /// Most blocks of one batch, as long as no record is larger than 1 MiB.
 pub const BATCH: u64 = 320;
 /// And in a ring that [takes larger ones](Super::large), of up to 10 MiB.
 pub const LARGE_BATCH: u64 = 2640;
 
-const _: () = assert!(ACKED_AT + 6 + ACKED + MAX_ACKED <= BLOCK);
+const _: () = assert!(ACKED_AT + BEFORE + ACKED + MAX_ACKED <= BLOCK);
+const _: () = assert!(CRC_AT + 4 <= RUNS_AT && RUNS_AT + BEFORE + MAX_RUNS_BYTES <= ACKED_AT);
 
 /// What a superblock says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,24 +86,20 @@ impl Super {
     }
 
     /// The superblock's bytes, with what a stage knows to be delivered above the head.
-    pub fn encode_with(&self, (base, bitmap): AckedBits<'_>) -> [u8; BLOCK] {
+    pub fn encode_with(&self, acked: AckedBits<'_>) -> [u8; BLOCK] {
         let mut bytes = self.encode();
-        let len = ACKED + bitmap.len();
-        let payload = ACKED_AT + 6..ACKED_AT + 6 + len;
-        bytes[payload.start..payload.start + ACKED].copy_from_slice(&base.to_le_bytes());
-        bytes[payload.start + ACKED..payload.end].copy_from_slice(bitmap);
-        let crc = crc32c::crc32c(&bytes[payload.clone()]);
-        bytes[ACKED_AT..ACKED_AT + 2].copy_from_slice(&(len as u16).to_le_bytes());
-        bytes[ACKED_AT + 2..payload.start].copy_from_slice(&crc.to_le_bytes());
+        put(
+            &mut bytes,
+            ACKED_AT,
+            &[&acked.base.to_le_bytes(), acked.bitmap],
+        );
+        put(&mut bytes, RUNS_AT, &[acked.runs]);
         bytes
     }
 
-    /// What [`Self::encode_with`] put in, if it is whole.
-    pub fn acked(bytes: &[u8; BLOCK]) -> Option<AckedBits<'_>> {
-        let len = usize::from(u16_at(bytes, ACKED_AT));
-        let payload = bytes.get(ACKED_AT + 6..ACKED_AT + 6 + len)?;
-        let whole = u32_at(bytes, ACKED_AT + 2) == crc32c::crc32c(payload);
-        decode_acked(payload).filter(|_| whole)
+    /// What [`Self::encode_with`] put in, as far as it is whole.
+    pub fn acked(bytes: &[u8; BLOCK]) -> AckedBits<'_> {
+        AckedBits::decode(payload(bytes, ACKED_AT), payload(bytes, RUNS_AT))
     }
 
     /// Reads a superblock. A later minor version is this format; a later major one may have moved all but its first ten bytes.
@@ -123,5 +123,29 @@ impl Super {
             card_salt: u64_at(bytes, 32),
             large: major == LARGE_MAJOR,
         })
+    }
+}
+
+/// Writes a payload, in these parts, with its length and CRC before it.
+fn put(bytes: &mut [u8; BLOCK], at: usize, parts: &[&[u8]]) {
+    let start = at + BEFORE;
+    let mut end = start;
+    for part in parts {
+        bytes[end..end + part.len()].copy_from_slice(part);
+        end += part.len();
+    }
+    let crc = crc32c::crc32c(&bytes[start..end]);
+    bytes[at..at + 2].copy_from_slice(&((end - start) as u16).to_le_bytes());
+    bytes[at + 2..start].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// The payload that [`put`] wrote; empty if it is not whole.
+fn payload(bytes: &[u8; BLOCK], at: usize) -> &[u8] {
+    let start = at + BEFORE;
+    let len = usize::from(u16_at(bytes, at));
+    let payload = bytes.get(start..start + len).unwrap_or_default();
+    match u32_at(bytes, at + 2) == crc32c::crc32c(payload) {
+        true => payload,
+        false => &[],
     }
 }

@@ -10,7 +10,8 @@ use std::io;
 use std::ops::Range;
 
 use crate::post::record::LARGEST_RECORD_BYTES;
-use crate::spool::format::block::{AckedBits, BLOCK, Cursor, FRAGMENT, HEADER, Seq, Vblk};
+use crate::spool::format::acked::AckedBits;
+use crate::spool::format::block::{BLOCK, Cursor, FRAGMENT, HEADER, Seq, Vblk};
 use crate::spool::format::pack::{Builder, Encoded, RecordCrc, Stamp};
 use crate::spool::format::superblock::LARGE_BATCH;
 use crate::spool::media::ring::Ring;
@@ -110,7 +111,7 @@ impl Card {
             if done == record.len() {
                 return Ok(());
             }
-            self.close_block(None, (0, &[]), seq)?;
+            self.close_block(None, AckedBits::default(), seq)?;
         }
     }
 
@@ -118,7 +119,7 @@ impl Card {
     /// card by then: after a power cut it would be given out again.
     pub fn commit(&mut self, cursor: &Cursor, acked: AckedBits<'_>) -> io::Result<()> {
         if !self.builder.has_room_for(cursor, acked) {
-            self.close_block(None, (0, &[]), cursor.card_next)?;
+            self.close_block(None, AckedBits::default(), cursor.card_next)?;
         }
         self.close_block(Some(cursor), acked, cursor.card_next)?;
         self.flush()?;

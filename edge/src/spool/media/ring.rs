@@ -7,7 +7,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::spool::format::block::{AckedBits, BLOCK, Block, Vblk};
+use crate::spool::format::acked::AckedBits;
+use crate::spool::format::block::{BLOCK, Block, Vblk};
 use crate::spool::format::superblock::{Super, SuperKind};
 use crate::spool::media::storage::Storage;
 
@@ -166,9 +167,11 @@ impl Ring {
     }
 
     /// Reads what [`Self::write_acked`] noted, into `bytes`.
-    pub fn read_acked<'a>(&self, bytes: &'a mut [u8; BLOCK]) -> Option<AckedBits<'a>> {
-        self.read_raw(self.spec.blocks + 1, bytes).ok()?;
-        Super::acked(bytes)
+    pub fn read_acked<'a>(&self, bytes: &'a mut [u8; BLOCK]) -> AckedBits<'a> {
+        match self.read_raw(self.spec.blocks + 1, bytes) {
+            Ok(()) => Super::acked(bytes),
+            Err(_) => AckedBits::default(),
+        }
     }
 
     /// Block `vblk`, if it is live; `bytes` holds it.

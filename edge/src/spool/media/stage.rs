@@ -16,7 +16,8 @@ use std::time::Duration;
 use log::warn;
 
 use crate::platform::tmpfs;
-use crate::spool::format::block::{AckedBits, BLOCK, Cursor, FRAGMENT, MAX_CURSOR, Seq, Vblk};
+use crate::spool::format::acked::AckedBits;
+use crate::spool::format::block::{BLOCK, Cursor, FRAGMENT, MAX_CURSOR, Seq, Vblk};
 use crate::spool::format::pack::{Builder, Encoded, RecordCrc, Stamp};
 use crate::spool::format::superblock::Super;
 use crate::spool::media::ring::Ring;

@@ -9,8 +9,10 @@
 
 use std::ops::Range;
 
-use crate::spool::format::block::{AckedBits, Cursor, Seq, Tally};
-use crate::spool::queue::acked::{Acked, WINDOW};
+use crate::spool::format::acked::AckedBits;
+use crate::spool::format::block::{Cursor, Seq, Tally};
+use crate::spool::queue::acked::Acked;
+use crate::spool::queue::runs::Run;
 
 /// The numbers of the records, and the counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,13 +45,12 @@ pub enum Gap {
 impl Ledger {
     /// Goes on from what was found.
     pub fn new(head: Seq, next: Seq, cursor: Cursor, acked: AckedBits<'_>) -> Self {
-        let (base, bitmap) = acked;
         let next = next.max(head);
         let mut ledger = Self {
             head,
             next,
             cursor,
-            acked: Acked::decode(base, bitmap, head, next),
+            acked: Acked::decode(acked, head, next),
             ..Self::default()
         };
         ledger.advance(head);
@@ -125,7 +126,7 @@ impl Ledger {
             tally.dropped = tally.dropped.saturating_sub(1);
             return true;
         }
-        if seq >= self.head + WINDOW {
+        if !self.acked.reaches(seq, self.head) {
             return false;
         }
         if seq >= self.cursor.card_next && seq < low {
@@ -142,6 +143,17 @@ impl Ledger {
         }
         self.settle();
         true
+    }
+
+    /// From record `at` on, any may be acknowledged, in order or nearly so; see [`Runs::begin`](crate::spool::queue::runs::Runs::begin). False
+    /// if it cannot be noted: such a record waits for its turn.
+    pub fn begin_run(&mut self, at: Seq) -> bool {
+        at > self.head && at <= self.next && self.acked.begin_run(at)
+    }
+
+    /// The newest run that the head has not come to.
+    pub fn newest_run(&self) -> Option<Run> {
+        self.acked.runs().newest()
     }
 
     /// The head moves up to `to`, and past what is delivered from there on.

@@ -55,7 +55,7 @@ fn work(rig: &Rig, dice: &mut Dice, next_id: &mut u64, steps: u64, faulty: bool)
     };
     disk.tell(committed());
     for _ in 0..steps {
-        match dice.roll(10) {
+        match dice.roll(12) {
             0..4 => {
                 for _ in 0..=dice.roll(4) {
                     let (low, unsaved) = rig.staged();
@@ -81,6 +81,22 @@ fn work(rig: &Rig, dice: &mut Dice, next_id: &mut u64, steps: u64, faulty: bool)
                 let head = rig.head();
                 let shown = rig.peek_from(head + dice.roll(8));
                 let some = shown.iter().filter(|_| dice.roll(3) == 0);
+                let some: Vec<_> = some.map(|(seq, _)| *seq).collect();
+                rig.spool.ack_each(some.iter().copied());
+                disk.tell(Told::AckedEach(some));
+                disk.tell(Told::Head(rig.head()));
+            }
+            10 | 11 => {
+                // a run goes on, or one begins where something came since, and some of what is shown from its end on
+                if dice.roll(3) == 0 {
+                    rig.spool
+                        .begin_run(rig.spool.next().saturating_sub(dice.roll(3)));
+                }
+                let Some(run) = rig.spool.newest_run() else {
+                    continue;
+                };
+                let shown = rig.peek_from(run.to);
+                let some = shown.iter().filter(|_| dice.roll(4) > 0);
                 let some: Vec<_> = some.map(|(seq, _)| *seq).collect();
                 rig.spool.ack_each(some.iter().copied());
                 disk.tell(Told::AckedEach(some));
@@ -320,7 +336,7 @@ fn no_power_cut_loses_alters_or_repeats_what_the_promise_covers() {
             scope.spawn(move || -> u64 {
                 seeds
                     .take(if EMULATED { 1 } else { usize::MAX })
-                    .map(|seed| match campaign(size, seed, 5, 40, |disk| disk) {
+                    .map(|seed| match campaign(size, seed, 5, 60, |disk| disk) {
                         Ok(tried) => tried,
                         Err(why) => panic!("{size:?}, seed {seed}: {why}"),
                     })

@@ -6,6 +6,7 @@ mod faults;
 mod images;
 mod large;
 mod model;
+mod planted;
 pub mod sim;
 
 use std::ops::ControlFlow;

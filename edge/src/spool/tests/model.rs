@@ -15,6 +15,8 @@ enum Op {
     Ack(usize),
     /// Peek from so far above the head on, and acknowledge those of what was shown whose bit is set.
     AckEach(u64, u64),
+    /// A run begins so far below the next number, if this is not 0; and as before, from the end of the newest run on.
+    AckRun(u64, u64),
     Commit,
     Tick(u64),
     FailSyncs(u32),
@@ -29,6 +31,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         6 => Just(Op::Flush),
         4 => (0..=4_usize).prop_map(Op::Ack),
         4 => (0..12_u64, any::<u64>()).prop_map(|(ahead, bits)| Op::AckEach(ahead, bits)),
+        4 => (0..4_u64, any::<u64>()).prop_map(|(back, bits)| Op::AckRun(back, bits)),
         2 => Just(Op::Commit),
         3 => (100..6000_u64).prop_map(Op::Tick),
         1 => (1..=2_u32).prop_map(Op::FailSyncs),
@@ -76,6 +79,21 @@ impl Model {
         Ok(())
     }
 
+    /// Those shown from `from` on whose bit is set are acknowledged.
+    fn ack_each(&mut self, rig: &Rig, from: Seq, bits: u64) -> Result<(), TestCaseError> {
+        let shown = rig.peek_from(from);
+        self.see(&shown)?;
+        let chosen = |i: usize| bits >> (i % 64) & 1 == 1;
+        let some = shown.iter().enumerate().filter(|(i, _)| chosen(*i));
+        let some: Vec<_> = some.map(|(_, (seq, _))| *seq).collect();
+        rig.spool.ack_each(some.iter().copied());
+        self.acked += some.len() as u64;
+        let acked = shown.iter().filter(|(seq, _)| some.contains(seq));
+        self.acked_each.extend(acked);
+        self.waiting.retain(|(seq, _)| !some.contains(seq));
+        Ok(())
+    }
+
     fn ack(&mut self, below: Seq, shown: &[(Seq, u64)]) {
         self.acked += shown.iter().filter(|(seq, _)| *seq < below).count() as u64;
         self.waiting.retain(|(seq, _)| *seq >= below);
@@ -114,16 +132,16 @@ fn run(size: Size, ops: &[Op]) -> Result<(), TestCaseError> {
                 model.ack(below, &shown);
             }
             Op::AckEach(ahead, bits) => {
-                let shown = rig.peek_from(rig.head() + ahead);
-                model.see(&shown)?;
-                let chosen = |i: usize| bits >> (i % 64) & 1 == 1;
-                let some = shown.iter().enumerate().filter(|(i, _)| chosen(*i));
-                let some: Vec<_> = some.map(|(_, (seq, _))| *seq).collect();
-                rig.spool.ack_each(some.iter().copied());
-                model.acked += some.len() as u64;
-                let acked = shown.iter().filter(|(seq, _)| some.contains(seq));
-                model.acked_each.extend(acked);
-                model.waiting.retain(|(seq, _)| !some.contains(seq));
+                model.ack_each(&rig, rig.head() + ahead, *bits)?;
+            }
+            Op::AckRun(back, bits) => {
+                if *back > 0 {
+                    let next = rig.spool.next();
+                    rig.spool.begin_run((next + 1).saturating_sub(*back));
+                }
+                if let Some(run) = rig.spool.newest_run() {
+                    model.ack_each(&rig, run.to, *bits)?;
+                }
             }
             Op::Commit => rig.spool.commit(),
             Op::Tick(ms) => rig.tick(Duration::from_millis(*ms)),

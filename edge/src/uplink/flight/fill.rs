@@ -1,82 +1,74 @@
 //! Which records the next call carries.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
 use crate::aws::kinesis::MAX_RECORDS;
 use crate::aws::kinesis::request::REPORT;
 use crate::post::record::Record;
-use crate::spool::{Seq, Spool};
+use crate::spool::Seq;
 use crate::uplink::flight::Flight;
 use crate::uplink::lanes::{CELLS, cell_of};
+use crate::uplink::queue::Queue;
 use crate::uplink::window::{READY, SUSPECT};
 
 /// A parked record so far from the next one is looked up anew, not read up to.
 const FAR: Seq = 256;
 
-/// What waits, as the loop sees it: the spool, or one of a simulation.
-pub trait Queue {
-    /// The oldest record that waits, or the next one to come.
-    fn head(&self) -> Seq;
-    /// See [`Spool::peek`].
-    fn peek(&self, visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>);
-    /// See [`Spool::peek_from`].
-    fn peek_from(&self, from: Seq, visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>);
-    /// See [`Spool::ack`].
-    fn ack(&self, below: Seq);
-    /// See [`Spool::ack_each`].
-    fn ack_each(&self, seqs: impl IntoIterator<Item = Seq>);
-}
-
-impl Queue for Spool {
-    fn head(&self) -> Seq {
-        Spool::head(self)
-    }
-
-    fn peek(&self, visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {
-        Spool::peek(self, visit);
-    }
-
-    fn peek_from(&self, from: Seq, visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {
-        Spool::peek_from(self, from, visit);
-    }
-
-    fn ack(&self, below: Seq) {
-        Spool::ack(self, below);
-    }
-
-    fn ack_each(&self, seqs: impl IntoIterator<Item = Seq>) {
-        Spool::ack_each(self, seqs);
-    }
-}
-
 impl Flight {
-    /// Takes records that may go now into the batch, oldest first.
+    /// Takes records that may go now into the batch: those of the backlog oldest first, fresh ones before them if the user wants that.
     pub fn fill(&mut self, queue: &impl Queue, now: Duration, ordered: bool) {
+        if self.fill_fresh_first(queue, now, ordered) {
+            return;
+        }
+        self.window.forget_below(queue.head());
+        self.passing &= !self.window.is_empty();
+        self.take_backlog(queue, now, ordered);
+    }
+
+    /// Takes records of the backlog that may go now, oldest first: of all there are, where no fresh ones go before them.
+    pub(super) fn take_backlog(&mut self, queue: &impl Queue, now: Duration, ordered: bool) {
         let head = queue.head();
         self.window.forget_below(head);
+        let reach = self.window.reach(head).min(self.fresh.from());
         if self.window.is_empty() {
-            self.passing = false;
             self.window.read_to(head);
-            queue.peek(|seq, record| self.take(seq, record, now, ordered));
+            queue.peek(|seq, record| match seq < reach {
+                true => self.take(seq, record, now, ordered),
+                false => ControlFlow::Break(()),
+            });
             return;
         }
         if self.window.lowest().is_some_and(|lowest| head < lowest) {
             // What the head waits for is no longer there: looking for it passes it.
             queue.peek(|_, _| ControlFlow::Break(()));
         }
-        self.take_parked(queue, now);
-        if self.is_full(0) || self.suspects.any() && !self.batch.is_empty() {
+        self.take_parked(queue, now, 0..reach);
+        if self.is_full(0) || self.compares_alone() || self.is_blocked(now) {
             return;
         }
-        if self.window.has_room(head) && !self.is_blocked(now) {
-            let end = self.window.end();
-            queue.peek_from(end, |seq, record| self.take(seq, record, now, ordered));
+        let end = self.window.end();
+        self.read(queue, now, ordered, end..reach);
+    }
+
+    /// Offers records of `range`, which are read for the first time.
+    pub(super) fn read(
+        &mut self,
+        queue: &impl Queue,
+        now: Duration,
+        ordered: bool,
+        range: Range<Seq>,
+    ) {
+        if !range.is_empty() {
+            queue.peek_from(range.start, |seq, record| match seq < range.end {
+                true => self.take(seq, record, now, ordered),
+                false => ControlFlow::Break(()),
+            });
         }
     }
 
-    /// Takes the parked records whose time has come.
-    fn take_parked(&mut self, queue: &impl Queue, now: Duration) {
+    /// Takes the parked records of `range` whose time has come.
+    pub(super) fn take_parked(&mut self, queue: &impl Queue, now: Duration, range: Range<Seq>) {
         let mut wanted: heapless::Vec<Seq, MAX_RECORDS> = heapless::Vec::new();
         let alone = self.suspects.any();
         let room = if alone {
@@ -87,8 +79,14 @@ impl Flight {
         let packs = self.batch.packs();
         // Which lanes let a pack go, by their numbers.
         let mut open = [None; 1 + CELLS as usize];
-        let Self { window, lanes, .. } = self;
-        for (seq, reason) in window.parked() {
+        let Self {
+            window,
+            fresh,
+            lanes,
+            ..
+        } = self;
+        let parked = window.parked().chain(fresh.window.parked());
+        for (seq, reason) in parked.filter(|(seq, _)| range.contains(seq)) {
             if wanted.len() == room {
                 break;
             }
@@ -115,7 +113,7 @@ impl Flight {
             queue.peek_from(first, |seq, record| {
                 seen = true;
                 while let Some(gone) = wanted.next_if(|next| *next < seq) {
-                    self.window.unpark(gone);
+                    self.window_of(gone).unpark(gone);
                 }
                 if wanted.next_if_eq(&seq).is_some() {
                     self.take_again(seq, record, now);
@@ -127,7 +125,7 @@ impl Flight {
             });
             if !seen {
                 for gone in wanted.by_ref() {
-                    self.window.unpark(gone);
+                    self.window_of(gone).unpark(gone);
                 }
             }
         }
@@ -148,8 +146,8 @@ impl Flight {
         if !self.lanes.is_empty() && !ordered {
             let cell = cell_of(record.partition_key);
             if !self.may_go(cell, record, now) {
-                self.window.read_to(seq + 1);
-                self.window.park(seq, cell);
+                self.window_of(seq).read_to(seq + 1);
+                self.park(seq, cell);
                 self.passing = true;
                 return match self.is_blocked(now) {
                     true => ControlFlow::Break(()),
@@ -163,7 +161,7 @@ impl Flight {
         if !self.batch.push_in_lane(lane, seq, record) {
             return ControlFlow::Break(());
         }
-        self.window.read_to(seq + 1);
+        self.window_of(seq).read_to(seq + 1);
         if ordered {
             self.order.follow(record.partition_key);
         }
@@ -197,7 +195,7 @@ impl Flight {
 
     /// Offers a parked record whose time has come.
     pub fn take_again(&mut self, seq: Seq, record: Record<'_>, now: Duration) {
-        let reason = self.window.reason(seq);
+        let reason = self.window_of(seq).reason(seq);
         let packs = self.batch.packs();
         if self.is_full(record.len_bytes()) {
             if reason < READY && !packs {
@@ -209,12 +207,12 @@ impl Flight {
         if packs && !self.lanes.is_empty() {
             let cell = cell_of(record.partition_key);
             if reason < READY && !self.may_go(cell, record, now) {
-                return self.window.park(seq, cell);
+                return self.park(seq, cell);
             }
             lane = self.lanes.lane_of(cell);
         }
         if self.batch.push_in_lane(lane, seq, record) {
-            self.window.unpark(seq);
+            self.window_of(seq).unpark(seq);
         }
     }
 
@@ -233,6 +231,10 @@ impl Flight {
     pub fn is_full(&self, record_bytes: usize) -> bool {
         let posts = self.batch.len();
         let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;
-        posts > 0 && (posts >= self.limit || bytes > self.flow.aim())
+        let (most, aim) = match self.fresh.is_half {
+            true => (self.limit.div_ceil(2), self.flow.aim() / 2),
+            false => (self.limit, self.flow.aim()),
+        };
+        posts > 0 && (posts >= most || bytes > aim)
     }
 }

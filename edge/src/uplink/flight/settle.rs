@@ -7,9 +7,9 @@ use crate::aws::kinesis::{Class, MAX_RECORDS};
 use crate::net::meter::Life;
 use crate::spool::Seq;
 use crate::uplink::flight::Flight;
-use crate::uplink::flight::fill::Queue;
 use crate::uplink::lanes::cell_of;
-use crate::uplink::window::{READY, SUSPECT};
+use crate::uplink::queue::Queue;
+use crate::uplink::window::{READY, Reason, SUSPECT};
 
 impl Flight {
     /// What is in the batch is read again, into a batch that may be written in another way. How many posts of it may have arrived.
@@ -17,9 +17,7 @@ impl Flight {
         // Where none is passed, they are the first that wait.
         if self.passing {
             for index in 0..self.batch.entries().len() {
-                for seq in self.batch.seqs(index) {
-                    self.window.park(*seq, READY);
-                }
+                self.park_posts(index, READY);
             }
         }
         let maybe_arrived = self.batch.posts(self.maybe_arrived);
@@ -28,14 +26,26 @@ impl Flight {
         maybe_arrived
     }
 
-    /// The batch's first `count` records arrived, with this sequence number if it was one alone: they are let go of.
+    /// Has the posts in the batch's record at `index` wait.
+    fn park_posts(&mut self, index: usize, reason: Reason) {
+        for seq in self.batch.seqs(index) {
+            let window = match *seq >= self.fresh.from() {
+                true => &mut self.fresh.window,
+                false => &mut self.window,
+            };
+            window.park(*seq, reason);
+        }
+    }
+
+    /// The batch's first `count` records arrived, with this sequence number if it was one alone: they are let go of. How many
+    /// posts of the rest may have arrived, and are read again.
     pub fn delivered(
         &mut self,
         queue: &impl Queue,
         now: Duration,
         count: usize,
         number: SequenceNumber,
-    ) {
+    ) -> usize {
         if self.suspects.any() {
             let first = self.batch.entries().first().map(|entry| entry.seq);
             self.suspects.accepted(first);
@@ -51,12 +61,24 @@ impl Flight {
         self.order.arrived(number);
         self.limit = (self.limit * 2).min(MAX_RECORDS);
         self.backoff.reset();
+        self.begin_fresh(queue)
     }
 
-    /// Some of the batch's first records arrived, some did not: those are parked, and the others let go of.
-    pub fn settle(&mut self, queue: &impl Queue, now: Duration, classes: &[Class]) {
+    /// Something arrived: if it is the first since an outage, the next call is filled anew, with fresh posts first. How many posts that may have
+    /// arrived are read again for it.
+    fn begin_fresh(&mut self, queue: &impl Queue) -> usize {
+        match self.fresh.begins(queue) {
+            true => self.put_all_back(),
+            false => 0,
+        }
+    }
+
+    /// Some of the batch's first records arrived, some did not: those are parked, and the others let go of. How many posts of the
+    /// rest may have arrived, and are read again.
+    pub fn settle(&mut self, queue: &impl Queue, now: Duration, classes: &[Class]) -> usize {
         let arrived = (0..classes.len()).filter(|index| classes[*index] == Class::Delivered);
-        if arrived.clone().next().is_some() {
+        let some_arrived = arrived.clone().next().is_some();
+        if some_arrived {
             self.suspects.accepted(None);
             self.release_suspects();
             self.backoff.reset();
@@ -73,13 +95,15 @@ impl Flight {
                 Class::Throttled => cells[index],
                 _ => READY,
             };
-            for seq in self.batch.seqs(index) {
-                self.window.park(*seq, reason);
-            }
+            self.park_posts(index, reason);
         }
         queue.ack_each(arrived.flat_map(|index| self.batch.seqs(index)).copied());
         self.batch.drop_first(classes.len());
         self.maybe_arrived = self.maybe_arrived.saturating_sub(classes.len());
+        match some_arrived {
+            true => self.begin_fresh(queue),
+            false => 0,
+        }
     }
 
     /// The network broke a call of `count` records and so many bytes, of which some had left, on a connection that came to be `life`; `next` is
@@ -132,14 +156,13 @@ impl Flight {
     /// Another record was accepted, or none is: the suspects may be tried again.
     pub fn release_suspects(&mut self) {
         let suspects: heapless::Vec<Seq, 8> = self
-            .window
             .parked()
             .filter(|(_, reason)| *reason == SUSPECT)
             .map(|(seq, _)| seq)
             .take(8)
             .collect();
         for seq in suspects {
-            self.window.park(seq, READY);
+            self.park(seq, READY);
         }
     }
 }

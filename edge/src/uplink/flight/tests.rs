@@ -21,7 +21,7 @@ const KEYS: [&str; 2] = ["a", "b"];
 fn throttled_in_the_first_half() -> Flight {
     let batch = Batch::new("posts", Wire::Json).packing();
     let pace = Pace::new(Default::default(), Default::default());
-    let mut flight = Flight::new(batch, pace, ServerClock::default());
+    let mut flight = Flight::new(batch, pace, Fresh::default(), ServerClock::default());
     let results = (0..CELLS).flat_map(|cell| [(cell, cell >= CELLS / 2); 8]);
     flight.lanes.answered(Duration::ZERO, results);
     assert_eq!(flight.lanes.len(), 1);
@@ -93,7 +93,7 @@ fn what_is_put_back_is_read_again_from_the_head_or_one_by_one() {
         // Given a batch of packs, of which the first may have arrived
         let batch = Batch::new("posts", Wire::Json).packing();
         let pace = Pace::new(Default::default(), Default::default());
-        let mut flight = Flight::new(batch, pace, ServerClock::default());
+        let mut flight = Flight::new(batch, pace, Fresh::default(), ServerClock::default());
         flight.passing = passing;
         offer(&mut flight, 0..10, Duration::ZERO);
         flight.batch.close_packs();

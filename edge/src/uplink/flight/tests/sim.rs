@@ -13,11 +13,12 @@ use crate::aws::kinesis::request::Batch;
 use crate::aws::kinesis::wire::Wire;
 use crate::net::meter::Life;
 use crate::post::record::Record;
-use crate::spool::Seq;
-use crate::uplink::flight::fill::Queue;
+use crate::spool::{Run, Seq};
 use crate::uplink::flight::{CALL_BYTES, Flight};
+use crate::uplink::fresh::Fresh;
 use crate::uplink::lanes::{Lanes, Random};
 use crate::uplink::pace::{self, Pace};
+use crate::uplink::queue::Queue;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -94,6 +95,18 @@ impl Queue for Waiting {
 
     fn ack_each(&self, seqs: impl IntoIterator<Item = Seq>) {
         self.let_go(seqs.into_iter());
+    }
+
+    fn next(&self) -> Seq {
+        self.read.get()
+    }
+
+    fn newest_run(&self) -> Option<Run> {
+        None
+    }
+
+    fn begin_run(&self, _: Seq) -> bool {
+        false
     }
 }
 
@@ -290,7 +303,7 @@ impl Sim {
         let pace = Pace::new(self.limits, Default::default());
         Flight {
             lanes: Lanes::with_seed(self.random.number()),
-            ..Flight::new(batch, pace, ServerClock::default())
+            ..Flight::new(batch, pace, Fresh::default(), ServerClock::default())
         }
     }
 
