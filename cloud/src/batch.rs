@@ -6,6 +6,7 @@
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::boards::report::BoardReport;
 use crate::decode::decode;
 use crate::failures::Failure;
 use crate::item::Write;
@@ -94,12 +95,14 @@ pub struct Portion<'a> {
     pub changes: Vec<Pending<'a>>,
     /// Posts that can't be stored.
     pub failures: Vec<Failure<'a>>,
-    /// Number of posts and events in all.
+    /// How many posts and events there are in all, reports of boards left out.
     pub read: usize,
     /// Number of records that are packs.
     pub packs: usize,
     /// Number of events that are not posts.
     pub ignored: usize,
+    /// The boards' reports, which count as no posts.
+    pub reports: Vec<BoardReport>,
     /// When the board read the first of the posts.
     pub oldest_read_at: Option<DateTime<Utc>>,
 }
@@ -123,7 +126,6 @@ impl<'a> Portion<'a> {
         };
         match &content.posts {
             Ok((Posts::One(_), arrived_at)) => {
-                self.read += 1;
                 if let Err(reason) = self.decode_entry(whole, *arrived_at, time_to_live) {
                     self.failures
                         .push(Failure::new(whole, 1, &format!("{reason:#}")));
@@ -134,7 +136,6 @@ impl<'a> Portion<'a> {
                 let mut failures = Vec::new();
                 let mut failed = 0;
                 for (n, data) in pack::lines(text).enumerate() {
-                    self.read += 1;
                     let line = Some(n + 1);
                     let entry = Entry {
                         line,
@@ -174,6 +175,15 @@ impl<'a> Portion<'a> {
         arrived_at: DateTime<Utc>,
         time_to_live: Option<TimeDelta>,
     ) -> Result<()> {
+        let report = BoardReport::parse(entry.data, arrived_at).transpose();
+        if let Some(Ok(report)) = report {
+            self.reports.push(report);
+            return Ok(());
+        }
+        self.read += 1;
+        if let Some(Err(reason)) = report {
+            return Err(reason);
+        }
         let Some(mut write) = decode(entry.data, arrived_at)? else {
             self.ignored += 1;
             return Ok(());

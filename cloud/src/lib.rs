@@ -4,6 +4,7 @@
 //! batch of records -> unpack -> decode -> store   -> the table
 //!                       |         |         |
 //!                       +---------+---------+-> failures -> the failure queue
+//! report of a board  -> boards   -> the table of boards
 //! answer: the first record that is not done; from there Lambda sends the batch again
 //! ```
 //!
@@ -11,9 +12,13 @@
 //! reason why it can't be stored, or it is an event that is not a post. What the table or the queue did
 //! not accept is retried. A post that can't be decoded never blocks the others, whether it is a record of
 //! its own or a line of a pack.
+//!
+//! Boards put reports of themselves into the same stream: [`boards`] keeps them, in a table of their own, and the same program,
+//! started by a schedule, watches over them.
 
 pub mod answer;
 pub mod batch;
+pub mod boards;
 pub mod config;
 pub mod decode;
 pub mod failures;
@@ -31,6 +36,7 @@ use tokio::time::Instant;
 
 use answer::Trouble;
 use batch::Portion;
+use boards::table::{Boards, Newest};
 use failures::FailureQueue;
 use lambda::Record;
 use report::{Report, brief};
@@ -48,6 +54,8 @@ pub struct Function {
     pub store: Store,
     /// Where records go that can't be stored.
     pub failures: FailureQueue,
+    /// Where boards' reports go, if anybody wants them.
+    pub boards: Option<Boards>,
     /// How long an item lives after its arrival in the stream; `None` for ever.
     pub time_to_live: Option<TimeDelta>,
 }
@@ -68,15 +76,24 @@ impl Function {
     pub async fn process(&self, records: &[Record], deadline: Instant) -> Outcome {
         let began = Instant::now();
         let mut total = Total::default();
+        let mut reports = Newest::default();
         let mut done = 0;
         while done < records.len() {
             let contents = batch::portion(records, done);
             let end = done + contents.len();
-            let portion = Portion::decode(&contents, self.time_to_live);
+            let mut portion = Portion::decode(&contents, self.time_to_live);
+            total.report.reports += portion.reports.len();
+            portion
+                .reports
+                .drain(..)
+                .for_each(|report| reports.add(report));
             done = self.store(portion, done..end, deadline, &mut total).await;
             if done < end {
                 break;
             }
+        }
+        if let Some(boards) = &self.boards {
+            total.boards = boards.note(&reports, deadline - TIME_TO_ANSWER).await;
         }
         let delay = total
             .oldest_read_at
@@ -153,6 +170,7 @@ struct Total {
     oldest_read_at: Option<DateTime<Utc>>,
     table: Option<Trouble>,
     queue: Option<Trouble>,
+    boards: Option<Trouble>,
     first_failure: Option<String>,
     first_abandoned: Option<String>,
 }
@@ -177,6 +195,9 @@ impl Total {
         [
             self.table.map(|why| format!("DynamoDB: {why}")),
             self.queue.map(|why| format!("the failure queue: {why}")),
+            self.boards.map(|why| {
+                format!("the table of boards lacks reports, which the next ones make good; no post waits for that: {why}")
+            }),
             abandoned,
             set_aside,
         ]

@@ -8,8 +8,11 @@ use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use tokio::time::Instant;
 
 use cloud::Function;
-use cloud::config::Config;
+use cloud::boards::watch::Watch;
+use cloud::config::{self, Config, WatchConfig};
 use cloud::lambda::{Answer, Event};
+use cloud::report::line_of_look;
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -23,7 +26,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    let config = Config::read(|name| std::env::var(name).ok())?;
+    let variable = |name: &str| std::env::var(name).ok();
+    if config::is_watch(variable) {
+        let watch = &WatchConfig::read(variable)?.watch();
+        let service = service_fn(move |event| look(watch, event));
+        return lambda_runtime::run(service)
+            .await
+            .map_err(anyhow::Error::from_boxed);
+    }
+    let config = Config::read(variable)?;
     let function = &config.function();
     let service = service_fn(move |event| handle(function, event));
     lambda_runtime::run(service)
@@ -54,6 +65,19 @@ async fn handle(function: &Function, event: LambdaEvent<Event>) -> Result<Answer
         Some(0) => Err(outcome.troubles.join("; ").into()),
         Some(n) => Ok(Answer::again_from(&records[n])),
     }
+}
+
+/// One look at the boards; what the schedule sends is of no matter. If not all is told, the invocation fails, and its alarm rings.
+async fn look(watch: &Watch, event: LambdaEvent<Value>) -> Result<(), Error> {
+    let context = event.context;
+    let now = Utc::now();
+    let look = watch.look(now, deadline(&context)).await?;
+    let function = &context.env_config.function_name;
+    println!(
+        "{}",
+        line_of_look(&look, function, &context.request_id, now)
+    );
+    look.trouble.map_or(Ok(()), |trouble| Err(trouble.into()))
 }
 
 fn deadline(context: &Context) -> Instant {

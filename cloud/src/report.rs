@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::boards::watch::{Found, Look};
+
 /// The namespace of the metrics; the template's dashboard names it too.
 const NAMESPACE: &str = "headwater";
 
@@ -19,8 +21,8 @@ pub fn brief(text: &str) -> String {
     kept.chain(['…']).collect()
 }
 
-/// The counts of one invocation's batch. Each post counts once:
-/// read = stored + repeated + ignored + undecodable + abandoned + unprocessed.
+/// What became of one invocation's batch. Each post counts once:
+/// read = stored + repeated + ignored + undecodable + abandoned + unprocessed. Reports are apart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Report {
@@ -37,6 +39,8 @@ pub struct Report {
     pub repeated: usize,
     /// Events that are no posts, such as an account's change of name.
     pub ignored: usize,
+    /// Reports of boards, which are no posts.
+    pub reports: usize,
     /// Posts that are in the failure queue now.
     pub undecodable: usize,
     /// Posts that neither the table nor the failure queue accepts: the stream alone has them.
@@ -51,13 +55,14 @@ pub struct Report {
 }
 
 /// The metrics' units. Their names are the report's fields.
-const METRICS: [(&str, &str); 11] = [
+const METRICS: [(&str, &str); 12] = [
     ("Records", "Count"),
     ("Packs", "Count"),
     ("Read", "Count"),
     ("Stored", "Count"),
     ("Repeated", "Count"),
     ("Ignored", "Count"),
+    ("Reports", "Count"),
     ("Undecodable", "Count"),
     ("Abandoned", "Count"),
     ("Unprocessed", "Count"),
@@ -103,15 +108,15 @@ impl Report {
             report: self,
             troubles,
             function,
-            metadata: metadata(now),
+            metadata: metadata(now, &METRICS),
         };
         serde_json::to_string(&line).unwrap_or_default()
     }
 }
 
-/// The metadata that makes CloudWatch read the line's numbers as metrics (embedded metric format).
-fn metadata(now: DateTime<Utc>) -> Value {
-    let metrics: Vec<Value> = METRICS
+/// What makes CloudWatch take the line's numbers as metrics.
+fn metadata(now: DateTime<Utc>, metrics: &[(&str, &str)]) -> Value {
+    let metrics: Vec<Value> = metrics
         .iter()
         .map(|(name, unit)| json!({"Name": name, "Unit": unit}))
         .collect();
@@ -123,4 +128,45 @@ fn metadata(now: DateTime<Utc>) -> Value {
             "Metrics": metrics,
         }],
     })
+}
+
+/// The metrics of the watch over the boards. Their names are the fields of what it [`Found`].
+const WATCHED: [(&str, &str); 4] = [
+    ("BoardsHeard", "Count"),
+    ("BoardsSilent", "Count"),
+    ("PostsWaiting", "Count"),
+    ("PostsLost", "Count"),
+];
+
+/// The line of one look at the boards, by the `function` that watches.
+pub fn line_of_look(look: &Look, function: &str, request: &str, now: DateTime<Utc>) -> String {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        level: &'static str,
+        request: &'a str,
+        #[serde(flatten)]
+        found: &'a Found,
+        silent: &'a [String],
+        back: &'a [String],
+        troubles: Vec<&'a str>,
+        #[serde(rename = "FunctionName")]
+        function: &'a str,
+        #[serde(rename = "_aws")]
+        metadata: Value,
+    }
+    let line = Line {
+        level: match (&look.trouble, look.silent.is_empty()) {
+            (Some(_), _) => "error",
+            (None, false) => "warn",
+            (None, true) => "info",
+        },
+        request,
+        found: &look.found,
+        silent: &look.silent,
+        back: &look.back,
+        troubles: look.trouble.as_deref().into_iter().collect(),
+        function,
+        metadata: metadata(now, &WATCHED),
+    };
+    serde_json::to_string(&line).unwrap_or_default()
 }

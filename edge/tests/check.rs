@@ -98,6 +98,53 @@ fn a_board_on_which_all_is_well_says_so_of_each_thing() {
 }
 
 #[test]
+fn a_stream_that_takes_no_records_so_large_is_told_where_it_may_be_asked() {
+    type Row = (fn(&Request) -> Answer, &'static str, i32);
+    let rows: [Row; 4] = [
+        (
+            |_| of_size(10_240),
+            "good      'posts' takes records of 10240 KiB",
+            0,
+        ),
+        (
+            |_| of_size(1024),
+            "bad       'posts' takes records of 1024 KiB, and larger ones would be set aside: lower --max-record-size",
+            1,
+        ),
+        (
+            |_| Answer::new(200, "{}"),
+            "untested  whether 'posts' takes",
+            0,
+        ),
+        (
+            |_| refuse("AccessDeniedException"),
+            "untested  whether 'posts' takes records of 5120 KiB, these credentials may not ask",
+            0,
+        ),
+    ];
+    for (describe, expected, exit) in rows {
+        let server = Web::answering(move |request| match request.what().as_str() {
+            "DescribeStreamSummary" => describe(request),
+            _ => well(request),
+        });
+        let board = board(&server.url())
+            .with("HEADWATER_MAX_RECORD_SIZE", "5MiB")
+            .with("HEADWATER_SPOOL_SIZE", "20MiB");
+        let output = board.output(&["check", "pizza"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let expected = format!("record size  {expected}");
+        assert!(text.contains(&expected), "{expected}: {text}");
+        assert_eq!(output.status.code(), Some(exit), "{text}");
+    }
+}
+
+/// A stream of records up to `kib`.
+fn of_size(kib: u64) -> Answer {
+    let summary = format!(r#"{{"StreamDescriptionSummary":{{"MaxRecordSizeInKiB":{kib}}}}}"#);
+    Answer::new(200, summary)
+}
+
+#[test]
 fn what_is_wrong_is_bad_with_what_to_do_and_the_exit_code_tells() {
     type Row = (
         &'static str,

@@ -2,93 +2,19 @@
 
 mod support;
 
-use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use support::posts::{ids, least_pages, write};
-use support::source::*;
+use support::gap::*;
+use support::posts::{least_pages, write};
+use support::source::{answer, endpoint, records};
 use support::x;
 
-use headwater::net::endpoint::Endpoint;
-use headwater::platform::time::SystemClock;
-use headwater::source::x::{Auth, Settings, X};
-use headwater::source::{Feed, Source};
-use headwater::spool::{Options, Spool, WhenFull};
+use headwater::source::Source;
+use headwater::source::x::{Settings, X};
 use testkit::posts::{self, Post};
 use testkit::wait_until;
-use testkit::x_api::{self, BEARER_TOKEN, Endpoint as Of, Event, Refusal, XApi};
-
-/// X, whose search finds what was written just now.
-fn x_api(settings: x_api::Settings) -> XApi {
-    XApi::start(x_api::Settings {
-        keep_alive: Duration::from_millis(100),
-        search_delay: Duration::ZERO,
-        ..settings
-    })
-    .unwrap()
-}
-
-/// Reads from `api`, and fills gaps.
-fn settings(api: &XApi) -> Settings {
-    Settings {
-        auth: Auth::Bearer(BEARER_TOKEN.to_owned()),
-        gap_at_most: Some(Duration::from_secs(7 * 24 * 60 * 60)),
-        ..x::settings(Endpoint::parse(&api.url(), false).unwrap())
-    }
-}
-
-fn real_time(feed: Feed) -> Feed {
-    Feed {
-        clock: Arc::new(SystemClock::default()),
-        ..feed
-    }
-}
-
-fn a_feed() -> Feed {
-    real_time(feed(Arc::default(), None))
-}
-
-fn lines(feed: &Feed) -> Vec<String> {
-    records(feed).into_iter().map(|(_, line)| line).collect()
-}
-
-/// The ids read so far, each as often as it was.
-fn read(feed: &Feed) -> Vec<u64> {
-    ids(&lines(feed))
-}
-
-/// Whether every post of `api` was read.
-fn has_all(feed: &Feed, api: &XApi) -> bool {
-    let read = read(feed);
-    api.posted().iter().all(|post| read.contains(&post.id))
-}
-
-fn is_open(api: &XApi) {
-    wait_until("the stream is open", || api.is_streaming());
-}
-
-/// Reads with `settings`, as a program that was started again.
-fn start(settings: Settings, feed: &Feed) -> Running {
-    let again = Feed {
-        stop: Arc::default(),
-        ..feed.clone()
-    };
-    Running::start(X::new(settings), &again)
-}
-
-/// Reads one post, ends, and is away while so many more are written.
-fn away(api: &XApi, feed: &Feed, missed: usize) {
-    let mut written = 0;
-    let running = start(settings(api), feed);
-    is_open(api);
-    write(api, &mut written, 1);
-    wait_until("a post is read", || read(feed).len() == 1);
-    running.stop().unwrap();
-    wait_until("the stream is closed", || !api.is_streaming());
-    write(api, &mut written, missed);
-}
+use testkit::web::{Web, wait_for_close};
+use testkit::x_api::{self, Endpoint as Of, Event, Refusal};
 
 #[test]
 fn what_was_posted_meanwhile_is_read_beside_the_stream_as_the_stream_gives_it() {
@@ -286,91 +212,6 @@ fn trouble_with_the_search_delays_a_gap_and_forgets_nothing() {
 }
 
 #[test]
-fn a_gap_leaves_half_of_the_day_to_the_stream() {
-    // Given a limit of 60 posts a day, of which one is read, and a gap of 50
-    let (api, feed) = (x_api(x_api::Settings::default()), a_feed());
-    let limited = || Settings {
-        max_per_day: NonZeroU64::new(60),
-        ..settings(&api)
-    };
-    let mut written = 0;
-    let running = start(limited(), &feed);
-    is_open(&api);
-    write(&api, &mut written, 1);
-    wait_until("a post is read", || read(&feed).len() == 1);
-    running.stop().unwrap();
-    wait_until("the stream is closed", || !api.is_streaming());
-    write(&api, &mut written, 50);
-
-    // When it is filled, and live posts come
-    let running = start(limited(), &feed);
-    is_open(&api);
-    wait_until("a page is read", || read(&feed).len() == 30);
-    write(&api, &mut written, 29);
-
-    // Then half of the day was the gap's at most, the rest is the stream's, and the gap waits
-    wait_until("the live posts are read", || read(&feed).len() == 59);
-    assert_eq!(feed.counters.late.get(), 29);
-    assert_eq!(feed.counters.open_gaps.get(), 1);
-    assert_eq!(api.searches().len(), 1);
-    running.stop().unwrap();
-    wait_until("the stream is closed", || !api.is_streaming());
-
-    // And on the next day it goes on
-    let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
-    let next_day = Feed {
-        clock: Arc::new(headwater::platform::time::TestClock::at(tomorrow)),
-        ..feed.clone()
-    };
-    let running = start(limited(), &next_day);
-    wait_until("the rest is read", || has_all(&feed, &api));
-    running.stop().unwrap();
-}
-
-#[test]
-fn a_limit_too_small_for_a_page_gives_gaps_up() {
-    let (api, feed) = (x_api(x_api::Settings::default()), a_feed());
-    away(&api, &feed, 5);
-    let small = Settings {
-        max_per_day: NonZeroU64::new(19),
-        ..settings(&api)
-    };
-    let running = start(small, &feed);
-    wait_until("the gap is given up", || {
-        feed.counters.missed.gaps.get() == 1
-    });
-    running.stop().unwrap();
-    assert!(api.searches().is_empty());
-}
-
-#[test]
-fn what_a_full_day_left_unread_is_no_gap() {
-    // Given a day that is full after two posts
-    let (api, feed) = (x_api(x_api::Settings::default()), a_feed());
-    let full = Settings {
-        max_per_day: NonZeroU64::new(40),
-        ..settings(&api)
-    };
-    let mut written = 0;
-    let running = start(full, &feed);
-    is_open(&api);
-    write(&api, &mut written, 40);
-    wait_until("the day is full", || read(&feed).len() == 40);
-    wait_until("the stream is closed", || !api.is_streaming());
-    running.stop().unwrap();
-    write(&api, &mut written, 10);
-
-    // When reading goes on
-    let running = start(settings(&api), &feed);
-    is_open(&api);
-    write(&api, &mut written, 1);
-    wait_until("a post is read", || read(&feed).len() == 41);
-    running.stop().unwrap();
-    assert_eq!(feed.counters.open_gaps.get(), 0);
-    assert!(api.searches().is_empty());
-}
-
-#[test]
 fn gaps_are_not_filled_when_that_is_switched_off() {
     let (api, feed) = (x_api(x_api::Settings::default()), a_feed());
     away(&api, &feed, 5);
@@ -432,97 +273,23 @@ fn check_says_whether_the_plan_has_the_search_and_reads_no_post() {
     }
 }
 
-/// A feed whose spool lies in a file at `card`, and in no stage: what is not on the card, a power cut takes.
-fn feed_on(card: &Path) -> Feed {
-    let options = Options {
-        card: card.to_owned(),
-        stage: None,
-        size_bytes: 1 << 20,
-        when_full: WhenFull::Block,
-        durable_within: Duration::from_millis(5),
-    };
-    let spool = Spool::open(options, Arc::new(SystemClock::default())).unwrap();
-    let spool = Arc::new(spool);
-    std::thread::spawn({
-        let spool = spool.clone();
-        move || spool.run_committer()
-    });
-    wait_until("the spool is made", || card.exists());
-    Feed { spool, ..a_feed() }
-}
-
-/// The card at one moment, and how many pages had been asked for by then.
-struct Moment {
-    card: PathBuf,
-    asked: usize,
-}
-
 #[test]
-fn a_power_cut_at_any_step_of_a_gap_forgets_nothing_and_asks_for_one_page_again() {
-    // Given a gap of three pages, and the card as it was at every moment of noting and filling it
-    let folder = tempfile::tempdir().unwrap();
-    let card = folder.path().join("spool");
-    let api = x_api(x_api::Settings {
-        search_time: Duration::from_millis(100),
-        ..x_api::Settings::default()
+fn check_waits_for_no_search_that_is_never_answered() {
+    // Given a server that takes the keys and has the rule, and is silent about the search
+    let server = Web::start(|request, connection| match request.target.as_str() {
+        x::TOKEN => answer(connection, 200, "", x::A_TOKEN),
+        x::RULES => answer(connection, 200, "", x::OUR_RULE),
+        _ => {
+            wait_for_close(connection);
+            false
+        }
     });
-    let feed = feed_on(&card);
-    let ago = SystemTime::now() - Duration::from_secs(600);
-    let mut posts = posts::about("pizza", ago, Duration::from_secs(2)).take(251);
-    api.play(posts.next().map(Event::Post));
-    let running = start(settings(&api), &feed);
-    wait_until("a post is read", || read(&feed).len() == 1);
-    running.stop().unwrap();
-    wait_until("the stream is closed", || !api.is_streaming());
-    posts.for_each(|post| api.post(post));
-    feed.spool.commit();
-    let running = start(settings(&api), &feed);
-    is_open(&api);
-    write(&api, &mut 500, 1);
-    let (mut moments, mut last) = (Vec::<Moment>::new(), Vec::new());
-    loop {
-        let is_over = !api.searches().is_empty() && feed.counters.open_gaps.get() == 0;
-        let asked = api.searches().len();
-        let now = std::fs::read(&card).unwrap();
-        if now != last {
-            let copy = folder.path().join(format!("moment-{}", moments.len()));
-            std::fs::write(&copy, &now).unwrap();
-            moments.push(Moment { card: copy, asked });
-            last = now;
-        }
-        if is_over {
-            break;
-        }
-    }
-    running.stop().unwrap();
-    let least = least_pages(&api);
-    assert_eq!((least, api.searches().len()), (3, 3));
-    assert!(moments.len() > 3, "{} moments", moments.len());
-    println!("{} moments of the card", moments.len());
-    let wanted = api.posted();
 
-    for Moment { card, asked } in moments {
-        // When the power fails then, and the board comes back
-        let before = api.searches().len();
-        let feed = feed_on(&card);
-        wait_until("the stream is free", || !api.is_streaming());
-        let running = start(settings(&api), &feed);
-        let has_all = || {
-            let read = read(&feed);
-            wanted.iter().all(|post| read.contains(&post.id))
-        };
-        wait_until("all posts are read", has_all);
-        wait_until("its own gap is closed", || {
-            api.searches().len() > before && feed.counters.open_gaps.get() == 0
-        });
-        running.stop().unwrap();
-
-        // Then no more was asked for than what was missing, one page again, and the gap of the cut itself
-        let asked_in_all = asked + api.searches().len() - before;
-        assert!(
-            asked_in_all <= least + 2,
-            "{asked_in_all} at {}",
-            card.display()
-        );
-    }
+    // When it is checked, then that ends, and says what is not known
+    let checked = Settings {
+        gap_at_most: Some(Duration::from_secs(3600)),
+        ..x::settings(endpoint(&server))
+    };
+    let said = X::new(checked).check().unwrap();
+    assert!(said.contains("X does not say now"), "{said}");
 }

@@ -75,13 +75,13 @@ fn pump(mut from: TcpStream, mut to: TcpStream, count: &AtomicU64) {
     let _ = to.shutdown(Shutdown::Write);
 }
 
-/// A board's client that puts one post at a time.
-struct Board {
+/// A client that puts one post at a time.
+struct Sender {
     client: Client,
     batch: Batch,
 }
 
-impl Board {
+impl Sender {
     fn new(port: u16, authority: &Authority) -> Self {
         let endpoint = Endpoint::parse(&format!("https://localhost:{port}"), false).unwrap();
         let mut batch = Batch::new("posts", Wire::Json);
@@ -120,12 +120,12 @@ fn the_second_connection_to_a_server_is_resumed() {
         let authority = Authority::new();
         let server = Kinesis::encrypted(authority.server_with_long_chain(version));
         let forwarder = Forwarder::start(server.port());
-        let mut board = Board::new(forwarder.port, &authority);
-        let cost = |board: &mut Board, ends: bool| {
+        let mut sender = Sender::new(forwarder.port, &authority);
+        let cost = |sender: &mut Sender, ends: bool| {
             let before = forwarder.bytes();
-            let sent = board.put();
+            let sent = sender.put();
             if ends {
-                board.client.reconnect();
+                sender.client.reconnect();
                 forwarder.ended.recv().unwrap();
             }
             let cost = forwarder.bytes() - before;
@@ -133,9 +133,9 @@ fn the_second_connection_to_a_server_is_resumed() {
             cost
         };
         // When a connection carries two posts, and another one
-        let first = cost(&mut board, false);
-        let post = cost(&mut board, true);
-        let second = cost(&mut board, true);
+        let first = cost(&mut sender, false);
+        let post = cost(&mut sender, true);
+        let second = cost(&mut sender, true);
         assert_eq!(server.connections(), 2);
 
         // Then the second handshake takes at most 40% of the bytes of the first
@@ -155,16 +155,16 @@ fn a_server_that_no_longer_knows_its_tickets_is_spoken_to_as_if_it_were_new() {
         let authority = Authority::new();
         let server = Kinesis::encrypted(authority.server_with_long_chain(version));
         let forwarder = Forwarder::start(server.port());
-        let mut board = Board::new(forwarder.port, &authority);
-        board.put();
-        board.client.reconnect();
+        let mut sender = Sender::new(forwarder.port, &authority);
+        sender.put();
+        sender.client.reconnect();
         // When the server is started anew
         let anew = Kinesis::encrypted(authority.server_with_long_chain(version));
         forwarder.to.store(anew.port(), Ordering::SeqCst);
         // Then posts arrive as before, also the one after that
         for posts in 1..=2 {
-            board.put();
-            board.client.reconnect();
+            sender.put();
+            sender.client.reconnect();
             assert_eq!(anew.data().len(), posts);
         }
     }

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use aws_credential_types::Credentials;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::Document;
 use serde_json::{Value, json};
+use testkit::pack;
 use ureq::Agent;
 
 use crate::sign;
@@ -81,6 +84,26 @@ impl Aws {
         template: &str,
         parameters: &[(&str, &str)],
     ) -> anyhow::Result<()> {
+        self.change_stack("CreateStack", name, template, parameters)
+    }
+
+    /// Begins to make a stack what another template or other parameters say.
+    pub fn update_stack(
+        &self,
+        name: &str,
+        template: &str,
+        parameters: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        self.change_stack("UpdateStack", name, template, parameters)
+    }
+
+    fn change_stack(
+        &self,
+        action: &str,
+        name: &str,
+        template: &str,
+        parameters: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
         let mut fields = vec![
             ("StackName".to_owned(), name),
             ("TemplateBody".to_owned(), template),
@@ -91,7 +114,7 @@ impl Aws {
             fields.push((format!("{member}.ParameterKey"), key));
             fields.push((format!("{member}.ParameterValue"), value));
         }
-        self.query("cloudformation", "CreateStack", "2010-05-15", &fields)?;
+        self.query("cloudformation", action, "2010-05-15", &fields)?;
         Ok(())
     }
 
@@ -169,6 +192,54 @@ impl Aws {
         self.json("sqs", "1.0", &format!("AmazonSQS.{operation}"), input)
     }
 
+    /// Has a queue receive what is published to a topic; the queue's URL.
+    pub fn listen(&self, topic_arn: &str, queue: &str) -> anyhow::Result<String> {
+        let made = self.sqs("CreateQueue", &json!({ "QueueName": queue }))?;
+        let url = made["QueueUrl"].as_str().context("SQS named no queue")?;
+        let wanted = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
+        let attributes = self.sqs("GetQueueAttributes", &wanted)?;
+        let arn = attributes["Attributes"]["QueueArn"].as_str();
+        let fields = [
+            ("TopicArn".to_owned(), topic_arn),
+            ("Protocol".to_owned(), "sqs"),
+            ("Endpoint".to_owned(), arn.context("the queue has no ARN")?),
+        ];
+        self.query("sns", "Subscribe", "2010-03-31", &fields)?;
+        Ok(url.to_owned())
+    }
+
+    /// The subjects and texts of the messages that came to a queue from a topic since it was asked last.
+    pub fn heard(&self, queue_url: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let receive = json!({ "QueueUrl": queue_url, "MaxNumberOfMessages": 10 });
+        let received = self.sqs("ReceiveMessage", &receive)?;
+        let mut heard = Vec::new();
+        for message in received["Messages"].as_array().into_iter().flatten() {
+            let handle = &message["ReceiptHandle"];
+            let delete = json!({ "QueueUrl": queue_url, "ReceiptHandle": handle });
+            self.sqs("DeleteMessage", &delete)?;
+            let body = message["Body"].as_str().unwrap_or_default();
+            let body: Value = serde_json::from_str(body).context("SNS sent no JSON")?;
+            let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+            heard.push((text("Subject"), text("Message")));
+        }
+        Ok(heard)
+    }
+
+    /// Calls a Lambda function, and waits for its end.
+    ///
+    /// # Errors
+    /// It can't be called, or fails.
+    pub fn invoke(&self, function: &str) -> anyhow::Result<()> {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let answer = self.call("lambda", "POST", &path, &[], b"{}")?;
+        let answer = String::from_utf8_lossy(&answer);
+        ensure!(
+            !answer.contains("errorMessage"),
+            "{function} fails: {answer}"
+        );
+        Ok(())
+    }
+
     /// Sets one variable in the environment of a Lambda function.
     pub fn set_variable(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
         let path = format!("/2015-03-31/functions/{function}/configuration");
@@ -188,8 +259,8 @@ impl Aws {
         Ok(())
     }
 
-    /// The data of every record of a stream, shard by shard, base64 as Kinesis gives it.
-    pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<String>> {
+    /// The data of every record of a stream, shard by shard.
+    pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
         let shards = self.kinesis("ListShards", &json!({ "StreamName": stream }))?;
         let mut data = Vec::new();
         for shard in shards["Shards"].as_array().into_iter().flatten() {
@@ -201,21 +272,26 @@ impl Aws {
             let mut iterator = self.kinesis("GetShardIterator", &start)?["ShardIterator"].take();
             loop {
                 let mut page = self.kinesis("GetRecords", &json!({ "ShardIterator": iterator }))?;
-                let Some(records) = page["Records"]
-                    .as_array_mut()
-                    .filter(|page| !page.is_empty())
+                let Some(records) = page["Records"].as_array().filter(|page| !page.is_empty())
                 else {
                     break;
                 };
-                data.extend(
-                    records
-                        .iter()
-                        .filter_map(|record| record["Data"].as_str().map(str::to_owned)),
-                );
+                for record in records {
+                    let record = record["Data"].as_str().context("a record without data")?;
+                    let record = BASE64_STANDARD.decode(record);
+                    data.push(record.context("a record is not base64")?);
+                }
                 iterator = page["NextShardIterator"].take();
             }
         }
         Ok(data)
+    }
+
+    /// Every post of a stream, as [`Self::all_records`] has them: a record is one, or a pack of many.
+    pub fn all_posts(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+        let records = self.all_records(stream)?.into_iter();
+        let posts = records.map(pack::posts).collect::<Result<Vec<_>, _>>()?;
+        Ok(posts.concat())
     }
 
     /// Every item of a table.

@@ -33,6 +33,12 @@ pub struct Stack {
     pub producer: String,
     /// The region of everything.
     pub region: String,
+    /// The table of boards, where there is one.
+    pub boards: Option<String>,
+    /// The function that watches over them.
+    pub watch: Option<String>,
+    /// Where to hear of alarms, where somebody is told of them.
+    pub alarm_topic: Option<String>,
 }
 
 /// Uploads `function`, the `bootstrap` program, zipped.
@@ -50,18 +56,31 @@ pub fn deploy(aws: &Aws, name: &str) -> anyhow::Result<Stack> {
 
 /// The same, with parameters of the template beside those that name the function.
 pub fn deploy_with(aws: &Aws, name: &str, more: &[(&str, String)]) -> anyhow::Result<Stack> {
+    change(Aws::create_stack, aws, name, more)
+}
+
+/// Gives a stack other parameters, beside those that name the function.
+pub fn update_with(aws: &Aws, name: &str, more: &[(&str, String)]) -> anyhow::Result<Stack> {
+    change(Aws::update_stack, aws, name, more)
+}
+
+fn change(
+    begin: fn(&Aws, &str, &str, &[(&str, &str)]) -> anyhow::Result<()>,
+    aws: &Aws,
+    name: &str,
+    more: &[(&str, String)],
+) -> anyhow::Result<Stack> {
     let template = workspace().join("template.yaml");
     let template = fs::read_to_string(&template)
         .with_context(|| format!("{} cannot be read", template.display()))?;
     let mut parameters = vec![("LambdaS3BucketName", BUCKET), ("LambdaZipfileName", KEY)];
     parameters.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
-    aws.create_stack(name, &template, &parameters)
-        .context("template.yaml is refused")?;
+    begin(aws, name, &template, &parameters).context("template.yaml is refused")?;
     let deadline = Instant::now() + CREATE_TIMEOUT;
     loop {
         let state = aws.describe_stack(name)?;
         match state.status.as_str() {
-            "CREATE_COMPLETE" => {
+            "CREATE_COMPLETE" | "UPDATE_COMPLETE" => {
                 let output = |key: &str| {
                     let value = state.outputs.get(key).cloned();
                     value.with_context(|| format!("template.yaml has no output {key}"))
@@ -72,9 +91,14 @@ pub fn deploy_with(aws: &Aws, name: &str, more: &[(&str, String)]) -> anyhow::Re
                     failure_queue: output("FailureQueueUrl")?,
                     producer: output("ProducerUserName")?,
                     region: output("Region")?,
+                    boards: state.outputs.get("BoardsTableName").cloned(),
+                    watch: state.outputs.get("WatchFunctionName").cloned(),
+                    alarm_topic: state.outputs.get("AlarmTopicArn").cloned(),
                 });
             }
-            "CREATE_IN_PROGRESS" if Instant::now() < deadline => {
+            "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+                if Instant::now() < deadline =>
+            {
                 thread::sleep(Duration::from_millis(50));
             }
             status => bail!(

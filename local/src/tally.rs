@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Context;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use crate::aws::Aws;
@@ -32,15 +30,16 @@ pub struct Tally {
     pub dropped: usize,
     /// Number of the rest: neither stored nor counted as dropped.
     pub lost: usize,
-    /// Records in the stream beyond those that the source sent. A post that the source sent twice may be there twice.
+    /// Posts of the stream, in packs or not, beyond what the source itself sent: a post that the source sent twice may be there twice.
     pub twice: usize,
-    /// Inconsistencies in words: items or records that the source did not send, or with another text; a wrong count of drops.
+    /// What does not fit: items and posts of the stream that are nothing the source sent, or not with its text; a wrong count of drops. In words.
     pub oddities: Vec<String>,
 }
 
 impl Tally {
-    /// Counts. `records` are the stream's, `items` the table's; `dropped` is the producer's own count of records it dropped.
-    pub fn new(sent: &[Sent], records: &[Vec<u8>], items: &[Value], dropped: usize) -> Self {
+    /// Counts. `posts` are the stream's, boards' reports among them, `items` the table's; `dropped` is the producer's own count of records it
+    /// dropped.
+    pub fn new(sent: &[Sent], posts: &[Vec<u8>], items: &[Value], dropped: usize) -> Self {
         let mut copies: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         for Sent { id, text } in sent {
             copies.entry(id).or_insert((0, text)).0 += 1;
@@ -48,12 +47,12 @@ impl Tally {
         let mut oddities = Vec::new();
 
         let mut arrived: BTreeMap<String, usize> = BTreeMap::new();
-        for record in records {
-            match record_id(record) {
+        for post in posts.iter().filter(|post| !is_report(post)) {
+            match post_id(post) {
                 Some(id) if copies.contains_key(id.as_str()) => {
                     *arrived.entry(id).or_default() += 1
                 }
-                _ => oddities.push(format!("record {}", String::from_utf8_lossy(record))),
+                _ => oddities.push(format!("post {}", String::from_utf8_lossy(post))),
             }
         }
         let (mut twice, mut missing, mut absent) = (0, 0, 0);
@@ -91,18 +90,9 @@ impl Tally {
 
     /// Reads the stream and the table of `stack`, and counts.
     pub fn take(aws: &Aws, stack: &Stack, sent: &[Sent], dropped: usize) -> anyhow::Result<Self> {
-        let decode = |data: &String| {
-            BASE64_STANDARD
-                .decode(data)
-                .context("a record is not base64")
-        };
-        let records = aws
-            .all_records(&stack.stream)?
-            .iter()
-            .map(decode)
-            .collect::<Result<Vec<_>, _>>()?;
+        let posts = aws.all_posts(&stack.stream)?;
         let items = aws.all_items(&stack.table)?;
-        Ok(Self::new(sent, &records, &items, dropped))
+        Ok(Self::new(sent, &posts, &items, dropped))
     }
 
     /// Whether every post is stored exactly once, or counted as dropped.
@@ -138,14 +128,14 @@ impl fmt::Display for Tally {
 }
 
 impl Sent {
-    /// What a record of the stream says that Jetstream sent. The record is base64.
-    pub fn from_jetstream(record: &str) -> anyhow::Result<Self> {
-        let event: Value = serde_json::from_slice(&BASE64_STANDARD.decode(record)?)?;
+    /// What a post of the stream says that Jetstream sent.
+    pub fn from_jetstream(post: &[u8]) -> anyhow::Result<Self> {
+        let event: Value = serde_json::from_slice(post)?;
         let text = |value: &Value| {
             value
                 .as_str()
                 .map(str::to_owned)
-                .context("a record is no post")
+                .context("a record of the stream is no post of Jetstream's")
         };
         Ok(Self {
             id: text(&event["commit"]["rkey"])?,
@@ -172,14 +162,15 @@ impl From<&str> for Sent {
     }
 }
 
-/// The id of what a record carries: an X post's, a Jetstream event's, or a line itself.
-fn record_id(record: &[u8]) -> Option<String> {
-    let record: Value = serde_json::from_slice(record).ok()?;
-    let id = [
-        &record["data"]["id"],
-        &record["commit"]["rkey"],
-        &record["line"],
-    ];
+/// Whether a record is a board's report.
+fn is_report(record: &[u8]) -> bool {
+    record.starts_with(br#"{"headwater_board":"#)
+}
+
+/// The id of what the stream carries: an X post's, a Jetstream event's, or a line itself.
+fn post_id(post: &[u8]) -> Option<String> {
+    let post: Value = serde_json::from_slice(post).ok()?;
+    let id = [&post["data"]["id"], &post["commit"]["rkey"], &post["line"]];
     id.into_iter().find_map(Value::as_str).map(str::to_owned)
 }
 

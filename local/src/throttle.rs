@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use testkit::cbor;
 use testkit::chaos::forward;
 use testkit::http::{Answer, Request};
 use testkit::server::Server;
@@ -127,24 +128,34 @@ fn answer(
     aws: &Aws,
 ) -> Answer {
     let mut body = Vec::new();
-    let status = coding.encode(operation, fates, &mut body);
+    let mut status = Coding::Json.encode(operation, fates, &mut body);
     let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if !fates.iter().all(is_throttled) {
-        let passed = pass(request, fates, aws, &mut answer);
-        if let Err(error) = passed {
-            let message = error.to_string();
-            return Answer::json(
-                500,
-                &json!({"__type": "InternalFailure", "message": message}),
-            );
+    if !fates.iter().all(is_throttled)
+        && let Err(error) = pass(request, coding, fates, aws, &mut answer)
+    {
+        status = 500;
+        answer = json!({"__type": "InternalFailure", "message": error.to_string()});
+    }
+    match coding {
+        Coding::Json => Answer::json(status, &answer),
+        Coding::Cbor => {
+            Answer::new(status, cbor::from_json(&answer)).with("content-type", cbor::CONTENT_TYPE)
         }
     }
-    Answer::json(status, &answer)
 }
 
 /// Puts those records of a PutRecords that have room, and enters what the server said of them into `answer`.
-fn pass(request: &Request, fates: &[Fate], aws: &Aws, answer: &mut Value) -> anyhow::Result<()> {
-    let mut input: Value = serde_json::from_slice(&request.body)?;
+fn pass(
+    request: &Request,
+    coding: Coding,
+    fates: &[Fate],
+    aws: &Aws,
+    answer: &mut Value,
+) -> anyhow::Result<()> {
+    let mut input: Value = match coding {
+        Coding::Json => serde_json::from_slice(&request.body)?,
+        Coding::Cbor => cbor::to_json(&request.body)?,
+    };
     let mut index = 0;
     if let Some(records) = input["Records"].as_array_mut() {
         records.retain(|_| {

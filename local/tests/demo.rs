@@ -53,6 +53,26 @@ fn it_ends_with_a_count_that_adds_up() {
 }
 
 #[test]
+fn what_x_had_while_the_network_failed_is_fetched_and_counted() {
+    for arguments in [&["pizza"][..], &["--outage", "source", "pizza"]] {
+        let output = demo(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(text.contains("the network to X fails"), "{text}");
+        assert!(text.contains("were fetched from X's search"), "{text}");
+        assert_eq!(
+            last_line(&output),
+            "read 200, stored 200, lost 0, twice 0",
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_spool_too_small_for_the_outage_counts_what_it_drops() {
     let arguments = [
         "--posts",
@@ -77,6 +97,30 @@ fn a_spool_too_small_for_the_outage_counts_what_it_drops() {
         last.starts_with("read 6000, ") && last.contains(", lost 0, twice 0, dropped "),
         "{text}"
     );
+}
+
+#[test]
+fn a_board_of_a_fleet_that_is_unplugged_is_named_and_named_well_again() {
+    let arguments = ["--boards", "5", "--silent-after", "6", "--rate", "5"];
+    let output = demo(&arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let told = |what: &str| text.matches(what).count();
+    assert_eq!(
+        told("headwater: 1 board is silent\": board-3: last heard of"),
+        1,
+        "{text}"
+    );
+    assert_eq!(
+        told("headwater: 1 board is back\": board-3: was silent from"),
+        1,
+        "{text}"
+    );
+    assert!(last_line(&output).contains(", lost 0, "), "{text}");
 }
 
 #[test]
@@ -135,6 +179,10 @@ fn what_it_does_not_understand_is_one_line_and_exit_2() {
         &["--fast"],
         &["--source", "rss"],
         &["--offline"],
+        &["--outage", "soon"],
+        &["--outage", "source", "--source", "lines"],
+        &["--boards", "0"],
+        &["--boards", "5", "--network", "2g"],
     ] {
         let output = demo(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

@@ -7,8 +7,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use local::aws::{Aws, REGION};
 use local::binaries::Binaries;
 use local::producer;
@@ -65,13 +63,12 @@ impl Kinesis {
 
     /// The texts of all lines in the stream, in its order.
     fn lines(&self) -> Vec<String> {
-        let records = self.aws.all_records(self.stream).unwrap();
-        let line = |record: &String| {
-            let envelope: Value =
-                serde_json::from_slice(&STANDARD.decode(record).unwrap()).unwrap();
+        let posts = self.aws.all_posts(self.stream).unwrap();
+        let line = |post: &Vec<u8>| {
+            let envelope: Value = serde_json::from_slice(post).unwrap();
             envelope["line"].as_str().unwrap().to_owned()
         };
-        records.iter().map(line).collect()
+        posts.iter().map(line).collect()
     }
 
     /// Runs `headwater --source lines` over `lines` to its end, by way of `endpoint`.

@@ -1,13 +1,16 @@
-//! A stand-in for DynamoDB and SQS on one port, which fails as a script says.
+//! A DynamoDB, an SQS and an SNS on one socket of this machine, which fail as they are told to.
 //!
-//! The table is a map in memory. With another DynamoDB behind it (such as dynalite), the table is there, and this server makes the faults and
-//! forwards the rest.
+//! The tables are maps in memory: one of posts, one of boards. With another DynamoDB behind it (dynalite, say), it is a table there, and this server stands between: it
+//! makes the faults and passes on the rest.
+
+mod expressions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Request};
@@ -33,7 +36,7 @@ pub enum Fault {
 /// A call as it arrived.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// `BatchWriteItem`, `PutItem` or `SendMessage`.
+    /// `BatchWriteItem`, `PutItem` or `SendMessage`; for boards `UpdateItem`, `Scan` or `Publish`.
     pub operation: String,
     /// How many of the same operation there have been, this one included.
     pub number: usize,
@@ -75,6 +78,7 @@ struct State {
     backend: Option<String>,
     calls: Vec<Call>,
     items: BTreeMap<Key, Value>,
+    boards: BTreeMap<String, Value>,
     messages: Vec<Value>,
 }
 
@@ -101,6 +105,7 @@ impl DynamoDb {
             backend,
             calls: Vec::new(),
             items: BTreeMap::new(),
+            boards: BTreeMap::new(),
             messages: Vec::new(),
         }));
         let ours = state.clone();
@@ -133,11 +138,20 @@ impl DynamoDb {
         lock(&self.state).messages.clone()
     }
 
+    /// The items of the table of boards that is here, by the boards' names.
+    pub fn boards(&self) -> BTreeMap<String, Value> {
+        lock(&self.state).boards.clone()
+    }
+
     /// The items of the table that is here, as they were written.
     pub fn items(&self) -> BTreeMap<Key, Value> {
         lock(&self.state).items.clone()
     }
 }
+
+/// What SNS answers.
+const PUBLISHED: &str =
+    "<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>";
 
 /// One connection: calls and their answers, until it ends.
 fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
@@ -150,10 +164,14 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
             Fault::ErrorWith(status, code, ref message) => {
                 (status, json!({"__type": code, "message": message}))
             }
-            Fault::Unprocessed(n) => perform(call, n, &request, backend, state)?,
-            Fault::None | Fault::HalfAnswer => perform(call, 0, &request, backend, state)?,
+            Fault::Unprocessed(n) => perform(call.clone(), n, &request, backend, state)?,
+            Fault::None | Fault::HalfAnswer => perform(call.clone(), 0, &request, backend, state)?,
         };
-        let answer = Answer::json(status, &answer);
+        let answer = match call.operation.as_str() {
+            // SNS speaks XML, whose errors only the status tells apart here.
+            "Publish" => Answer::new(status, PUBLISHED),
+            _ => Answer::json(status, &answer),
+        };
         let bytes = answer.to_bytes();
         if fault == Fault::HalfAnswer {
             return stream.write_all(&bytes[..bytes.len() - answer.body.len() / 2]);
@@ -165,12 +183,22 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
 
 impl State {
     fn receive(&mut self, request: &Request) -> (Fault, Call, Option<String>) {
-        let operation = request.operation().expect("a target").to_owned();
+        let (operation, body) = match request.operation() {
+            Some(operation) => {
+                let body = serde_json::from_slice(&request.body).expect("JSON");
+                (operation.to_owned(), body)
+            }
+            None => {
+                let form = form(&request.body);
+                let operation = form["Action"].as_str().expect("an action");
+                (operation.to_owned(), form)
+            }
+        };
         let same = |call: &&Call| call.operation == operation;
         let call = Call {
             number: self.calls.iter().filter(same).count() + 1,
             operation,
-            body: serde_json::from_slice(&request.body).expect("JSON"),
+            body,
         };
         self.calls.push(call.clone());
         ((self.script)(&call), call, self.backend.clone())
@@ -205,6 +233,16 @@ impl State {
         Ok(())
     }
 
+    /// An update of a board's item, on a condition.
+    fn update(&mut self, call: &Value) -> Result<(), &'static str> {
+        let board = call["Key"]["Board"]["S"].as_str().expect("a board");
+        let there = self.boards.get(board).cloned();
+        let item = there.unwrap_or_else(|| json!({"Board": {"S": board}}));
+        let item = expressions::update(call, item).ok_or("ConditionalCheckFailedException")?;
+        self.boards.insert(board.to_owned(), item);
+        Ok(())
+    }
+
     /// SQS's own rule: 256 KiB.
     fn send(&mut self, call: &Call) -> (u16, Value) {
         let body = call.body["MessageBody"].as_str().expect("a message");
@@ -230,14 +268,28 @@ fn perform(
     if call.operation == "SendMessage" {
         return Ok(lock(state).send(&call));
     }
-    if call.operation == "PutItem" {
-        return match backend {
-            Some(url) => forward(&url, request, &call.body),
-            None => Ok(match lock(state).put(&call.body) {
-                Ok(()) => (200, json!({})),
-                Err(code) => (400, json!({"__type": code})),
-            }),
+    if call.operation == "Publish" {
+        return Ok((200, Value::Null));
+    }
+    if ["PutItem", "UpdateItem", "Scan"].contains(&call.operation.as_str()) {
+        if let Some(url) = backend {
+            return forward(&url, request, &call.body);
+        }
+        let mut state = lock(state);
+        let done = match call.operation.as_str() {
+            "PutItem" => state.put(&call.body),
+            "UpdateItem" => state.update(&call.body),
+            _ => {
+                return Ok((
+                    200,
+                    json!({"Items": state.boards.values().collect::<Vec<_>>()}),
+                ));
+            }
         };
+        return Ok(match done {
+            Ok(()) => (200, json!({})),
+            Err(code) => (400, json!({"__type": code})),
+        });
     }
     let mut writes = call.writes();
     let mut tables = call.body["RequestItems"]
@@ -279,6 +331,16 @@ fn forward(url: &str, request: &Request, body: &Value) -> io::Result<(u16, Value
     stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
     let answer = Answer::read(&mut BufReader::new(&stream))?;
     Ok((answer.status, serde_json::from_slice(&answer.body)?))
+}
+
+/// The fields of a form.
+fn form(body: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(body).replace('+', " ");
+    let fields = text.split('&').filter_map(|field| field.split_once('='));
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    fields
+        .map(|(name, value)| (decode(name), Value::from(decode(value))))
+        .collect()
 }
 
 fn key(write: &Value) -> Key {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cbor;
 use crate::http::{Answer, Request};
+use crate::pack;
 use crate::server::Server;
 
 /// What the server does with one call.
@@ -73,12 +74,6 @@ impl Put {
         }
     }
 }
-
-/// What a Zstandard frame begins with.
-const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-
-/// Memory for the largest pack.
-const PACK_BYTES: usize = 1 << 20;
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -269,12 +264,10 @@ impl From<&Request> for Call {
         let put = |value: &Value| {
             let data = STANDARD.decode(value["Data"].as_str().expect("data"));
             let data = data.expect("base64");
-            let pack = data.starts_with(&MAGIC).then(|| data.clone());
-            let data = pack.as_ref().map_or(data, |pack| {
-                let mut text = Vec::with_capacity(PACK_BYTES);
-                zstd_safe::decompress(&mut text, pack).expect("a whole frame");
-                text
-            });
+            let pack = pack::is_pack(&data).then(|| data.clone());
+            let data = pack
+                .as_ref()
+                .map_or(data, |pack| pack::unpack(pack).expect("a whole frame"));
             Put {
                 pack,
                 key: value["PartitionKey"].as_str().expect("a key").to_owned(),

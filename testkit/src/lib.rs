@@ -1,12 +1,14 @@
 //! Test support that headwater's crates and tools share.
 //!
-//! - [`kinesis`], [`x_api`], [`jetstream`] and [`dynamodb`] are stand-ins for these services on real sockets ([`server`], [`http`], [`tls`]). A
-//!   server for anything else is a [`web`]. The sources send made-up [`posts`].
-//! - Between them and a program there can be a [`network`] that can be cut, a slow or bad [`link`], a kernel's queue between two network namespaces
-//!   ([`netns`]), [`chaos`], or a [`proxy`].
-//! - A [`stream`] is a Kinesis whose [`shards`] have limits, and which knows the fate of every record.
-//! - [`program`] runs the program under test on a board made of folders, [`notify`] receives what systemd would, and [`process`] makes sure that
-//!   nothing outlives the test.
+//! - Over real sockets ([`server`], [`http`], [`tls`]) stand [`kinesis`], [`x_api`], [`jetstream`] and [`dynamodb`] in for the services of
+//!   their names; a server for anything else is a [`web`]. What the sources send is made up in [`posts`].
+//! - Between them and a program lies a [`network`] that can be cut, a [`link`] as slow or bad as it is told to be, a kernel's queue between
+//!   two network namespaces ([`netns`]), [`chaos`], or a [`proxy`].
+//! - A [`stream`] is a Kinesis whose [`shards`] refuse what is over their limits, and which knows what became of every record. A [`pack`] is
+//!   read as its other consumers read it.
+//! - [`contenders`] are headwater and what the benchmarks compare it with.
+//! - [`program`] runs the program under test on a board of files, [`notify`] hears what systemd would, and [`process`] sees to it that nothing
+//!   of all this outlives who started it.
 //!
 //! This crate depends on none of the crates under test, so that each can use it. That is why the tests' clock is in `headwater::platform::time`,
 //! beside the trait that it implements: the unit tests of that crate are a different build than one that this crate could link to.
@@ -15,6 +17,7 @@
 pub mod cbor;
 #[cfg(feature = "services")]
 pub mod chaos;
+pub mod contenders;
 #[cfg(feature = "services")]
 pub mod dynamodb;
 pub mod http;
@@ -26,6 +29,8 @@ pub mod link;
 pub mod netns;
 pub mod network;
 pub mod notify;
+#[cfg(feature = "packs")]
+pub mod pack;
 #[cfg(feature = "services")]
 pub mod posts;
 pub mod process;

@@ -69,6 +69,12 @@ impl Network {
         while busy() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
         }
+        self.break_off();
+    }
+
+    /// The same at once, whatever is under way: streams have no end to wait for.
+    pub fn break_off(&self) {
+        lock(&self.wire).cut = true;
         self.server.connections().close();
     }
 

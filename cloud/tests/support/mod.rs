@@ -7,11 +7,12 @@ pub mod corpus;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, KeyType};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cloud::Function;
-use cloud::config::Config;
+use cloud::boards::watch::Watch;
+use cloud::config::{Config, WatchConfig};
 use cloud::lambda::{Event, Record};
 use serde_json::{Value, json};
 use testkit::dynamodb::DynamoDb;
@@ -39,25 +40,72 @@ impl Aws {
             stand_in,
             backend,
         };
-        aws.create_table().await;
+        aws.create_table(
+            &aws.table,
+            &[("Username", KeyType::Hash), ("Id", KeyType::Range)],
+        )
+        .await;
+        aws.create_table(&aws.boards_table(), &[("Board", KeyType::Hash)])
+            .await;
         aws
     }
 
     /// The function under test, made from its environment as in Lambda.
     pub fn function(&self) -> Function {
-        let url = self.stand_in.url();
-        let variables = HashMap::from([
+        let variables = self.environment(&[
             ("TABLE_NAME", self.table.as_str()),
             ("FAILURE_QUEUE_URL", "http://queue.example/1/failures"),
             ("DAYS_TO_KEEP", "7"),
+        ]);
+        let config = Config::read(|name| variables.get(name).cloned());
+        config.unwrap().function()
+    }
+
+    /// The same, which keeps no reports of boards.
+    pub fn function_without_boards(&self) -> Function {
+        Function {
+            boards: None,
+            ..self.function()
+        }
+    }
+
+    /// The watch over the boards, to which one is silent after `silent_after`.
+    pub fn watch(&self, silent_after: &str) -> Watch {
+        let variables = self.environment(&[
+            ("SILENT_AFTER", silent_after),
+            ("TOPIC_ARN", "arn:aws:sns:us-east-1:1:alarms"),
+        ]);
+        let config = WatchConfig::read(|name| variables.get(name).cloned());
+        config.unwrap().watch()
+    }
+
+    fn environment(&self, own: &[(&'static str, &str)]) -> HashMap<&'static str, String> {
+        let (url, boards_table) = (self.stand_in.url(), self.boards_table());
+        let all = [
+            ("BOARDS_TABLE_NAME", boards_table.as_str()),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-tests"),
             ("AWS_ENDPOINT_URL", url.as_str()),
-        ]);
-        Config::read(|name| variables.get(name).map(|&value| value.to_owned()))
-            .unwrap()
-            .function()
+        ];
+        let both = all.iter().chain(own);
+        both.map(|(name, value)| (*name, (*value).to_owned()))
+            .collect()
+    }
+
+    fn boards_table(&self) -> String {
+        format!("{}-boards", self.table)
+    }
+
+    /// The items of the table of boards, by the boards' names.
+    pub async fn boards(&self) -> BTreeMap<String, BTreeMap<String, String>> {
+        let Some(client) = self.backend() else {
+            let boards = self.stand_in.boards().into_iter();
+            return boards.map(|(board, item)| (board, plain(&item))).collect();
+        };
+        let items = scan(&client, &self.boards_table()).await;
+        let by_name = items.into_iter().map(|item| (item["Board"].clone(), item));
+        by_name.collect()
     }
 
     /// The calls of one operation so far.
@@ -79,41 +127,24 @@ impl Aws {
                 .map(|(key, item)| (key, plain(&item)))
                 .collect();
         };
-        let pages = client
-            .scan()
-            .table_name(&self.table)
-            .into_paginator()
-            .items()
-            .send();
-        let items = pages.collect::<Result<Vec<_>, _>>().await.unwrap();
-        let text = |value: AttributeValue| match value {
-            AttributeValue::S(text) | AttributeValue::N(text) => text,
-            other => panic!("{other:?}"),
-        };
-        let item = |item: HashMap<String, AttributeValue>| {
-            let item: BTreeMap<_, _> = item
-                .into_iter()
-                .map(|(n, value)| (n, text(value)))
-                .collect();
-            ((item["Username"].clone(), item["Id"].clone()), item)
-        };
-        items.into_iter().map(item).collect()
+        let items = scan(&client, &self.table).await;
+        let key = |item: &BTreeMap<String, String>| (item["Username"].clone(), item["Id"].clone());
+        items.into_iter().map(|item| (key(&item), item)).collect()
     }
 
-    async fn create_table(&self) {
+    async fn create_table(&self, table: &str, keys: &[(&str, KeyType)]) {
         let Some(client) = self.backend() else { return };
         use aws_sdk_dynamodb::types::{
-            AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-            TableStatus,
+            AttributeDefinition, BillingMode, KeySchemaElement, ScalarAttributeType, TableStatus,
         };
-        let mut request = client.create_table().table_name(&self.table);
-        for (name, kind) in [("Username", KeyType::Hash), ("Id", KeyType::Range)] {
+        let mut request = client.create_table().table_name(table);
+        for (name, kind) in keys {
             let string = AttributeDefinition::builder()
-                .attribute_name(name)
+                .attribute_name(*name)
                 .attribute_type(ScalarAttributeType::S);
             let key = KeySchemaElement::builder()
-                .attribute_name(name)
-                .key_type(kind);
+                .attribute_name(*name)
+                .key_type(kind.clone());
             request = request
                 .attribute_definitions(string.build().unwrap())
                 .key_schema(key.build().unwrap());
@@ -126,7 +157,7 @@ impl Aws {
         loop {
             let table = client
                 .describe_table()
-                .table_name(&self.table)
+                .table_name(table)
                 .send()
                 .await
                 .unwrap();
@@ -203,6 +234,21 @@ pub fn soon() -> Instant {
 /// A deadline that leaves the table one second, all of which a failing one uses up.
 pub fn at_once() -> Instant {
     Instant::now() + Duration::from_secs(4)
+}
+
+async fn scan(client: &aws_sdk_dynamodb::Client, table: &str) -> Vec<BTreeMap<String, String>> {
+    let request = client.scan().table_name(table);
+    let pages = request.into_paginator().items().send();
+    let items = pages.collect::<Result<Vec<_>, _>>().await.unwrap();
+    let text = |value: AttributeValue| match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text,
+        other => panic!("{other:?}"),
+    };
+    let plain = |item: HashMap<String, AttributeValue>| {
+        let fields = item.into_iter();
+        fields.map(|(name, value)| (name, text(value))).collect()
+    };
+    items.into_iter().map(plain).collect()
 }
 
 fn plain(item: &Value) -> BTreeMap<String, String> {

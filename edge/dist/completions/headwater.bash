@@ -11,9 +11,9 @@ _headwater() {
     --when-full) mapfile -t COMPREPLY < <(compgen -W 'drop-oldest drop-newest block' -- "$word"); return ;;
     --wire) mapfile -t COMPREPLY < <(compgen -W 'json cbor' -- "$word"); return ;;
     --metrics-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-    --partition-key|--stream|--region|--endpoint|--spool-size|--durable-within|--linger|--max-rate|--max-bytes-per-day|--max-per-day|--gap-at-most) return ;;
+    --partition-key|--stream|--region|--endpoint|--spool-size|--durable-within|--linger|--max-record-size|--max-rate|--max-bytes-per-day|--max-per-day|--gap-at-most|--report-every|--board) return ;;
   esac
-  local words='--source --input --partition-key --stream --region --endpoint --spool --spool-size --when-full --durable-within --ordered --linger --pack --wire --max-rate --max-bytes-per-day --max-per-day --gap-at-most --no-gap-fill --no-retweets --metrics-file --quiet --help --version'
+  local words='--source --input --partition-key --stream --region --endpoint --spool --spool-size --when-full --durable-within --ordered --linger --pack --wire --max-record-size --max-rate --max-bytes-per-day --max-per-day --gap-at-most --no-gap-fill --no-retweets --report-every --board --metrics-file --quiet --help --version'
   case ${COMP_WORDS[1]} in
     status) words='--json --watch --spool' ;;
     spool)

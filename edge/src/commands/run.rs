@@ -19,9 +19,11 @@ use crate::aws::credentials::Keychain;
 use crate::aws::kinesis::client::Client;
 use crate::observe::counters::Counters;
 use crate::observe::monitor::{self, Monitor, Patience};
+use crate::observe::report::{Outbox, Reporter};
 use crate::observe::snapshot::{About, Past};
 use crate::observe::systemd::Systemd;
 use crate::platform::facts::Facts;
+use crate::platform::machine;
 use crate::platform::rewriter::Rewriter;
 use crate::platform::stop::Stop;
 use crate::platform::time::{Clock, SystemClock};
@@ -80,8 +82,19 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
             Some(card.with_added_extension("state")),
         )),
         echo: source::echoes(config.quiet),
+        max_record_bytes: config.max_record_bytes,
     };
     let abort = Arc::new(Stop::default());
+    let reporter = config.reports.map(|settings| Reporter {
+        outbox: Arc::new(Outbox::new(&settings)),
+        every: settings.every,
+        counters: feed.counters.clone(),
+        spool: spool.clone(),
+        clock: clock.clone(),
+        disk: card.parent().map(Into::into),
+        sensors: machine::SENSORS.into(),
+        stop: feed.stop.clone(),
+    });
     let uplink = Uplink {
         spool: spool.clone(),
         client: Client::new(&config.endpoint, &config.region, config.roots),
@@ -90,6 +103,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         clock,
         counters: feed.counters.clone(),
         facts: feed.state.clone(),
+        outbox: reporter.as_ref().map(|reporter| reporter.outbox.clone()),
         target: Target {
             stream: config.stream,
             region: config.region,
@@ -128,6 +142,9 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         uplink.run();
         drop(tell.send(Event::UplinkEnded));
     })?;
+    if let Some(reporter) = reporter {
+        start("reporter", move || reporter.run())?;
+    }
     start("committer", {
         let spool = spool.clone();
         move || spool.run_committer()

@@ -91,6 +91,8 @@ pub struct Counters {
     pub delivered: Counter,
     /// When it did so last.
     pub last_delivered: Moment,
+    /// The board's own reports that Kinesis acknowledged; they are not counted as records.
+    pub reports: Counter,
     /// Records that Kinesis can never accept. They are in the dead-letter file.
     pub impossible: Counter,
     /// Calls to Kinesis, whatever their outcome.

@@ -51,6 +51,7 @@ metrics! {
     "headwater_missed_seconds_total" "Total length of those gaps" |s| count(s.missed_s);
     "headwater_delivered_total" "Records that Kinesis acknowledged" |s| count(s.delivered);
     "headwater_last_delivered_timestamp_seconds" "When Kinesis acknowledged the last record, in seconds since 1970" |s| ago(s, s.last_delivered_age_s);
+    "headwater_reports_total" "Reports of the board that Kinesis acknowledged" |s| count(s.reports);
     "headwater_impossible_total" "Records that Kinesis can never accept, kept in the dead-letter file" |s| count(s.impossible);
     "headwater_calls_total" "Calls to Kinesis, whatever their outcome" |s| count(s.calls);
     "headwater_retried_total" "Records sent again after any failure" |s| count(s.retried);

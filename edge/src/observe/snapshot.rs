@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub missed_from_s: Option<u64>,
     /// When it ended.
     pub missed_until_s: Option<u64>,
+    /// [`Counters::reports`].
+    pub reports: u64,
     /// [`Counters::impossible`].
     pub impossible: u64,
     /// [`Counters::calls`].
@@ -197,6 +199,7 @@ impl Snapshot {
             missed_s: counters.missed.ms.get() / 1000,
             missed_from_s: positive(counters.missed.from_ms.get()).map(|ms| ms / 1000),
             missed_until_s: positive(counters.missed.until_ms.get()).map(|ms| ms / 1000),
+            reports: counters.reports.get(),
             impossible: counters.impossible.get(),
             calls: counters.calls.get(),
             retried: counters.retried.get(),

@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod file;
+pub mod machine;
 pub mod rewriter;
 pub mod stop;
 pub mod text;

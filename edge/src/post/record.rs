@@ -8,6 +8,9 @@ pub const MAX_KEY_CHARS: usize = 256;
 /// The largest record that a stream accepts by default, in bytes: partition key and data together, before base64.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 
+/// The largest that a stream can be told to take (`MaxRecordSizeInKiB`), counted the same.
+pub const LARGEST_RECORD_BYTES: usize = 10 << 20;
+
 /// One record on its way to the stream. It borrows its bytes from the source's buffer or from the spool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
@@ -20,8 +23,8 @@ pub struct Record<'a> {
 /// Why bytes cannot be a record of any stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// Key and data together have this many bytes, more than [`MAX_RECORD_BYTES`].
-    TooLarge(usize),
+    /// Key and data together have so many bytes, and the limit is so many.
+    TooLarge(usize, usize),
     /// The partition key is empty.
     NoKey,
     /// The data is empty.
@@ -29,12 +32,13 @@ pub enum Unfit {
 }
 
 impl<'a> Record<'a> {
-    /// A record that the stream can accept. A key that is too long is cut to its first [`MAX_KEY_CHARS`] characters.
+    /// A record that a stream with a limit of `max_bytes` a record can accept. A key that is too long is cut to its first [`MAX_KEY_CHARS`]
+    /// characters.
     ///
     /// # Errors
     ///
-    /// Key or data is empty, or both together are too long.
-    pub fn new(partition_key: &'a str, data: &'a [u8]) -> Result<Self, Unfit> {
+    /// Key or data is empty, or both together are longer than `max_bytes`.
+    pub fn new(partition_key: &'a str, data: &'a [u8], max_bytes: usize) -> Result<Self, Unfit> {
         let end = partition_key
             .char_indices()
             .nth(MAX_KEY_CHARS)
@@ -46,7 +50,7 @@ impl<'a> Record<'a> {
         match record.len_bytes() {
             _ if partition_key.is_empty() => Err(Unfit::NoKey),
             _ if data.is_empty() => Err(Unfit::NoData),
-            len if len > MAX_RECORD_BYTES => Err(Unfit::TooLarge(len)),
+            len if len > max_bytes => Err(Unfit::TooLarge(len, max_bytes)),
             _ => Ok(record),
         }
     }
@@ -60,9 +64,14 @@ impl<'a> Record<'a> {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge(len) => write!(
+            Self::TooLarge(len, max) => write!(
                 f,
-                "{len} bytes; a record of the stream holds at most {MAX_RECORD_BYTES}"
+                "{len} bytes; a record of the stream holds at most {max}{}",
+                if *max < LARGEST_RECORD_BYTES {
+                    " (--max-record-size, if the stream is set to take more)"
+                } else {
+                    ""
+                }
             ),
             Self::NoKey => f.write_str("it has no partition key"),
             Self::NoData => f.write_str("it is empty"),

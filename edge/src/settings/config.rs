@@ -13,7 +13,7 @@ use crate::aws::credentials::profile::Profile;
 use crate::net::endpoint::Endpoint;
 use crate::net::proxy;
 use crate::net::roots::Roots;
-use crate::observe::journal;
+use crate::observe::{journal, report};
 use crate::platform::tmpfs;
 use crate::post::filter::{Filter, MAX_RULE_CHARS};
 use crate::settings::options::{self, Opt};
@@ -44,8 +44,12 @@ pub struct Config {
     pub spool: spool::Options,
     /// Whether records of one partition key keep their order strictly.
     pub ordered: bool,
+    /// Limit of a record, key and data, in bytes.
+    pub max_record_bytes: usize,
     /// Options of delivery.
     pub flow: flow::Options,
+    /// The board's reports to its fleet, if it makes any.
+    pub reports: Option<report::Settings>,
     /// Path of the metrics file.
     pub metrics_file: Option<PathBuf>,
     /// Do not print the posts.
@@ -137,8 +141,10 @@ impl<'a> Settings<'a> {
         let endpoint = self.endpoint(region.as_deref(), variant);
         let sts = self.sts(region.as_deref(), variant);
         let spool = self.spool(source.as_ref());
+        let max_record_bytes = self.max_record_bytes(spool.as_ref());
         let ordered = self.switch(options::ORDERED);
         let flow = self.flow(ordered);
+        let reports = self.reports();
         let quiet = self.switch(options::QUIET);
         let metrics_file = self.get(options::METRICS_FILE).map(PathBuf::from);
         Some(Config {
@@ -150,8 +156,10 @@ impl<'a> Settings<'a> {
             provider: provider?,
             roots: roots?,
             spool: spool?,
+            max_record_bytes: max_record_bytes?,
             ordered,
             flow: flow?,
+            reports,
             metrics_file,
             quiet,
         })
@@ -260,15 +268,11 @@ impl<'a> Settings<'a> {
         let partition_key = self
             .get(options::PARTITION_KEY)
             .and_then(|text| self.valid(text.parse::<lines::Pointer>().map_err(Into::into)));
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
         Some(Source::Lines(lines::Settings {
             input,
             filter,
             partition_key,
-            host,
+            host: host(),
         }))
     }
 
@@ -489,4 +493,12 @@ impl<'a> Settings<'a> {
     pub(super) fn wrong(&mut self, what: &str) {
         self.usage.wrong.push(what.to_owned());
     }
+}
+
+/// The host's name.
+pub(super) fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }

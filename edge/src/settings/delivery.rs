@@ -4,16 +4,28 @@ use crate::aws::credentials::profile::Profile;
 use crate::aws::kinesis::wire::Wire;
 use crate::aws::partition::{self, Variant};
 use crate::net::endpoint::Endpoint;
-use crate::settings::config::Settings;
+use crate::observe::report;
+use crate::post::record::{LARGEST_RECORD_BYTES, MAX_RECORD_BYTES};
+use crate::settings::config::{Settings, host};
 use crate::settings::{options, values};
+use crate::spool;
 use crate::uplink::flow;
 use crate::uplink::pace::Limits;
 
 /// The smallest rate limit, in bytes. Not even one post would fit into less.
 const LEAST_BYTES: u64 = 1 << 10;
 
+/// The least number of largest records that a spool must hold: one may take no more than half of it.
+const SPOOL_RECORDS: u64 = 4;
+
 /// The longest `--linger`, in seconds.
 const LONGEST_LINGER_S: u64 = 60 * 60;
+
+/// How often a board may report, in seconds: more often would be a stream of its own, and a board that is heard of once a day is silent.
+const REPORT_EVERY_S: std::ops::RangeInclusive<u64> = 1..=24 * 60 * 60;
+
+/// The longest name of a board, as of a host.
+const BOARD_BYTES: usize = 64;
 
 impl Settings<'_> {
     /// The stream's name, valid for Kinesis.
@@ -98,6 +110,25 @@ impl Settings<'_> {
         self.valid(Endpoint::parse(&url?, self.plain))
     }
 
+    /// Limit of a record in bytes. Only a limit over 1 MiB demands a spool larger than the smallest.
+    pub(super) fn max_record_bytes(&mut self, spool: Option<&spool::Options>) -> Option<usize> {
+        let sizes = MAX_RECORD_BYTES as u64..=LARGEST_RECORD_BYTES as u64;
+        let bytes = self.parsed(
+            options::MAX_RECORD_SIZE,
+            "a size from 1MiB to 10MiB, and no more than the stream's MaxRecordSizeInKiB",
+            |text| values::size(text).filter(|bytes| sizes.contains(bytes)),
+        )?;
+        let needed = bytes * SPOOL_RECORDS;
+        let is_large = bytes > MAX_RECORD_BYTES as u64;
+        if is_large && spool.is_some_and(|spool| spool.size_bytes < needed) {
+            self.wrong(&format!(
+                "--spool-size is too small for --max-record-size: the queue holds a few of the largest records, so choose at least {} KiB",
+                needed >> 10
+            ));
+        }
+        usize::try_from(bytes).ok()
+    }
+
     /// Options of delivery.
     pub(super) fn flow(&mut self, ordered: bool) -> Option<flow::Options> {
         let bytes = |text: &str| values::size(text).filter(|bytes| *bytes >= LEAST_BYTES);
@@ -132,6 +163,36 @@ impl Settings<'_> {
             pack,
         })
     }
+
+    /// How the board reports, if it is to.
+    pub(super) fn reports(&mut self) -> Option<report::Settings> {
+        let every = self.parsed(
+            options::REPORT_EVERY,
+            "a duration such as 5m, from 1s to 24h",
+            |text| values::duration(text).filter(|every| REPORT_EVERY_S.contains(&every.as_secs())),
+        );
+        let given = self.get(options::BOARD);
+        let is_given = given.is_some();
+        let board = given.unwrap_or_else(host);
+        if !is_board(&board) && (is_given || every.is_some()) {
+            let name = options::BOARD.env[0];
+            self.wrong(&match is_given {
+                true => format!("{name} is a board's name, of 1 to 64 letters, digits, '.', '_', ':' and '-', not '{board}'"),
+                false => format!("the host's name '{board}' cannot be the board's in its reports: set {name}, or --board"),
+            });
+            return None;
+        }
+        Some(report::Settings {
+            board,
+            every: every?,
+        })
+    }
+}
+
+/// Whether `name` can be a board's: it stands in the report as it is.
+fn is_board(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    (1..=BOARD_BYTES).contains(&name.len()) && name.bytes().all(fits)
 }
 
 /// The stream and region in an ARN such as `arn:aws:kinesis:eu-west-1:123456789012:stream/posts`.

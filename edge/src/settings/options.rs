@@ -89,12 +89,15 @@ options! {
     LINGER: "linger" "DURATION" ["HEADWATER_LINGER"], "0", "Let a live post wait this long for others, to share a call";
     PACK: "pack" "" ["HEADWATER_PACK"], "", "Send many posts in one record, compressed (Zstandard): about six times fewer bytes; other consumers must unpack them";
     WIRE: "wire" "json|cbor" ["HEADWATER_WIRE"], "json", "Format of calls to Kinesis; CBOR is a quarter shorter; a server that does not know it gets JSON";
+    MAX_RECORD_SIZE: "max-record-size" "SIZE" ["HEADWATER_MAX_RECORD_SIZE"], "1MiB", "Limit of a record, up to 10MiB if the stream allows it (MaxRecordSizeInKiB)";
     MAX_RATE: "max-rate" "BYTES" ["HEADWATER_MAX_RATE"], "", "Send at most this many bytes a second; the rest waits in the queue";
     MAX_BYTES_PER_DAY: "max-bytes-per-day" "SIZE" ["HEADWATER_MAX_BYTES_PER_DAY"], "", "Send at most this many bytes a day (UTC); the rest waits in the queue";
     MAX_PER_DAY: "max-per-day" "N" ["HEADWATER_MAX_PER_DAY"], "", "For X, which bills each post: read at most N posts a day (UTC)";
     GAP_AT_MOST: "gap-at-most" "DURATION" ["HEADWATER_GAP_AT_MOST"], "7d", "For X: after an outage, fetch missed posts from at most this long ago";
     NO_GAP_FILL: "no-gap-fill" "" ["HEADWATER_GAP_FILL"], "", "For X: do not fetch missed posts (the variable: 0)";
     NO_RETWEETS: "no-retweets" "" ["HEADWATER_RETWEETS"], "", "For X: leave out retweets, which are billed, too (the variable: 0)";
+    REPORT_EVERY: "report-every" "DURATION" ["HEADWATER_REPORT_EVERY"], "", "Send a report on this board's state this often (docs/fleet.md)";
+    BOARD: "board" "NAME" ["HEADWATER_BOARD"], "", "The board's name in its reports [default: the host name]";
     METRICS_FILE: "metrics-file" "FILE" ["HEADWATER_METRICS_FILE"], "", "Write Prometheus text to this file every second; on tmpfs it costs the card nothing";
     QUIET: "quiet" "" ["HEADWATER_QUIET"], "", "Do not print the posts on a terminal";
 }

@@ -403,3 +403,35 @@ fn gaps_are_filled_and_retweets_read_unless_switched_off() {
     let on = x_settings(&[], &[("HEADWATER_GAP_FILL", "1")]);
     assert_eq!(on.gap_at_most, Some(week));
 }
+
+#[test]
+fn a_board_reports_only_if_it_is_told_how_often_and_its_name_fits_a_report() {
+    let reports = |args: &[&str]| config(args, &ENOUGH).reports;
+    // Without --report-every there are none, and the host's name, whatever it is, is no matter
+    assert_eq!(reports(&["pizza"]), None);
+    assert_eq!(reports(&["pizza", "--board=shed"]), None);
+    // With it, the board has the name it is given, or the host's
+    let given = reports(&["pizza", "--report-every=5m", "--board=shed"]).unwrap();
+    assert_eq!(
+        (given.board.as_str(), given.every),
+        ("shed", Duration::from_secs(300))
+    );
+    let default = reports(&["pizza", "--report-every=1s"]).unwrap();
+    assert_eq!(default.board, config::host());
+    // What would break the report, or be none, is wrong
+    for (wrong, says) in [
+        ("--board=\"shed\"", "is a board's name"),
+        ("--board=shed in the garden", "is a board's name"),
+        ("--report-every=0", "from 1s to 24h"),
+        ("--report-every=25h", "from 1s to 24h"),
+        ("--report-every=often", "from 1s to 24h"),
+    ] {
+        let usage = parse_with(&["pizza", "--report-every=5m", wrong], &ENOUGH).unwrap_err();
+        assert!(
+            usage.wrong.iter().any(|line| line.contains(says)),
+            "{wrong}: {usage:?}"
+        );
+    }
+    let long = format!("--board={}", "b".repeat(65));
+    assert!(parse_with(&["pizza", &long], &ENOUGH).is_err());
+}

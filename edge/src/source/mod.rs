@@ -52,6 +52,8 @@ pub struct Feed {
     pub state: Arc<Facts>,
     /// Whether each record's text is printed as it is read.
     pub echo: bool,
+    /// The largest record the stream takes, key and data.
+    pub max_record_bytes: usize,
 }
 
 /// The feed takes no more: the program is ending.

@@ -69,12 +69,17 @@ impl Backoff {
         }
     }
 
-    /// Takes up what an earlier run remembered, and waits what was left of its pause.
-    pub fn resume(&mut self, feed: &Feed) -> Result<(), Stopped> {
+    /// Takes up what an earlier run remembered: what is left of its pause.
+    pub fn left(&mut self, feed: &Feed) -> Duration {
         self.counts = feed.state.get(self.fact).unwrap_or_default();
         // A clock that was set back meanwhile makes the pause no longer than it was.
         let left_ms = self.counts.until_ms.saturating_sub(wall_ms(feed));
-        let left = Duration::from_millis(left_ms.min(self.counts.pause_ms));
+        Duration::from_millis(left_ms.min(self.counts.pause_ms))
+    }
+
+    /// Takes up what an earlier run remembered, and waits what was left of its pause.
+    pub fn resume(&mut self, feed: &Feed) -> Result<(), Stopped> {
+        let left = self.left(feed);
         if !left.is_zero() {
             info!("connecting in {left:.0?}: the pause that began before the restart");
         }
@@ -110,7 +115,15 @@ impl Backoff {
     /// The connection does well: the next failure is the first again.
     pub fn healthy(&mut self, feed: &Feed) {
         feed.well();
+        self.answered(feed, None);
+    }
+
+    /// The server gave what it was asked for, and may want a pause before it is asked again: the next failure is the first again.
+    pub fn answered(&mut self, feed: &Feed, pause: Option<Duration>) {
         self.counts = Counts::default();
+        if let Some(pause) = pause {
+            self.counts.begin(pause, feed);
+        }
         feed.state.set(self.fact, self.counts);
     }
 }

@@ -32,6 +32,9 @@ const SLICE: Duration = Duration::from_millis(250);
 /// resolves the name anew.
 const IDLE: Duration = Duration::from_secs(2);
 
+/// How long a check waits for the next byte of a server: a person waits for it.
+pub const CHECK_SILENCE: Duration = Duration::from_secs(10);
+
 /// A TLS record at most: a stream's posts are a few hundred bytes, its requests fewer.
 const BUFFER_BYTES: usize = 16 << 10;
 

@@ -194,7 +194,7 @@ impl Spool {
         let ours = committer.stamp;
         let not_after_us =
             found.epoch < ours.epoch || (found.epoch, found.run) == (ours.epoch, ours.run);
-        if before.is_some_and(|before| before != ring.spec()) || !not_after_us {
+        if before.is_some_and(|before| !before.is_same_file(&ring.spec())) || !not_after_us {
             return Err(other());
         }
         let (head, card_next, mut known) = {

@@ -10,7 +10,8 @@ use log::warn;
 
 use crate::spool::format::block::{Cursor, Position, Seq, Vblk};
 use crate::spool::format::pack::{Encoded, RecordCrc};
-use crate::spool::media::card::{self, Card, MAX_BATCH};
+use crate::spool::format::superblock::BATCH;
+use crate::spool::media::card::{self, Card};
 use crate::spool::options::WhenFull;
 use crate::spool::queue::acked::Acked;
 use crate::spool::queue::committer::{Committer, Disk};
@@ -133,13 +134,13 @@ impl Spool {
         if staged == 0 && !card.can_note(oldest) && !card.can_note(self.find_oldest(card)) {
             return Ok(Progress::Full);
         }
-        let want = (staged + 2).min(MAX_BATCH).min(card.ring.blocks() / 2);
+        let want = (staged + 2).min(BATCH).min(card.ring.blocks() / 2);
         if staged > 0 && !self.make_room(card, want)? {
             return Ok(Progress::Full);
         }
         let mut snapshot = self.lock().snapshot();
         card.begin(snapshot.head, snapshot.from);
-        let end = (card.floor + card.ring.blocks() - 1).min(card.tail + MAX_BATCH);
+        let end = (card.floor + card.ring.blocks() - 1).min(card.tail + BATCH);
         let saved = self.copy(card, &mut committer.walk, &snapshot, end)?;
         if saved < snapshot.to {
             snapshot.cursor.position = self.position_before(&committer.walk, saved);
@@ -240,7 +241,7 @@ impl Spool {
     /// Sees to it that `want` blocks can be written, or at least some, and under [`WhenFull::DropOldest`] as many again for the next
     /// batch. False if there is no room.
     fn make_room(&self, card: &mut Card, want: u64) -> io::Result<bool> {
-        let ahead = (card.ring.blocks() / 8).min(MAX_BATCH);
+        let ahead = (card.ring.blocks() / 8).min(BATCH);
         if self.options.when_full == WhenFull::DropOldest {
             let oldest = self.lock().card_oldest(card.tail);
             let short = (want + ahead).saturating_sub(card.room(oldest));
@@ -374,6 +375,12 @@ impl Spool {
         };
         if unsaved || !self.make_room(card, want)? || card.room(card.floor) < want {
             return Ok(Progress::Full);
+        }
+        if want > card.ring.spec().batch() {
+            card.ring.enlarge()?;
+            if let Some(view) = &mut self.lock().card {
+                view.ring = card.ring.clone();
+            }
         }
         let mut snapshot = self.lock().snapshot();
         let seq = snapshot.to;

@@ -60,7 +60,7 @@ mod stats;
 pub(crate) mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use format::block::Seq;
 pub use media::storage::Locked;

@@ -131,6 +131,7 @@ impl Spool {
             blocks: Ring::blocks_in(stage_bytes),
             salt: random.rotate_left(32),
             card_salt,
+            large: false,
         };
         let stage = make_stage(&*stage_slot, spec, stamp, &mut ledger, &old_stage, claim)?;
         let mut state = State {
@@ -315,6 +316,7 @@ fn plan(
         blocks: Ring::blocks_in(options.size_bytes),
         salt,
         card_salt: salt,
+        large: false,
     };
     let (ring, found) = match card {
         OldCard::Good(ring, found) => (ring, found),

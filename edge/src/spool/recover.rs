@@ -1,14 +1,11 @@
 //! What a ring holds, found by reading alone: any bytes at all give an answer, the same one each time.
 //!
-//! Blocks are written in the order of their numbers and synced in that order, but for the last [`UNSYNCED`] at most: those a
+//! Blocks are written in the order of their numbers and synced in that order, but for the last [few](Super::unsynced): those a
 //! power cut may have left whole, torn or unwritten, in any combination. So the newest block is found by bisection and then by
 //! looking at every block around; where anything looks unlike that (damage, a foreign block), every block of the file is read.
 
 use crate::spool::format::block::{BLOCK, Cursor, Position, Seq, Vblk};
 use crate::spool::media::ring::Ring;
-
-/// Most blocks ever written between two good syncs: two attempts at the largest batch.
-pub const UNSYNCED: u64 = 640;
 
 /// How many blocks the full scan reads at once.
 const SCAN: usize = 16;
@@ -55,7 +52,7 @@ pub fn find(ring: &Ring) -> Option<Recovered> {
 
 /// The newest block.
 pub fn newest(ring: &Ring) -> Option<Rank> {
-    if ring.blocks() <= 2 * UNSYNCED {
+    if ring.blocks() <= 2 * ring.spec().unsynced() {
         return newest_by_scan(ring);
     }
     bisect(ring).or_else(|| newest_by_scan(ring))
@@ -97,6 +94,7 @@ enum Lap {
 
 fn bisect(ring: &Ring) -> Option<Rank> {
     let blocks = ring.blocks();
+    let unsynced = ring.spec().unsynced();
     let mut bytes = [0; BLOCK];
     ring.read(0, &mut bytes).ok()?;
     let first = ring.block_in_place(0, &bytes)?.header;
@@ -122,7 +120,7 @@ fn bisect(ring: &Ring) -> Option<Rank> {
     }
     // Blocks wiped in the middle of the lap would end the bisection early: a few looks further on tell.
     const LOOKS: u64 = 32;
-    let beyond = (same + UNSYNCED).min(blocks);
+    let beyond = (same + unsynced).min(blocks);
     let further = (1..LOOKS).map(|i| beyond + i * (blocks - beyond) / LOOKS);
     if !further
         .filter(|place| *place < blocks)
@@ -131,7 +129,7 @@ fn bisect(ring: &Ring) -> Option<Rank> {
         return None;
     }
     let found = first.vblk + same;
-    (found.saturating_sub(UNSYNCED)..=found + UNSYNCED)
+    (found.saturating_sub(unsynced)..=found + unsynced)
         .filter_map(|vblk| ring.load(vblk, &mut bytes).map(|b| (b.header.epoch, vblk)))
         .max()
 }
@@ -157,7 +155,7 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
     let window = (newest + 1).saturating_sub(ring.blocks())..=newest;
     for vblk in window.rev() {
         let settled = vblk < found.durable_vblk;
-        let far = vblk + 2 * UNSYNCED < found.durable_vblk;
+        let far = vblk + 2 * ring.spec().unsynced() < found.durable_vblk;
         if (settled && counted && position.is_some()) || far {
             break;
         }

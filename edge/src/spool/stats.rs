@@ -59,3 +59,11 @@ pub struct Stats {
     /// How long a reader has been at work, if one is: it may wait for the card.
     pub reading_for: Option<Duration>,
 }
+
+impl Stats {
+    /// Records that were read and will never arrive, over the spool's whole life.
+    pub fn lost(&self) -> u64 {
+        let lost = self.dropped.saturating_add(self.media_lost);
+        lost.saturating_add(self.unsynced_lost)
+    }
+}

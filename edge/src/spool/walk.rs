@@ -5,7 +5,7 @@
 //!   what that means is the caller's to judge, with [`Walk::damage`].
 //! - The buffer is the walk's own: what happens to the ring meanwhile cannot change a record once it is read.
 
-use crate::post::record::Record;
+use crate::post::record::{MAX_RECORD_BYTES, Record};
 use crate::spool::format::block::{
     BLOCK, Cursor, Fragment, HEADER, Header, Kind, Seq, Vblk, decode_record, is_record,
 };
@@ -210,6 +210,7 @@ impl Walk {
                 Kind::First => {
                     self.open = Some(fragment.crc);
                     self.joined.clear();
+                    self.joined.shrink_to(MAX_RECORD_BYTES);
                     self.joined.extend_from_slice(fragment.payload);
                 }
                 Kind::Middle | Kind::Last if self.open == Some(fragment.crc) => {

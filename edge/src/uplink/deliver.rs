@@ -21,9 +21,11 @@ use crate::aws::kinesis::wire::Wire;
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
 use crate::net::meter::{Broken, Phase};
 use crate::observe::counters::Counters;
+use crate::observe::report::Outbox;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::time::Clock;
+use crate::post::record::Record;
 use crate::spool::{Seq, Spool};
 use crate::uplink::dead_letter::{self, DeadLetters};
 use crate::uplink::explain::{self, Target};
@@ -78,6 +80,8 @@ pub struct Uplink {
     pub counters: Arc<Counters>,
     /// What it remembers across a restart.
     pub facts: Arc<Facts>,
+    /// The board's reports, if it makes any.
+    pub outbox: Option<Arc<Outbox>>,
     /// The stream, its region and its host, for what the user reads.
     pub target: Target,
     /// One record at a time, each naming the one before.
@@ -137,6 +141,13 @@ impl Uplink {
                 }
                 continue;
             }
+            if flight.has_report_alone()
+                && self.spool.is_closed()
+                && !self.spool.wait(Duration::ZERO)
+            {
+                // The end is not held up for it.
+                break;
+            }
             if !self.may_spend(&mut flight) {
                 continue;
             }
@@ -183,6 +194,11 @@ impl Uplink {
     /// Takes records that may go now into the batch, oldest first.
     fn fill(&self, flight: &mut Flight) {
         let now = self.clock.elapsed();
+        self.take_report(flight, now);
+        if self.ordered && !flight.batch.is_empty() {
+            // In strict order no two records share a call.
+            return;
+        }
         let head = self.spool.head();
         flight.window.forget_below(head);
         if flight.window.is_empty() {
@@ -205,6 +221,26 @@ impl Uplink {
             self.spool.peek_from(end, |seq, record| {
                 flight.take(seq, record, now, self.ordered)
             });
+        }
+    }
+
+    /// Takes the board's report, if one is to go, before the posts: so it is in the next call, however small that is.
+    fn take_report(&self, flight: &mut Flight, now: Duration) {
+        let Some(outbox) = &self.outbox else { return };
+        let has_company = self.spool.wait(Duration::ZERO);
+        if let Some((number, report)) = outbox.due(now, has_company) {
+            let record = Record {
+                partition_key: outbox.board(),
+                data: report.as_bytes(),
+            };
+            flight.take_report(number, record, now);
+        }
+    }
+
+    /// The report that is in the batch waits no longer.
+    fn settle_report(&self, flight: &Flight) {
+        if let Some(outbox) = &self.outbox {
+            outbox.settle(flight.report);
         }
     }
 
@@ -423,6 +459,9 @@ impl Uplink {
     fn delivered(&self, flight: &mut Flight, count: usize, number: SequenceNumber) -> Step {
         let now = self.clock.elapsed();
         self.count_delivered(flight.batch.posts(count));
+        if flight.batch.report_in(count).is_some() {
+            self.report_arrived(flight);
+        }
         if flight.suspects.any() {
             let first = flight.batch.entries().first().map(|entry| entry.seq);
             flight.suspects.accepted(first);
@@ -449,6 +488,11 @@ impl Uplink {
         Step::Go
     }
 
+    fn report_arrived(&self, flight: &Flight) {
+        self.counters.reports.add(1);
+        self.settle_report(flight);
+    }
+
     /// Some arrived, some did not: those are parked, and the others are let go of.
     fn partly(&self, flight: &mut Flight, classes: &[Class], problem: Problem) -> Step {
         let now = self.clock.elapsed();
@@ -460,6 +504,10 @@ impl Uplink {
         let posts = batch.posts(classes.len());
         let (delivered, throttled) = (is(Class::Delivered), is(Class::Throttled));
         self.count_delivered(delivered);
+        let report = batch.report_in(classes.len());
+        if report.is_some_and(|index| classes[index] == Class::Delivered) {
+            self.report_arrived(flight);
+        }
         self.counters.retried.add((posts - delivered) as u64);
         self.counters.throttled.add(throttled as u64);
         if delivered > 0 {
@@ -476,12 +524,11 @@ impl Uplink {
         self.spool.ack_each(seqs.copied());
         flight.batch.drop_first(classes.len());
         flight.maybe_arrived = flight.maybe_arrived.saturating_sub(classes.len());
-        let others = posts - delivered - throttled;
         let heals =
             |class: &Class| matches!(class, Class::Delivered | Class::Throttled | Class::Retry);
         match classes.iter().all(heals) {
             // The lanes know when.
-            true if others == 0 => {
+            true if !classes.contains(&Class::Retry) => {
                 self.say(Class::Throttled, &problem);
                 Step::Go
             }
@@ -496,6 +543,9 @@ impl Uplink {
     /// The call is refused as it is: it is halved until one record is left, and then compared with others.
     fn refused(&self, flight: &mut Flight, class: Class, count: usize, problem: Problem) -> Step {
         let posts = flight.batch.posts(count);
+        if let Some(index) = flight.batch.report_in(count) {
+            return self.refused_with_report(flight, index, posts, problem);
+        }
         if posts > 1 {
             flight.limit = posts / 2;
             if flight.batch.packs() {
@@ -541,6 +591,28 @@ impl Uplink {
                 flight.limit = 1;
                 self.hold(Class::Refused, problem)
             }
+        }
+    }
+
+    /// The call that is refused carries the board's report, in the record at `index`: it goes again without, for the posts must not suffer from it.
+    fn refused_with_report(
+        &self,
+        flight: &mut Flight,
+        index: usize,
+        posts: usize,
+        problem: Problem,
+    ) -> Step {
+        self.settle_report(flight);
+        if flight.batch.packs() {
+            self.put_all_back(flight);
+        } else {
+            debug_assert_eq!(index, 0, "it goes first");
+            flight.batch.drop_first(1);
+            flight.maybe_arrived = flight.maybe_arrived.saturating_sub(1);
+        }
+        match posts {
+            0 => self.hold(Class::Refused, problem),
+            _ => Step::Go,
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
 use crate::aws::clock::ServerClock;
-use crate::aws::kinesis::request::{Batch, Entry};
+use crate::aws::kinesis::request::{Batch, Entry, REPORT};
 use crate::aws::kinesis::{Class, MAX_RECORDS};
 use crate::net::meter::Life;
 use crate::post::record::Record;
@@ -26,6 +26,8 @@ pub struct Flight {
     pub batch: Batch,
     /// How many of the batch's first records were sent before, and may have arrived.
     pub maybe_arrived: usize,
+    /// The number of the board's report that was taken last.
+    pub report: u64,
     /// Those that were read and wait.
     pub window: Window,
     /// Some record waits while others pass it: each is let go of by itself.
@@ -58,6 +60,7 @@ impl Flight {
         Self {
             batch,
             maybe_arrived: 0,
+            report: 0,
             window: Window::default(),
             passing: false,
             lanes: Lanes::default(),
@@ -111,6 +114,28 @@ impl Flight {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }
+    }
+
+    /// Offers the board's report, for an empty batch. It stays out of what is found out about other records.
+    pub fn take_report(&mut self, number: u64, record: Record<'_>, now: Duration) {
+        let cell = cell_of(record.partition_key);
+        if self.suspects.any() || !self.lanes.is_empty() && !self.lanes.take(cell, now) {
+            return;
+        }
+        let lane = match self.lanes.is_empty() {
+            true => 0,
+            false => self.lanes.lane_of(cell),
+        };
+        if self.batch.push_in_lane(lane, REPORT, record) {
+            self.report = number;
+            self.order.stand_aside();
+        }
+    }
+
+    /// Whether nothing is in the batch but the board's report.
+    pub fn has_report_alone(&self) -> bool {
+        let records = self.batch.entries().len();
+        self.batch.report_in(records).is_some() && self.batch.posts(records) == 0
     }
 
     /// Offers a parked record whose time has come.

@@ -45,6 +45,13 @@ const MOST_EACH: f64 = 0.25;
 /// One call takes a lane's rate down to this share at most: its refusals come together, from one moment in which the shard had nothing left.
 const MOST_AT_ONCE: f64 = 0.5;
 
+/// Refusals of one second are one sign: a shard that counts by whole seconds refuses all that comes in the rest of each. So within a second a
+/// lane falls by this, times the square root of its rate, at most: a fast lane further than a slow one, and boards come to share that shard, too.
+const FALL: f64 = 0.045;
+
+/// Slower lanes may fall further: their refusals are few, and each costs as much as an accepted record.
+const STEADY: f64 = 128.0;
+
 /// A lane does not fall below this share of what is really accepted in it.
 const FLOOR: f64 = 0.3;
 
@@ -343,6 +350,9 @@ struct Lane {
     /// When a record of it was last refused.
     refused_at: Duration,
     answered_at: Duration,
+    /// When the rate began to fall, this second, and from where.
+    falls_since: Duration,
+    falls_from: f64,
     /// What is accepted in it.
     accepted: Meter,
 }
@@ -379,6 +389,8 @@ impl Lane {
             bound_at: now,
             refused_at: now,
             answered_at: now,
+            falls_since: now,
+            falls_from: rate,
             accepted: Meter::default(),
         }
     }
@@ -404,7 +416,11 @@ impl Lane {
     }
 
     fn opens_at(&self, now: Duration) -> Duration {
-        let missing = (self.group - self.tokens).max(0.0);
+        let wanted = if self.open { 1.0 } else { self.group };
+        let missing = wanted - self.tokens;
+        if missing <= 0.0 {
+            return now;
+        }
         let wait = Duration::from_secs_f64(missing / self.rate) + Duration::from_millis(1);
         (self.counted_at + wait).max(now)
     }
@@ -424,8 +440,17 @@ impl Lane {
         self.refused_at = now;
         let each = (BACKING_OFF / self.rate.sqrt()).min(MOST_EACH);
         let lower = (1.0 - each).powf(results.refused).max(MOST_AT_ONCE) * self.rate;
-        let floor = FLOOR * self.accepted.rate(now, window);
+        if now.saturating_sub(self.falls_since) > window {
+            (self.falls_since, self.falls_from) = (now, self.rate);
+        }
+        let floor = self.lowest().max(FLOOR * self.accepted.rate(now, window));
         self.rate = lower.max(floor).min(self.rate).max(LEAST_RATE);
+    }
+
+    /// How far the rate may fall within a second.
+    fn lowest(&self) -> f64 {
+        let from = self.falls_from;
+        from * (from / STEADY).min(1.0) / (1.0 + FALL * from.sqrt())
     }
 
     /// By how much the rate grows in a second, while the lane holds records back.

@@ -25,6 +25,11 @@ impl Order {
         self.current = Some(hasher.finish());
     }
 
+    /// The next call carries no post.
+    pub fn stand_aside(&mut self) {
+        self.current = None;
+    }
+
     /// The sequence number that the record in flight comes after; empty if there is none.
     pub fn after(&self) -> &str {
         let Some(current) = self.current else {

@@ -11,6 +11,7 @@ use headwater::aws::kinesis::client::Client;
 use headwater::net::endpoint::Endpoint;
 use headwater::net::roots::Roots;
 use headwater::observe::counters::Counters;
+use headwater::observe::report::Outbox;
 use headwater::platform::facts::Facts;
 use headwater::platform::time::TestClock;
 use headwater::post::record::Record;
@@ -28,6 +29,7 @@ pub struct Delivery {
     pub provider: fn(&Path) -> Provider,
     pub ordered: bool,
     pub flow: flow::Options,
+    pub outbox: Option<Arc<Outbox>>,
 }
 
 fn fixed(_: &Path) -> Provider {
@@ -75,6 +77,7 @@ impl Delivery {
             provider: fixed,
             ordered: false,
             flow: flow::Options::default(),
+            outbox: None,
         }
     }
 
@@ -89,6 +92,7 @@ impl Delivery {
             clock: self.clock.clone(),
             counters: self.counters.clone(),
             facts: self.state.clone(),
+            outbox: self.outbox.clone(),
             flow: self.flow,
             target: Target {
                 stream: "posts".into(),

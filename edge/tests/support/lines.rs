@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::source::*;
 use headwater::platform::time::SystemClock;
-use headwater::post::record::Record;
+use headwater::post::record::{MAX_RECORD_BYTES, Record};
 use headwater::source::Feed;
 use headwater::source::lines::{Input, Lines, Settings};
 use headwater::spool::Appended;
@@ -75,7 +75,7 @@ pub fn wait_for_lines(feed: &Feed, expected: &[&str]) {
 /// A run after one whose newest record that survived has this `position`.
 pub fn restarted_at(position: &[u8]) -> Feed {
     let feed = real_feed();
-    let record = Record::new("earlier", b"run").unwrap();
+    let record = Record::new("earlier", b"run", MAX_RECORD_BYTES).unwrap();
     let Appended::Kept(seq) = feed.spool.append(record, position) else {
         panic!("an empty spool takes a record");
     };

@@ -4,6 +4,7 @@
 pub mod board;
 pub mod card;
 pub mod delivery;
+pub mod gap;
 pub mod jetstream;
 pub mod lines;
 pub mod monitor;

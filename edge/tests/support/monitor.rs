@@ -10,6 +10,7 @@ use headwater::observe::snapshot::{About, Past};
 use headwater::observe::systemd::Systemd;
 use headwater::platform::facts::Facts;
 use headwater::platform::time::TestClock;
+use headwater::post::record::MAX_RECORD_BYTES;
 use headwater::source::Feed;
 use headwater::spool::{Options, Spool, WhenFull};
 
@@ -34,6 +35,7 @@ pub fn watched(
         counters: Arc::new(Counters::default()),
         state: Arc::new(Facts::open(None, None)),
         echo: false,
+        max_record_bytes: MAX_RECORD_BYTES,
     };
     let monitor = Monitor {
         about: About::default(),

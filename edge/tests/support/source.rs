@@ -11,6 +11,7 @@ use headwater::net::endpoint::Endpoint;
 use headwater::observe::counters::Counters;
 use headwater::platform::facts::Facts;
 use headwater::platform::time::{SystemClock, TestClock};
+use headwater::post::record::MAX_RECORD_BYTES;
 use headwater::source::{Feed, Source};
 use headwater::spool::{Options, Spool, WhenFull};
 use testkit::http::Answer;
@@ -44,6 +45,7 @@ pub fn feed(clock: Arc<TestClock>, folder: Option<&Path>) -> Feed {
         counters: Arc::new(Counters::default()),
         state: Arc::new(Facts::open(folder.map(|folder| folder.join("state")), None)),
         echo: false,
+        max_record_bytes: MAX_RECORD_BYTES,
     }
 }
 

@@ -17,6 +17,8 @@ use testkit::web::{Web, begin_stream, chunk, wait_for_close};
 
 /// Where tokens are got.
 pub const TOKEN: &str = "/oauth2/token";
+/// What that answers.
+pub const A_TOKEN: &str = r#"{"token_type":"bearer","access_token":"AAAAtoken-of-the-tests%3D"}"#;
 /// Where rules are listed and changed.
 pub const RULES: &str = "/2/tweets/search/stream/rules";
 /// What the stream's path begins with.
@@ -54,12 +56,7 @@ pub fn post(id: usize) -> String {
 pub fn x_server(stream: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Web {
     let opened = AtomicUsize::new(0);
     Web::start(move |request, connection| match request.target.as_str() {
-        TOKEN => answer(
-            connection,
-            200,
-            "",
-            r#"{"token_type":"bearer","access_token":"AAAAtoken-of-the-tests%3D"}"#,
-        ),
+        TOKEN => answer(connection, 200, "", A_TOKEN),
         RULES => answer(connection, 200, "", OUR_RULE),
         target if target.starts_with(STREAM) => {
             stream(opened.fetch_add(1, Ordering::Relaxed), connection)

@@ -14,10 +14,14 @@ use testkit::program::{Board, Program};
 use testkit::x_api::{self, XApi};
 
 use super::options::{Options, Source};
+use super::outage::Outage;
+
+/// How long after it was written a post can be searched for. At X it is half a minute, which is long for a demo.
+const SEARCH_DELAY: Duration = Duration::from_secs(1);
 
 /// A source that was started.
 pub enum Feed {
-    X(XApi),
+    X(Arc<XApi>),
     /// With the ids of the posts about the keyword.
     Jetstream(Jetstream, BTreeSet<u64>),
     /// The lines written so far.
@@ -28,18 +32,37 @@ pub enum Feed {
 
 impl Feed {
     /// Starts what `options` name, and has `board` read it. The second value says what it is.
-    pub fn start(options: &Options, board: &mut Board) -> anyhow::Result<(Self, String)> {
+    pub fn start(
+        options: &Options,
+        board: &mut Board,
+        outage: &mut Outage,
+    ) -> anyhow::Result<(Self, String)> {
         match options.source {
             Source::X => {
-                let api = XApi::start(x_api::Settings {
-                    pace: options.pace,
+                let is_live = options.outage.is_some_and(|outage| outage.source.is_some());
+                let api = Arc::new(XApi::start(x_api::Settings {
+                    pace: if is_live {
+                        Duration::ZERO
+                    } else {
+                        options.pace
+                    },
                     keep_alive: Duration::from_secs(5),
                     // Small enough to split lines and characters.
                     write_bytes: 97,
+                    search_delay: SEARCH_DELAY,
                     ..Default::default()
-                })?;
-                api.play(x_script(options));
-                board.reads_x(&api.url());
+                })?);
+                if is_live {
+                    write_live(Arc::clone(&api), x_script(options), options.pace);
+                } else {
+                    api.play(x_script(options));
+                }
+                let way = outage.reach_source(api.address())?;
+                board.reads_x(&format!("http://{way}"));
+                board.set(
+                    "HEADWATER_TEST_SEARCH_DELAY",
+                    SEARCH_DELAY.as_secs().to_string(),
+                );
                 let said = format!(
                     "simulated X API at {}, with duplicates, disorder and a disconnect",
                     api.url()
@@ -108,7 +131,7 @@ impl Feed {
     /// What it sent so far, each as often as it was sent; `None` if only the producer knows.
     pub fn sent(&self) -> Option<Vec<Sent>> {
         match self {
-            Self::X(api) => Some(api.sent().iter().map(Sent::from).collect()),
+            Self::X(api) => Some(had(api).iter().map(Sent::from).collect()),
             Self::Jetstream(server, wanted) => {
                 let sent = server
                     .sent()
@@ -131,6 +154,42 @@ impl Feed {
             Self::Live => None,
         }
     }
+
+    /// Whether some of what it sent may have been under way when the network failed.
+    pub fn may_break_off(&self) -> bool {
+        matches!(self, Self::X(_))
+    }
+}
+
+/// Every post that X had, as often as it sent it, and once if it sent it never.
+fn had(api: &XApi) -> Vec<Post> {
+    let mut had = api.sent();
+    had.extend(api.found());
+    let sent: BTreeSet<u64> = had.iter().map(|post| post.id).collect();
+    let unsent = api.posted().into_iter();
+    had.extend(unsent.filter(|post| !sent.contains(&post.id)));
+    had
+}
+
+/// Plays the script from the first connection on at its own pace: posts are written whether somebody reads the stream or not.
+fn write_live(api: Arc<XApi>, script: Vec<x_api::Event>, pace: Duration) {
+    use x_api::Event;
+    thread::spawn(move || {
+        while !api.is_streaming() {
+            thread::sleep(pace);
+        }
+        for event in script {
+            match event {
+                Event::Post(post) => {
+                    api.post(post);
+                    thread::sleep(pace);
+                }
+                other if api.is_streaming() => api.play([other]),
+                // There is no connection that it could happen to.
+                _ => {}
+            }
+        }
+    });
 }
 
 /// What the X API does: every post, and what a careless reader stumbles over.

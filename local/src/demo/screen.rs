@@ -8,6 +8,9 @@ use serde_json::Value;
 /// Interval of progress lines where standard output is not a terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How often a table that is drawn anew is printed where nothing can move.
+const PLAIN_TABLE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The longest text of a row, in characters.
 const ROW_CHARS: usize = 70;
 
@@ -18,6 +21,8 @@ pub struct Screen {
     colors: bool,
     /// When the last progress line was printed.
     printed: Option<Instant>,
+    /// How many lines of a table stand right above.
+    drawn: usize,
 }
 
 impl Screen {
@@ -28,6 +33,7 @@ impl Screen {
             terminal,
             colors,
             printed: None,
+            drawn: 0,
         }
     }
 
@@ -84,7 +90,26 @@ impl Screen {
         }
     }
 
-    /// Prints a line.
+    /// A table, drawn in the place of the one before if nothing was said since.
+    pub fn table(&mut self, lines: &[String]) {
+        if self.terminal {
+            if self.drawn > 0 {
+                print!("\x1b[{}A", self.drawn);
+            }
+            for line in lines {
+                println!("\r\x1b[K  {line}");
+            }
+            self.drawn = lines.len();
+        } else if self
+            .printed
+            .is_none_or(|at| at.elapsed() >= PLAIN_TABLE_INTERVAL)
+        {
+            lines.iter().for_each(|line| println!("  {line}"));
+            self.printed = Some(Instant::now());
+        }
+    }
+
+    /// A line like any other.
     pub fn line(&mut self, line: &str) {
         self.clear();
         println!("{line}");
@@ -114,7 +139,8 @@ impl Screen {
         println!();
     }
 
-    fn clear(&self) {
+    fn clear(&mut self) {
+        self.drawn = 0;
         if self.terminal {
             print!("\r\x1b[K");
         }

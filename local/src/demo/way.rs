@@ -114,10 +114,10 @@ impl Way {
         matches!(&self.network, Some(Network::Link(_, link)) if link.cut.is_some())
     }
 
-    /// What it cost to bring `read` records to the stream, which now has `stored`; `None` over a way without faults.
-    pub fn cost(&self, read: u64, stored: u64) -> Option<String> {
+    /// What it cost to bring `read` posts to the stream, which now has `arrived`, in so many `records`; `None` over a way without faults.
+    pub fn cost(&self, read: u64, arrived: u64, records: usize) -> Option<String> {
         let network = self.network.as_ref()?;
-        let again = stored.saturating_sub(read);
+        let again = arrived.saturating_sub(read);
         let mut said = format!("{network}: {read} posts");
         if let Some(link) = &self.link {
             let (bytes, connections) = (link.bytes(), link.crossed().len());
@@ -129,9 +129,9 @@ impl Way {
         }
         if let Some(throttle) = &self.throttle {
             let counts = throttle.counts();
-            let each = counts.sent as f64 / stored.max(1) as f64;
+            let each = counts.sent as f64 / records.max(1) as f64;
             said += &format!(
-                ", each sent {each:.2} times, refused {} times in all",
+                ", each record sent {each:.2} times, refused {} times in all",
                 counts.refused
             );
         }

@@ -1,8 +1,11 @@
 //! The pipeline as its users meet it: the real programs, the real template, a local AWS that verifies every signature and permission.
 
+mod boards;
 mod carries;
 mod crashes;
 mod errors;
+mod gaps;
+mod packs;
 mod permissions;
 mod soak;
 mod stores;

@@ -25,6 +25,21 @@ pub struct Counts {
     pub shards: Vec<Taken>,
     /// Of `delivered`, by the access key of the call.
     pub boards: BTreeMap<String, Taken>,
+    /// What happened in each second since the start, up to the last in which something did.
+    pub seconds: Vec<Second>,
+}
+
+/// What happened in one second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Second {
+    /// Connections that began.
+    pub connections: u64,
+    /// Calls whose body came whole.
+    pub calls: u64,
+    /// Records accepted, for the first time or again.
+    pub accepted: u64,
+    /// Records refused.
+    pub refused: u64,
 }
 
 /// What was accepted for the first time, and when.
@@ -66,8 +81,14 @@ impl Ledger {
         }
     }
 
+    /// A connection began.
+    pub fn connection(&mut self, now: Duration) {
+        self.second(now).connections += 1;
+    }
+
     /// A call came, with a body of so many bytes.
-    pub fn call(&mut self, body_bytes: usize) {
+    pub fn call(&mut self, body_bytes: usize, now: Duration) {
+        self.second(now).calls += 1;
         self.counts.calls += 1;
         self.counts.body_bytes += body_bytes as u64;
     }
@@ -75,6 +96,7 @@ impl Ledger {
     /// A record was sent, and accepted.
     pub fn accept(&mut self, record: u64, shard: usize, board: &str, now: Duration) {
         self.sent(record);
+        self.second(now).accepted += 1;
         match self.fates.get(&record) {
             None | Some(Fate::Refused) => {
                 self.fates.insert(record, Fate::Accepted);
@@ -94,8 +116,9 @@ impl Ledger {
     }
 
     /// A record was sent, and refused.
-    pub fn refuse(&mut self, record: u64) {
+    pub fn refuse(&mut self, record: u64, now: Duration) {
         self.sent(record);
+        self.second(now).refused += 1;
         self.counts.refused += 1;
         self.fates.entry(record).or_insert(Fate::Refused);
     }
@@ -110,6 +133,15 @@ impl Ledger {
     /// The counts so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    fn second(&mut self, now: Duration) -> &mut Second {
+        let index = now.as_secs() as usize;
+        let seconds = &mut self.counts.seconds;
+        if seconds.len() <= index {
+            seconds.resize(index + 1, Second::default());
+        }
+        &mut seconds[index]
     }
 
     fn sent(&mut self, record: u64) {
@@ -172,8 +204,8 @@ mod tests {
     #[test]
     fn a_refused_record_sent_again_is_as_it_should_be() {
         let mut ledger = Ledger::new(2);
-        ledger.refuse(7);
-        ledger.refuse(7);
+        ledger.refuse(7, NOW);
+        ledger.refuse(7, NOW);
         ledger.accept(7, 1, "board", NOW);
         let counts = ledger.counts();
         assert_eq!((counts.sent, counts.delivered, counts.refused), (3, 1, 2));
@@ -187,8 +219,14 @@ mod tests {
             }
         );
         assert_eq!(counts.boards["board"].records, 1);
+        let second = Second {
+            accepted: 1,
+            refused: 2,
+            ..Second::default()
+        };
+        assert_eq!(counts.seconds, [Second::default(), second]);
         // And a refusal after it was accepted does not make it new again.
-        ledger.refuse(7);
+        ledger.refuse(7, NOW);
         ledger.accept(7, 1, "board", NOW);
         assert_eq!((ledger.counts().delivered, ledger.counts().twice), (1, 1));
     }

@@ -1,34 +1,29 @@
 //! A stream of Kinesis over TLS: shards that refuse what is over their limits, and a [`ledger`] of what became of every record.
 //!
-//! It takes PutRecord and PutRecords. Signatures are not verified; the access key tells the boards apart. Twenty thousand records a second
+//! It takes PutRecord and PutRecords, at one [`door`](Door) or several that can be shut. Signatures are not verified; the access key tells the boards apart. Twenty thousand records a second
 //! are no trouble for it.
 
 pub mod chain;
 pub mod coding;
+mod door;
 pub mod ledger;
 
 use std::hash::{DefaultHasher, Hasher};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, BufReader, Read, Write};
+use std::iter;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use rustls::{HandshakeKind, ServerConnection, StreamOwned};
-use socket2::SockRef;
 
+use crate::http::{Answer, Request};
 use crate::shards::{Limits, Shards, hash};
 use chain::Chain;
 use coding::{Coding, Fate, Operation};
+pub use door::Door;
 use ledger::{Counts, Ledger};
-
-/// The largest body of a call.
-const MAX_BODY_BYTES: usize = 16 << 20;
-
-/// The largest head of a call.
-const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// What the stream is like.
 #[derive(Clone, Debug)]
@@ -41,6 +36,8 @@ pub struct Settings {
     pub chain_bytes: usize,
     /// What each shard takes.
     pub shards: Vec<Limits>,
+    /// How many ports it has beside the first: networks of their own, each to be cut alone.
+    pub more_doors: usize,
 }
 
 impl Default for Settings {
@@ -51,6 +48,7 @@ impl Default for Settings {
             names: ["localhost", "127.0.0.1"].map(str::to_owned).to_vec(),
             chain_bytes: 4 << 10,
             shards: vec![Limits::default()],
+            more_doors: 0,
         }
     }
 }
@@ -58,11 +56,9 @@ impl Default for Settings {
 /// The running stream. Dropped, it closes every connection.
 #[derive(Debug)]
 pub struct Stream {
-    address: SocketAddr,
-    listener: Arc<TcpListener>,
+    doors: Vec<Door>,
     chain: Chain,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
 }
 
 /// What one connection carried.
@@ -80,7 +76,6 @@ pub struct Carried {
 struct Shared {
     started: Instant,
     state: Mutex<State>,
-    ending: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -88,7 +83,6 @@ struct State {
     shards: Shards,
     ledger: Ledger,
     carried: Vec<Carried>,
-    open: Vec<TcpStream>,
 }
 
 impl Stream {
@@ -99,51 +93,41 @@ impl Stream {
     /// If it cannot listen there, or has a name that is none.
     pub fn start(settings: &Settings) -> anyhow::Result<Self> {
         let chain = Chain::new(&settings.names, settings.chain_bytes)?;
-        let listener = TcpListener::bind(settings.listen)
-            .with_context(|| format!("{} is not to be had", settings.listen))?;
-        let listener = Arc::new(listener);
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             started: Instant::now(),
             state: Mutex::new(State {
                 shards: Shards::new(&settings.shards),
                 ledger: Ledger::new(settings.shards.len()),
                 carried: Vec::new(),
-                open: Vec::new(),
             }),
-            ending: AtomicBool::new(false),
         });
-        let accepting = thread::spawn({
+        let another = SocketAddr::new(settings.listen.ip(), 0);
+        let addresses =
+            iter::once(settings.listen).chain(iter::repeat_n(another, settings.more_doors));
+        let open = |address| {
             let (shared, config) = (Arc::clone(&shared), Arc::clone(&chain.config));
-            let listener = Arc::clone(&listener);
-            move || {
-                for stream in listener.incoming() {
-                    if shared.ending.load(Ordering::Acquire) {
-                        return;
-                    }
-                    let (Ok(stream), Ok(tls)) =
-                        (stream, ServerConnection::new(Arc::clone(&config)))
-                    else {
-                        continue;
-                    };
-                    let shared = Arc::clone(&shared);
-                    // A client that goes away, in the middle of a call or not, is no fault of the server.
-                    thread::spawn(move || shared.serve(stream, tls));
-                }
-            }
-        });
+            Door::open(address, move |stream| {
+                // A client that goes away, in the middle of a call or not, is no fault of the server.
+                let _ = ServerConnection::new(Arc::clone(&config))
+                    .map_err(anyhow::Error::from)
+                    .and_then(|tls| shared.serve(stream, tls));
+            })
+        };
         Ok(Self {
-            address,
-            listener,
+            doors: addresses.map(open).collect::<Result<_, _>>()?,
             chain,
             shared,
-            accepting: Some(accepting),
         })
     }
 
-    /// Where it listens.
+    /// Where it listens; the first of its doors.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.doors[0].address()
+    }
+
+    /// Its doors, the first one first.
+    pub fn doors(&self) -> &[Door] {
+        &self.doors
     }
 
     /// The authority to trust, as PEM.
@@ -167,20 +151,6 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.shared.ending.store(true, Ordering::Release);
-        // Wakes the thread that accepts; a connection to it would not, where the server listens in another network namespace.
-        let _ = SockRef::from(&*self.listener).shutdown(Shutdown::Both);
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
-        }
-        for stream in &self.shared.state().open {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-}
-
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -191,9 +161,7 @@ impl Shared {
         stream.set_nodelay(true)?;
         let number = {
             let mut state = self.state();
-            // One whose peer is gone has no address any more.
-            state.open.retain(|stream| stream.peer_addr().is_ok());
-            state.open.push(stream.try_clone()?);
+            state.ledger.connection(self.started.elapsed());
             state.carried.push(Carried::default());
             state.carried.len() - 1
         };
@@ -201,27 +169,26 @@ impl Shared {
         tls.set_buffer_limit(None);
         let counted = Counted { stream, bytes: 0 };
         let mut stream = BufReader::with_capacity(64 << 10, StreamOwned::new(tls, counted));
-        let (mut head, mut body, mut answer) = (Vec::new(), Vec::new(), Vec::new());
         let mut accepted = Vec::new();
         let mut plain = 0;
         loop {
-            let call = read(&mut stream, &mut head, &mut body);
+            let request = Request::read(&mut stream);
+            if let Ok(Some(request)) = &request {
+                plain += request.head.len() + request.body.len();
+            }
             let tls = stream.get_ref();
-            plain += if matches!(call, Ok(Some(_))) {
-                head.len() + body.len()
-            } else {
-                0
-            };
             self.state().carried[number] = Carried {
                 wire: tls.sock.bytes,
                 plain: plain as u64,
                 resumed: tls.conn.handshake_kind() == Some(HandshakeKind::Resumed),
             };
-            let Some(call) = call? else { return Ok(()) };
+            let Some(request) = request? else {
+                return Ok(());
+            };
             // Who calls again has read the answer before.
             self.state().ledger.known(&accepted);
             accepted.clear();
-            self.answer(&call, &body, &mut accepted, &mut answer);
+            let answer = self.answer(&request, &mut accepted).to_bytes();
             plain += answer.len();
             stream.get_mut().write_all(&answer)?;
             stream.get_mut().flush()?;
@@ -231,46 +198,37 @@ impl Shared {
         }
     }
 
-    /// Decides about a call's records, and writes the answer; `accepted` are those that were.
-    fn answer(&self, call: &Call, body: &[u8], accepted: &mut Vec<u64>, answer: &mut Vec<u8>) {
-        let mut text = Vec::new();
-        let coding = call.coding.unwrap_or(Coding::Json);
-        let status = match self.decide(call, body, accepted) {
-            Ok((operation, fates)) => coding.encode(operation, &fates, &mut text),
+    /// Decides about a call's records; `accepted` are those that were.
+    fn answer(&self, request: &Request, accepted: &mut Vec<u64>) -> Answer {
+        let asked_in = request.header("content-type").and_then(Coding::of);
+        let coding = asked_in.unwrap_or(Coding::Json);
+        let mut body = Vec::new();
+        let status = match self.decide(request, asked_in, accepted) {
+            Ok((operation, fates)) => coding.encode(operation, &fates, &mut body),
             Err(error) => {
-                coding.encode_error("SerializationException", &error.to_string(), &mut text);
+                coding.encode_error("SerializationException", &error.to_string(), &mut body);
                 400
             }
         };
-        answer.clear();
-        // Writing to memory does not fail.
-        let _ = write!(
-            answer,
-            "HTTP/1.1 {status} {}\r\n\
-             x-amzn-RequestId: c1ab2e1d-6b3f-9d3e-9f5c-0d8a5a3cbf0e\r\n\
-             x-amz-id-2: 9eX1kJ3xWm7mBLTxvCq3WqB7q3m3ZqXl2yO0g6kq3vYb6mD4s6yNqf3K1wVQmO0bT1tQm1l0f5q=\r\n\
-             Date: {}\r\n\
-             Content-Type: {}\r\n\
-             Content-Length: {}\r\n\r\n",
-            if status == 200 { "OK" } else { "Bad Request" },
-            httpdate::fmt_http_date(SystemTime::now()),
-            coding.content_type(),
-            text.len(),
-        );
-        answer.extend(text);
+        Answer::new(status, body)
+            .with("x-amzn-RequestId", "c1ab2e1d-6b3f-9d3e-9f5c-0d8a5a3cbf0e")
+            .with(
+                "x-amz-id-2",
+                "9eX1kJ3xWm7mBLTxvCq3WqB7q3m3ZqXl2yO0g6kq3vYb6mD4s6yNqf3K1wVQmO0bT1tQm1l0f5q=",
+            )
+            .with("Content-Type", coding.content_type())
+            .dated()
     }
 
     fn decide(
         &self,
-        call: &Call,
-        body: &[u8],
+        request: &Request,
+        coding: Option<Coding>,
         accepted: &mut Vec<u64>,
     ) -> anyhow::Result<(Operation, Vec<Fate>)> {
-        let coding = call
-            .coding
-            .context("the content type is not one of Kinesis's")?;
-        let operation = Operation::of(&call.target)?;
-        let puts = coding.decode(operation, body)?;
+        let coding = coding.context("the content type is not one of Kinesis's")?;
+        let operation = Operation::of(request.header("x-amz-target").unwrap_or_default())?;
+        let puts = coding.decode(operation, &request.body)?;
         let identified: Vec<_> = puts
             .iter()
             .map(|put| {
@@ -282,14 +240,14 @@ impl Shared {
             .collect();
         let now = self.started.elapsed();
         let State { shards, ledger, .. } = &mut *self.state();
-        ledger.call(body.len());
+        ledger.call(request.body.len(), now);
         let fates = identified.into_iter().map(|(record, hash, bytes)| {
             let shard = shards.of(hash);
             if !shards.offer(shard, now, bytes) {
-                ledger.refuse(record);
+                ledger.refuse(record, now);
                 return Fate::Throttled(shard);
             }
-            ledger.accept(record, shard, &call.access_key, now);
+            ledger.accept(record, shard, access_key(request), now);
             accepted.push(record);
             Fate::Accepted(shard, ledger.counts().sent)
         });
@@ -297,56 +255,13 @@ impl Shared {
     }
 }
 
-/// What the head of a call says.
-struct Call {
-    target: String,
-    access_key: String,
-    coding: Option<Coding>,
-}
-
-/// Reads a call; `None` at the connection's end.
-fn read(
-    stream: &mut impl BufRead,
-    head: &mut Vec<u8>,
-    body: &mut Vec<u8>,
-) -> anyhow::Result<Option<Call>> {
-    head.clear();
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read_until(b'\n', head)? == 0 {
-            return Ok(None);
-        }
-        ensure!(
-            head.len() <= MAX_HEAD_BYTES,
-            "a head of more than {MAX_HEAD_BYTES} bytes"
-        );
-    }
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut request = httparse::Request::new(&mut headers);
-    ensure!(request.parse(head)?.is_complete(), "half a head");
-    let header = |name: &str| {
-        let found = request
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name));
-        found
-            .and_then(|header| str::from_utf8(header.value).ok())
-            .unwrap_or_default()
-    };
-    let length: usize = header("content-length")
-        .parse()
-        .context("a call without a length")?;
-    ensure!(length <= MAX_BODY_BYTES, "a body of {length} bytes");
-    let credential = header("authorization")
-        .split_once("Credential=")
-        .map_or("", |(_, rest)| rest);
-    let call = Call {
-        target: header("x-amz-target").to_owned(),
-        access_key: credential.split('/').next().unwrap_or_default().to_owned(),
-        coding: Coding::of(header("content-type")),
-    };
-    body.resize(length, 0);
-    stream.read_exact(body)?;
-    Ok(Some(call))
+/// The access key of a signed request; empty if it has none.
+fn access_key(request: &Request) -> &str {
+    let credential = request
+        .header("authorization")
+        .and_then(|header| header.split_once("Credential="));
+    let (_, credential) = credential.unwrap_or_default();
+    credential.split('/').next().unwrap_or_default()
 }
 
 /// A connection whose bytes are counted, both ways.

@@ -15,7 +15,7 @@ mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -44,7 +44,6 @@ pub const CONSUMER_SECRET: &str = "demo:consumer&secret=";
 pub const BEARER_TOKEN: &str = "AAAAAAAAAAAAAAAAAAAAAHeadwater%2BDemo%3Dtoken%2F1";
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
-const MAX_RULES: usize = 1000;
 
 /// RFC 3986: everything else is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -68,8 +67,10 @@ pub struct Settings {
     pub renamed: bool,
     /// Whether the account's plan has the recent search.
     pub search: bool,
-    /// Searches in 15 minutes.
+    /// Searches in a window.
     pub search_limit: usize,
+    /// How long a window is: it begins with the first search after the last one. At X, 15 minutes.
+    pub search_window: Duration,
     /// How long after it was written a post is found by the search.
     pub search_delay: Duration,
     /// How long a search takes.
@@ -86,6 +87,7 @@ impl Default for Settings {
             renamed: false,
             search: true,
             search_limit: 450,
+            search_window: WINDOW,
             search_delay: Duration::from_secs(30),
             search_time: Duration::ZERO,
         }
@@ -148,10 +150,13 @@ struct State {
     streaming: Option<u64>,
     connects: Vec<SystemTime>,
     sent: Vec<Post>,
+    /// What searches found.
+    found: Vec<Post>,
     /// What the search finds, by id.
     posted: BTreeMap<u64, Post>,
     searches: Vec<Search>,
-    searched: Vec<SystemTime>,
+    /// When the window of searches ends, and how many it had.
+    search_window: Option<(SystemTime, usize)>,
     requests: Vec<(String, String)>,
 }
 
@@ -173,7 +178,12 @@ impl XApi {
 
     /// For X_API_URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.server.address())
+        self.server.url()
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// Appends to the script.
@@ -237,6 +247,11 @@ impl XApi {
     /// How many posts were sent whole.
     pub fn sent_count(&self) -> usize {
         self.api.state().sent.len()
+    }
+
+    /// The posts of all pages of the search, each as often as a page had it.
+    pub fn found(&self) -> Vec<Post> {
+        self.api.state().found.clone()
     }
 
     /// When the stream was asked for, refused or not.
@@ -385,75 +400,6 @@ impl State {
         let at = self.refusals.iter().position(|(of, _)| *of == endpoint)?;
         Some(self.refusals.remove(at).1)
     }
-
-    fn add_rule(&mut self, value: &str, tag: Option<String>) -> Result<(), String> {
-        let id = format!("{}", 1_273_028_376_882_589_696 + self.rules_made);
-        self.rules.push(Rule::parse(id, value, tag)?);
-        self.rules_made += 1;
-        Ok(())
-    }
-
-    fn list_rules(&self) -> Value {
-        let rules: Vec<_> = self.rules.iter().map(rule_json).collect();
-        let mut list = json!({ "meta": { "sent": sent_now(), "result_count": rules.len() } });
-        if !rules.is_empty() {
-            list["data"] = json!(rules);
-        }
-        list
-    }
-
-    fn delete_rules(&mut self, ids: &[Value]) -> Value {
-        let before = self.rules.len();
-        self.rules
-            .retain(|rule| !ids.iter().any(|id| id == &rule.id));
-        let deleted = before - self.rules.len();
-        let summary = json!({ "deleted": deleted, "not_deleted": ids.len() - deleted });
-        json!({ "meta": { "sent": sent_now(), "summary": summary } })
-    }
-
-    fn add_rules(&mut self, rules: &[Value]) -> Answer {
-        let (mut data, mut errors, mut invalid) = (Vec::new(), Vec::new(), 0);
-        for rule in rules {
-            let value = rule["value"].as_str().unwrap_or_default();
-            if let Some(same) = self.rules.iter().find(|kept| kept.value == value) {
-                errors.push(json!({
-                    "value": value,
-                    "id": same.id,
-                    "title": "DuplicateRule",
-                    "type": "https://api.twitter.com/2/problems/duplicate-rules",
-                }));
-            } else if self.rules.len() >= MAX_RULES {
-                errors.push(json!({ "value": value, "title": "RulesCapExceeded" }));
-            } else if let Err(detail) =
-                self.add_rule(value, rule["tag"].as_str().map(str::to_owned))
-            {
-                invalid += 1;
-                errors.push(json!({
-                    "value": value,
-                    "details": [detail],
-                    "title": "UnprocessableEntity",
-                    "type": "https://api.twitter.com/2/problems/invalid-rules",
-                }));
-            } else {
-                data.extend(self.rules.last().map(rule_json));
-            }
-        }
-        let summary = json!({
-            "created": data.len(),
-            "not_created": errors.len(),
-            "valid": rules.len() - invalid,
-            "invalid": invalid,
-        });
-        let status = if data.is_empty() { 200 } else { 201 };
-        let mut answer = json!({ "meta": { "sent": sent_now(), "summary": summary } });
-        if !data.is_empty() {
-            answer["data"] = json!(data);
-        }
-        if !errors.is_empty() {
-            answer["errors"] = json!(errors);
-        }
-        Answer::json(status, &answer)
-    }
 }
 
 fn authorized(request: &Request) -> bool {
@@ -461,15 +407,4 @@ fn authorized(request: &Request) -> bool {
         .header("authorization")
         .and_then(|value| value.strip_prefix("Bearer "));
     token == Some(BEARER_TOKEN)
-}
-
-fn rule_json(rule: &Rule) -> Value {
-    match &rule.tag {
-        Some(tag) => json!({ "id": rule.id, "value": rule.value, "tag": tag }),
-        None => json!({ "id": rule.id, "value": rule.value }),
-    }
-}
-
-fn sent_now() -> String {
-    wire::iso_8601(SystemTime::now())
 }

@@ -2,10 +2,20 @@
 //!
 //! Space is AND, `OR` binds less tightly, `-` negates, quotes make a phrase, parentheses group. Matching ignores case, not accents.
 
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::State;
+use super::wire::iso_8601;
+use crate::http::Answer;
 use crate::posts::Post;
 
 /// The longest rule, in characters.
 pub const MAX_RULE_CHARS: usize = 1024;
+
+/// The most rules of one account.
+const MAX_RULES: usize = 1000;
 
 /// One rule, as the server keeps it.
 #[derive(Clone, Debug)]
@@ -195,6 +205,88 @@ fn operator(word: &str) -> Result<Condition, String> {
         }
         _ => Ok(Condition::Text(word.to_lowercase())),
     }
+}
+
+impl State {
+    pub(super) fn add_rule(&mut self, value: &str, tag: Option<String>) -> Result<(), String> {
+        let id = format!("{}", 1_273_028_376_882_589_696 + self.rules_made);
+        self.rules.push(Rule::parse(id, value, tag)?);
+        self.rules_made += 1;
+        Ok(())
+    }
+
+    pub(super) fn list_rules(&self) -> Value {
+        let rules: Vec<_> = self.rules.iter().map(rule_json).collect();
+        let mut list = json!({ "meta": { "sent": sent_now(), "result_count": rules.len() } });
+        if !rules.is_empty() {
+            list["data"] = json!(rules);
+        }
+        list
+    }
+
+    pub(super) fn delete_rules(&mut self, ids: &[Value]) -> Value {
+        let before = self.rules.len();
+        self.rules
+            .retain(|rule| !ids.iter().any(|id| id == &rule.id));
+        let deleted = before - self.rules.len();
+        let summary = json!({ "deleted": deleted, "not_deleted": ids.len() - deleted });
+        json!({ "meta": { "sent": sent_now(), "summary": summary } })
+    }
+
+    pub(super) fn add_rules(&mut self, rules: &[Value]) -> Answer {
+        let (mut data, mut errors, mut invalid) = (Vec::new(), Vec::new(), 0);
+        for rule in rules {
+            let value = rule["value"].as_str().unwrap_or_default();
+            if let Some(same) = self.rules.iter().find(|kept| kept.value == value) {
+                errors.push(json!({
+                    "value": value,
+                    "id": same.id,
+                    "title": "DuplicateRule",
+                    "type": "https://api.twitter.com/2/problems/duplicate-rules",
+                }));
+            } else if self.rules.len() >= MAX_RULES {
+                errors.push(json!({ "value": value, "title": "RulesCapExceeded" }));
+            } else if let Err(detail) =
+                self.add_rule(value, rule["tag"].as_str().map(str::to_owned))
+            {
+                invalid += 1;
+                errors.push(json!({
+                    "value": value,
+                    "details": [detail],
+                    "title": "UnprocessableEntity",
+                    "type": "https://api.twitter.com/2/problems/invalid-rules",
+                }));
+            } else {
+                data.extend(self.rules.last().map(rule_json));
+            }
+        }
+        let summary = json!({
+            "created": data.len(),
+            "not_created": errors.len(),
+            "valid": rules.len() - invalid,
+            "invalid": invalid,
+        });
+        let status = if data.is_empty() { 200 } else { 201 };
+        let mut answer = json!({ "meta": { "sent": sent_now(), "summary": summary } });
+        if !data.is_empty() {
+            answer["data"] = json!(data);
+        }
+        if !errors.is_empty() {
+            answer["errors"] = json!(errors);
+        }
+        Answer::json(status, &answer)
+    }
+}
+
+fn rule_json(rule: &Rule) -> Value {
+    match &rule.tag {
+        Some(tag) => json!({ "id": rule.id, "value": rule.value, "tag": tag }),
+        None => json!({ "id": rule.id, "value": rule.value }),
+    }
+}
+
+fn sent_now() -> String {
+    iso_8601(SystemTime::now())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::refusal::{Refusal, invalid};
 use super::rules::Rule;
 use super::wire::{Fields, iso_8601};
-use super::{Api, Endpoint, State, WINDOW, authorized};
+use super::{Api, Endpoint, State, authorized};
 use crate::http::{Answer, Request};
 use crate::posts::{self, Post};
 
@@ -32,6 +32,8 @@ pub struct Search {
     pub status: u16,
     /// How many posts it had.
     pub posts: usize,
+    /// How many searches were left in the window after it.
+    pub left: usize,
 }
 
 impl Api {
@@ -42,20 +44,22 @@ impl Api {
         let id = |name| request.query(name)?.parse().ok();
         let between = (id("since_id"), id("until_id"));
         let now = SystemTime::now();
-        let recent = state.searches_since(now - WINDOW);
-        let left = self.settings.search_limit.saturating_sub(recent + 1);
+        let limit = self.settings.search_limit;
+        let window = state.search_window.filter(|(end, _)| now < *end);
+        let (reset, searched) = window.unwrap_or((now + self.settings.search_window, 0));
+        let left = limit.saturating_sub(searched + 1);
+        state.search_window = Some((reset, searched + 1));
         let found = match state.refusal(Endpoint::Search) {
             Some(refusal) => Err(refusal.answer()),
             None if !authorized(request) => Err(Refusal::Unauthorized.answer()),
             None if !self.settings.search => Err(Refusal::ClientForbidden.answer()),
-            None if recent >= self.settings.search_limit => {
-                Err(Refusal::RateLimited(now + WINDOW).answer())
-            }
+            None if searched >= limit => Err(Refusal::RateLimited(reset).answer()),
             None => state.find(request, between, now, now - self.settings.search_delay),
         };
         let (answer, posts) = match found {
             Ok(posts) => {
                 let fields = Fields::of(request, self.settings.renamed);
+                state.found.extend(posts.shown.iter().cloned());
                 (page(&fields, &posts), posts.shown.len())
             }
             Err(answer) => (answer, 0),
@@ -65,16 +69,15 @@ impl Api {
             between,
             status: answer.status,
             posts,
+            left,
         });
-        state.searched.push(now);
         if answer.status != 200 {
             return answer;
         }
-        let reset = now + WINDOW;
         let reset = reset.duration_since(UNIX_EPOCH).unwrap_or_default();
         answer
             .dated()
-            .with("x-rate-limit-limit", self.settings.search_limit)
+            .with("x-rate-limit-limit", limit)
             .with("x-rate-limit-remaining", left)
             .with("x-rate-limit-reset", reset.as_secs())
     }
@@ -89,10 +92,6 @@ struct Found {
 }
 
 impl State {
-    fn searches_since(&self, then: SystemTime) -> usize {
-        self.searched.iter().filter(|at| **at > then).count()
-    }
-
     fn find(
         &self,
         request: &Request,

@@ -68,7 +68,23 @@ impl Client {
         credentials: &Credentials,
         time: SystemTime,
     ) -> Result<Answer<'_>, Broken> {
-        self.write_head(call, wire, body, credentials, time)
+        self.call(call.target(), wire, body, credentials, time)
+    }
+
+    /// The same for a call of any other kind, by the value of its `X-Amz-Target` header.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::put`].
+    pub fn call(
+        &mut self,
+        target: &str,
+        wire: Wire,
+        body: &[u8],
+        credentials: &Credentials,
+        time: SystemTime,
+    ) -> Result<Answer<'_>, Broken> {
+        self.write_head(target, wire, body, credentials, time)
             .map_err(|error| Broken {
                 sent: Sent::default(),
                 phase: Phase::Connecting,
@@ -92,13 +108,13 @@ impl Client {
 
     fn write_head(
         &mut self,
-        call: Call,
+        target: &str,
         wire: Wire,
         body: &[u8],
         credentials: &Credentials,
         time: SystemTime,
     ) -> io::Result<()> {
-        let (content_type, target) = (wire.content_type(), call.target());
+        let content_type = wire.content_type();
         let signature = self
             .signer
             .sign(content_type, Some(target), body, credentials, time)

@@ -38,6 +38,15 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// Whether the explanation names one of these members, in whatever letters and with whatever spaces: Kinesis says "Value '' at
+    /// 'records.3.member.partitionKey' failed to satisfy constraint", others "Partition Key is too long".
+    pub fn names(&self, members: &[&str]) -> bool {
+        let message = self.message.to_ascii_lowercase().replace(' ', "");
+        members.iter().any(|member| message.contains(member))
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.message.as_str() {
@@ -149,11 +158,8 @@ pub fn classify(code: &str) -> Option<Class> {
     })
 }
 
-/// Whether a refusal is about a record: its partition key, its data, its size. Kinesis names the member, as in "Value '' at
-/// 'records.3.member.partitionKey' failed to satisfy constraint".
-fn is_about_a_record(message: &str) -> bool {
-    let message = message.to_ascii_lowercase().replace(' ', "");
-    let names = |words: &[&str]| words.iter().any(|word| message.contains(word));
+/// Whether a refusal is about a record: its partition key, its data, its size.
+fn is_about_a_record(problem: &Problem) -> bool {
     let of_the_call = ["streamname", "streamarn", "sequencenumber", "resource"];
     let of_a_record = [
         "partitionkey",
@@ -162,7 +168,7 @@ fn is_about_a_record(message: &str) -> bool {
         ".data'",
         "recordsize",
     ];
-    names(&of_a_record) && !names(&of_the_call)
+    problem.names(&of_a_record) && !problem.names(&of_the_call)
 }
 
 fn read_one(wire: Wire, body: &[u8]) -> Outcome {
@@ -249,9 +255,16 @@ fn read_error(wire: Wire, status: u16, error_type: Option<&str>, body: &[u8]) ->
         .find(|code| !code.is_empty())
         .unwrap_or_default();
     let message = error.message.as_ref().and_then(Text::get);
-    let message = message.unwrap_or_default().to_owned();
+    let problem = Problem {
+        code: if code.is_empty() {
+            format!("{NO_CODE_BUT_STATUS} {status}")
+        } else {
+            code.to_owned()
+        },
+        message: message.unwrap_or_default().to_owned(),
+    };
     let class = match classify(code) {
-        Some(Class::Refused) if is_about_a_record(&message) => Some(Class::Impossible),
+        Some(Class::Refused) if is_about_a_record(&problem) => Some(Class::Impossible),
         class => class,
     };
     let class = class.unwrap_or(match status {
@@ -261,12 +274,7 @@ fn read_error(wire: Wire, status: u16, error_type: Option<&str>, body: &[u8]) ->
         300..=399 => Class::Retry,
         _ => Class::Hold,
     });
-    let code = if code.is_empty() {
-        format!("{NO_CODE_BUT_STATUS} {status}")
-    } else {
-        code.to_owned()
-    };
-    Outcome::Failed(class, Problem { code, message })
+    Outcome::Failed(class, problem)
 }
 
 /// The code without the namespace before `#` and the address after `:` that some services put around it.

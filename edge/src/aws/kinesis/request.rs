@@ -14,7 +14,10 @@ use crate::post::record::Record;
 /// A buffer that has grown beyond this is shrunk when it is cleared.
 const KEEP_BYTES: usize = 1 << 20;
 
-/// The API call.
+/// In the place of a number of the spool: the board's report, which is not in it. It goes first in its batch.
+pub const REPORT: u64 = u64::MAX;
+
+/// Which call a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// One record.
@@ -58,14 +61,14 @@ pub struct Batch {
     named: Vec<u8>,
     /// Bytes kept free in front of the first entry: enough for either head.
     head_room: usize,
-    /// Below it, every record was taken: it is in the batch, or was delivered.
+    /// Below it, every record was taken: it is in the batch, or was delivered. 0 until a post is taken into an empty batch.
     taken_below: u64,
 }
 
 /// One record of the batch.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its number in the spool, or that of the first post in it.
+    /// Its number in the spool, or that of the first post in it; [`REPORT`] where no post is.
     pub seq: u64,
     /// Where the numbers of a pack's posts stand.
     posts: Range<usize>,
@@ -139,7 +142,7 @@ impl Batch {
         self.len() == 0
     }
 
-    /// The posts in it: one a record, or all that are in packs.
+    /// The posts in it: one a record, or all that are in packs. A report counts as one.
     pub fn len(&self) -> usize {
         match &self.packer {
             None => self.entries.len(),
@@ -147,8 +150,15 @@ impl Batch {
         }
     }
 
-    /// The spool's numbers of what is in the record at `index`.
+    /// The spool's numbers of the posts in the record at `index`.
     pub fn seqs(&self, index: usize) -> &[u64] {
+        match self.all_seqs(index) {
+            [REPORT, posts @ ..] => posts,
+            posts => posts,
+        }
+    }
+
+    fn all_seqs(&self, index: usize) -> &[u64] {
         let entry = &self.entries[index];
         match self.packer {
             None => slice::from_ref(&entry.seq),
@@ -158,10 +168,16 @@ impl Batch {
 
     /// How many posts the first `count` records hold.
     pub fn posts(&self, count: usize) -> usize {
-        match (&self.packer, count.checked_sub(1)) {
+        let all = match (&self.packer, count.checked_sub(1)) {
             (Some(_), Some(last)) => self.entries[last].posts.end,
             _ => count,
-        }
+        };
+        all - usize::from(self.report_in(count).is_some())
+    }
+
+    /// Which of the first `count` records has the board's report in it, if one has.
+    pub fn report_in(&self, count: usize) -> Option<usize> {
+        (0..count).find(|index| self.all_seqs(*index).first() == Some(&REPORT))
     }
 
     /// Bytes of the body that carries all of them, but for what stands around them.
@@ -185,11 +201,16 @@ impl Batch {
     /// The same. Where posts go in packs, it is into one with others of this `lane`.
     pub fn push_in_lane(&mut self, lane: u8, seq: u64, record: Record<'_>) -> bool {
         let (posts, bytes) = (self.len(), record.len_bytes());
+        if posts == 0 {
+            self.taken_below = 0;
+        }
         if posts > 0 && self.bytes + bytes > MAX_REQUEST_BYTES || posts == MAX_RECORDS {
             return false;
         }
         self.bytes += bytes;
-        self.taken_below = seq + 1;
+        if seq != REPORT {
+            self.taken_below = seq + 1;
+        }
         if let Some(mut packer) = self.packer.take() {
             if let Some(index) = packer.in_the_way(lane, bytes) {
                 self.close(&mut packer, index);
@@ -232,7 +253,8 @@ impl Batch {
                 partition_key: &open.key,
                 data: frame,
             };
-            self.put(open.seqs[0], posts, record, open.bytes);
+            let first = open.seqs.iter().find(|seq| **seq != REPORT);
+            self.put(*first.unwrap_or(&REPORT), posts, record, open.bytes);
         });
     }
 
@@ -303,8 +325,8 @@ impl Batch {
         }
     }
 
-    /// Lets go of the first `count` records. Says the number below which none is left in the batch or
-    /// before it.
+    /// Lets go of the first `count` records. Says the number below which no post is left in the batch or
+    /// before it; 0 where it held none.
     pub fn drop_first(&mut self, count: usize) -> u64 {
         if count >= self.entries.len() {
             self.clear();
@@ -312,7 +334,7 @@ impl Batch {
             self.keep_undelivered(&[Class::Delivered; MAX_RECORDS][..count]);
         }
         // Those taken behind the last one left were delivered before it.
-        let left = self.entries.first();
+        let left = self.entries.iter().find(|entry| entry.seq != REPORT);
         left.map_or(self.taken_below, |entry| entry.seq)
     }
 

@@ -33,6 +33,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// 2^128: one more than the largest hash key.
 const NO_HASH_KEY: &str = "340282366920938463463374607431768211456";
 
+const DESCRIBE_STREAM: &str = "Kinesis_20131202.DescribeStreamSummary";
+
 /// The answer to the record that must be refused.
 enum Answered {
     Taken,
@@ -142,6 +144,45 @@ impl Asker {
         }
         self.takes_json = matches!(verdict, Good(_));
         verdict
+    }
+
+    /// Tests whether the stream accepts records of `wanted` bytes. Only credentials with kinesis:DescribeStreamSummary can ask; a board needs none.
+    pub fn record_size(&mut self, wanted: usize) -> Verdict {
+        let credentials = self.credentials.clone().filter(|_| self.takes_json);
+        let Some(credentials) = credentials else {
+            return Untested("the stream has to be in order first".to_owned());
+        };
+        let body = json!({"StreamName": self.stream}).to_string();
+        let now = self.now();
+        let answer = self.client.call(
+            DESCRIBE_STREAM,
+            Wire::Json,
+            body.as_bytes(),
+            &credentials,
+            now,
+        );
+        let told = match answer {
+            Ok(answer) if answer.status == 200 => record_bytes(answer.body),
+            Ok(_) => None,
+            Err(broken) => return Bad(explain::explain(&broken.error, &self.host)),
+        };
+        let wanted_kib = wanted >> 10;
+        match told {
+            None => Untested(format!(
+                "whether '{}' takes records of {wanted_kib} KiB, these credentials may not ask (kinesis:DescribeStreamSummary): 'aws kinesis describe-stream-summary' says MaxRecordSizeInKiB",
+                self.stream
+            )),
+            Some(told) if told >= wanted => Good(format!(
+                "'{}' takes records of {} KiB",
+                self.stream,
+                told >> 10
+            )),
+            Some(told) => Bad(format!(
+                "'{}' takes records of {} KiB, and larger ones would be set aside: lower --max-record-size, or raise the stream's MaxRecordSizeInKiB to {wanted_kib} ('aws kinesis update-max-record-size')",
+                self.stream,
+                told >> 10
+            )),
+        }
     }
 
     /// Tests whether the server accepts calls in CBOR. `wanted` says whether the run is to send them.
@@ -260,9 +301,15 @@ fn refusable(call: Call, wire: Wire, stream: &str) -> Vec<u8> {
     }
 }
 
+/// The largest record of the stream that an answer describes, if it says.
+fn record_bytes(answer: &[u8]) -> Option<usize> {
+    let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
+    let kib = answer["StreamDescriptionSummary"]["MaxRecordSizeInKiB"].as_u64()?;
+    usize::try_from(kib << 10).ok()
+}
+
 fn names_the_hash_key(problem: &Problem) -> bool {
-    let message = problem.message.to_ascii_lowercase().replace(' ', "");
-    message.contains("explicithashkey")
+    problem.names(&["explicithashkey"])
 }
 
 fn refusal(

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use crate::aws::kinesis::wire::Wire;
 use crate::commands::run;
 use crate::observe::screen::Paint;
+use crate::post::record::MAX_RECORD_BYTES;
 use crate::settings::Config;
 
 /// The result of one test.
@@ -59,6 +60,9 @@ pub fn check(config: Config, settings: Option<&Path>) -> io::Result<ExitCode> {
         asker.identity(config.provider, config.sts.as_ref()),
     )?;
     tell("stream", asker.stream())?;
+    if config.max_record_bytes > MAX_RECORD_BYTES {
+        tell("record size", asker.record_size(config.max_record_bytes))?;
+    }
     tell("cbor", asker.cbor(config.flow.wire == Wire::Cbor))?;
     let source = match run::source(config.source).check() {
         Ok(good) => Good(good),

@@ -30,7 +30,7 @@ use crate::net::explain;
 use crate::net::roots::Roots;
 use crate::net::unversioned::TransportAdapter;
 use crate::post::filter::Filter;
-use crate::post::record::{MAX_RECORD_BYTES, Record};
+use crate::post::record::Record;
 use crate::source::retry::{Backoff, Failure};
 use crate::source::wire::{self, Watch};
 use crate::source::{Feed, Source, Stopped};
@@ -60,7 +60,7 @@ const PROVEN_EVENTS: u32 = 100;
 
 /// The longest message taken. The server is asked to leave out what is longer than a record; this
 /// is for one that does not know how.
-const MAX_MESSAGE_BYTES: usize = 8 * MAX_RECORD_BYTES;
+const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
 /// Where the cursor is remembered.
 const CURSOR_FACT: &str = "jetstream.cursor";
@@ -109,7 +109,7 @@ impl Source for Jetstream {
         let mut why = "no Jetstream server is named: set JETSTREAM_URL".to_owned();
         for endpoint in endpoints {
             let host = endpoint.authority();
-            match wire::connect(roots, &Watch::alone(SILENCE), endpoint) {
+            match wire::connect(roots, &Watch::alone(wire::CHECK_SILENCE), endpoint) {
                 Ok(_) => return Ok(format!("{host} can be reached")),
                 Err(error) => why = explain::explain(&error, host),
             }
@@ -217,11 +217,12 @@ impl<'a> Reader<'a> {
             endpoint,
         )
         .map_err(|error| (Failure::Network, explain::explain(&error, host)))?;
+        let max_bytes = MAX_MESSAGE_BYTES.max(self.feed.max_record_bytes);
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
-            .max_frame_size(Some(MAX_MESSAGE_BYTES))
-            .max_message_size(Some(MAX_MESSAGE_BYTES));
+            .max_frame_size(Some(max_bytes))
+            .max_message_size(Some(max_bytes));
         let mut request = self.url(endpoint).into_client_request().map_err(|error| {
             (
                 Failure::Server,
@@ -249,7 +250,8 @@ impl<'a> Reader<'a> {
         };
         format!(
             "{base}/subscribe?wantedCollections=app.bsky.feed.post\
-             &maxMessageSizeBytes={MAX_RECORD_BYTES}{from}"
+             &maxMessageSizeBytes={}{from}",
+            self.feed.max_record_bytes
         )
     }
 
@@ -378,7 +380,7 @@ impl<'a> Reader<'a> {
             &mut position,
             format_args!("{POSITION_PREFIX}{}", self.cursor),
         );
-        match Record::new(&event.did, line.as_bytes()) {
+        match Record::new(&event.did, line.as_bytes(), self.feed.max_record_bytes) {
             Ok(record) => self.feed.put(record, position.as_bytes(), text),
             Err(unfit) => {
                 self.feed.unusable("a post", unfit);

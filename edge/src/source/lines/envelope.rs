@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use serde_json::value::RawValue;
 
 use crate::platform::time::Rfc3339;
+use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::lines::id::{Ulid, unix_ms};
 
 /// Where the id stands: it is all that differs between envelopes of one moment.
@@ -84,6 +85,7 @@ impl Envelope {
     fn begin(&mut self, unix_ms: u64) {
         let (at, host) = (Rfc3339(unix_ms), &self.host);
         self.data.clear();
+        self.data.shrink_to(MAX_RECORD_BYTES);
         let _ = write!(
             self.data,
             r#"{{"headwater":1,"id":"00000000000000000000000000","at":"{at}","from":{host},"line":"#

@@ -184,7 +184,7 @@ impl<'a> Maker<'a> {
                 }
             }
             Next::TooLong(bytes) => {
-                let why = Unfit::TooLarge(*bytes as usize);
+                let why = Unfit::TooLarge(*bytes as usize, self.feed.max_record_bytes);
                 self.feed.unusable("a line", why);
             }
             Next::End => {}
@@ -203,7 +203,8 @@ impl<'a> Maker<'a> {
         let pointed = pointer.and_then(|pointer| pointer.text_in(json?));
         let now = self.feed.clock.wall();
         let sealed = self.envelope.seal(line, json, id, now);
-        match Record::new(pointed.as_deref().unwrap_or(sealed.id), sealed.data) {
+        let key = pointed.as_deref().unwrap_or(sealed.id);
+        match Record::new(key, sealed.data, self.feed.max_record_bytes) {
             Ok(record) => self.feed.write(record, position, line),
             Err(unfit) => {
                 self.feed.unusable("a line", unfit);

@@ -12,7 +12,6 @@ use log::{info, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::Feed;
 use crate::source::lines::Maker;
 use crate::source::lines::id::Run;
@@ -28,7 +27,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
     let stdin = io::stdin().as_fd().try_clone_to_owned();
     let stdin = File::from(stdin.context("standard input cannot be read")?);
-    let mut lines = LineSplitter::new(MAX_RECORD_BYTES);
+    let mut lines = LineSplitter::new(maker.feed.max_record_bytes);
     let mut run = Run::new()?;
     let mut is_first = true;
     let mut patient = Patient {
@@ -56,7 +55,7 @@ pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
     // Without a writer, opening a pipe would wait for one; a terminal must not become the program's
     // own.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let mut lines = LineSplitter::new(MAX_RECORD_BYTES);
+    let mut lines = LineSplitter::new(maker.feed.max_record_bytes);
     let mut run = Run::new()?;
     let mut is_first = true;
     loop {

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf, absolute};
 
 use log::info;
 
-use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::lines::Maker;
 use crate::source::lines::next::{Found, Gone, Search, open_file};
 use crate::source::lines::place::{Before, Place, mtime_ms};
@@ -169,7 +168,7 @@ impl Tail {
             before: Before::read(&file, place.offset()),
             seen_bytes: place.offset(),
             is_first: false,
-            lines: LineSplitter::new(MAX_RECORD_BYTES),
+            lines: LineSplitter::new(feed.max_record_bytes),
             file,
             place,
         });

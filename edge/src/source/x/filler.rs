@@ -9,7 +9,7 @@ use log::{info, warn};
 use serde_json::json;
 
 use crate::platform::time::Rfc3339;
-use crate::source::retry::Failure;
+use crate::source::retry::{Backoff, Failure};
 use crate::source::wire::Watch;
 use crate::source::x::client::{Client, POST_FIELDS, SILENCE};
 use crate::source::x::gap::Gap;
@@ -35,8 +35,7 @@ pub struct Filler<'a> {
     client: Client<'a>,
     /// No page is asked for before, on the program's clock.
     not_before: Duration,
-    /// Failures in a row.
-    failures: u32,
+    backoff: Backoff,
     /// [`MARGIN_MS`], or what X was found to want.
     margin_ms: u64,
     /// The gap that is being filled, and how many posts it had so far.
@@ -48,13 +47,15 @@ pub struct Filler<'a> {
 impl<'a> Filler<'a> {
     /// One for the gaps that `progress` knows.
     pub fn new(settings: &'a Settings, feed: &'a Feed, progress: &'a Progress<'a>) -> Self {
+        let mut backoff = Backoff::new("x.search");
+        let not_before = feed.clock.elapsed() + backoff.left(feed);
         Self {
             settings,
             feed,
             progress,
             client: Client::new(settings, Watch::beside(feed, SILENCE)),
-            not_before: Duration::ZERO,
-            failures: 0,
+            not_before,
+            backoff,
             margin_ms: MARGIN_MS,
             current: None,
             token: None,
@@ -63,25 +64,22 @@ impl<'a> Filler<'a> {
 
     /// Fills gaps until the stream ends for good.
     pub fn run(&mut self) {
-        loop {
-            let result = match self.progress.work(self.not_before) {
-                Work::End => return,
-                Work::Keep => {
-                    self.feed.spool.commit();
-                    Ok(())
-                }
-                Work::TooDear(gap) => {
-                    let why = "half of --max-per-day is kept for the live stream, and the other half \
-                               is less than a page of X's search, 10 posts";
-                    self.give_up(gap, why);
-                    Ok(())
-                }
-                Work::Page(gap, size) => self.page(gap, size),
-            };
-            if result.is_err() {
-                return;
+        while self.step().is_ok() {}
+    }
+
+    /// Waits for something to do, and does it.
+    fn step(&mut self) -> Result<(), Stopped> {
+        match self.progress.work(self.not_before) {
+            Work::End => return Err(Stopped),
+            Work::Keep => self.feed.spool.commit(),
+            Work::TooDear(gap) => {
+                let why = "half of --max-per-day is kept for the live stream, and the other half \
+                           is less than a page of X's search, 10 posts";
+                self.give_up(gap, why);
             }
+            Work::Page(gap, size) => self.page(gap, size)?,
         }
+        Ok(())
     }
 
     /// Asks for one page of `gap`, and hands over its posts.
@@ -118,7 +116,8 @@ impl<'a> Filler<'a> {
             }
         };
         self.client.accepted();
-        self.failures = 0;
+        // After the last call that X allows for now it would refuse the next one, and count that too.
+        self.backoff.answered(self.feed, wait);
         self.give_back(size.saturating_sub(page.posts.len() as u64));
         if let Some(wait) = wait {
             self.not_before = self.feed.clock.elapsed() + wait;
@@ -141,10 +140,16 @@ impl<'a> Filler<'a> {
             rule["id"] = json!(id);
         }
         let rules = json!([rule]).to_string();
-        for found in &page.posts {
+        let is_last_page = page.next.is_none();
+        for (index, found) in page.posts.iter().enumerate() {
+            // The gap ends with its last record, so that a crash right after it does not ask for what is left: nothing.
+            let is_last = is_last_page && index + 1 == page.posts.len();
             let line = page.line(found, &rules);
             match message::parse(line.as_bytes()) {
-                Ok(Message::Post(post)) => self.progress.take_late(&post, line.as_bytes(), gap)?,
+                Ok(Message::Post(post)) => {
+                    self.progress
+                        .take_late(&post, line.as_bytes(), gap, is_last)?;
+                }
                 Ok(_) => self
                     .feed
                     .unusable("a post of X's search", "it is no object"),
@@ -213,7 +218,6 @@ impl<'a> Filler<'a> {
             }
             NoPage::Trouble(trouble) => trouble,
         };
-        self.failures = self.failures.saturating_add(1);
         let mut asked = None;
         let (failure, what) = match trouble {
             ApiError::Network(what) => (Failure::Network, what),
@@ -226,7 +230,7 @@ impl<'a> Filler<'a> {
             ApiError::Unauthorized if self.client.refused() => return,
             other => (Failure::Person, self.client.in_words(other)),
         };
-        let pause = asked.unwrap_or_else(|| failure.pause(self.failures));
+        let pause = self.backoff.failed(self.feed, failure, asked);
         self.not_before = self.feed.clock.elapsed() + pause;
         warn!(
             "the posts {} that the stream missed wait, the next try is in {pause:.0?}: {what}",
@@ -239,3 +243,6 @@ fn in_words(gap: Gap) -> String {
     let (from, until) = gap.times_ms();
     format!("from {} to {}", Rfc3339(from), Rfc3339(until))
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,10 +36,10 @@ use self::message::Message;
 use self::outcome::{ApiError, NoPage};
 use self::progress::Progress;
 pub use self::settings::{Auth, SEARCH_DELAY, Settings};
-use crate::post::record::{MAX_RECORD_BYTES, Unfit};
+use crate::post::record::Unfit;
 use crate::source::retry::{Backoff, Failure};
 use crate::source::split::{LineSplitter, Next};
-use crate::source::wire::Watch;
+use crate::source::wire::{CHECK_SILENCE, Watch};
 use crate::source::{Feed, Source, Stopped};
 
 /// A connection that stood this long has proved itself, posts or not: keep-alives came through.
@@ -86,7 +86,7 @@ impl Source for X {
     }
 
     fn check(&self) -> anyhow::Result<String> {
-        let mut client = Client::new(&self.settings, Watch::alone(SILENCE));
+        let mut client = Client::new(&self.settings, Watch::alone(CHECK_SILENCE));
         let fits = client.authorize().and_then(|()| rules::fit(&client));
         let rule = match fits {
             Ok(true) => "has the keyword's rule",
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
             feed,
             client: Client::new(settings, Watch::new(feed, SILENCE)),
             // A post's key and line must fit a record together, so a longer line is of no use.
-            lines: LineSplitter::new(MAX_RECORD_BYTES),
+            lines: LineSplitter::new(feed.max_record_bytes),
             backoff: Backoff::new("x.backoff"),
             progress,
             tag: settings.filter.tag(),
@@ -243,8 +243,8 @@ impl<'a> Reader<'a> {
                 }
                 Next::Line { line, .. } => line,
                 Next::TooLong(bytes) => {
-                    self.feed
-                        .unusable("a post", Unfit::TooLarge(bytes as usize));
+                    let why = Unfit::TooLarge(bytes as usize, self.feed.max_record_bytes);
+                    self.feed.unusable("a post", why);
                     continue;
                 }
                 Next::End => return Err(ApiError::Network("X ended the stream".to_owned())),

@@ -156,6 +156,10 @@ impl<'a> Progress<'a> {
         self.feed.alive();
         // Every post is billed, wanted or not.
         let is_last = state.budget.spend(self.feed);
+        if state.place.is_new() {
+            // A power cut before it is written down would leave no sign that anything was missed.
+            state.keep_at = self.feed.clock.elapsed();
+        }
         if let Some(id) = post.id() {
             self.feed.happened(ids::time_ms(id));
             self.come_to(&mut state, id);
@@ -199,10 +203,18 @@ impl<'a> Progress<'a> {
         self.changed.notify_all();
     }
 
-    /// Takes a post of `gap`, of which all later ones are stored.
-    pub fn take_late(&self, post: &Post<'_>, line: &[u8], gap: Gap) -> Result<(), Stopped> {
+    /// Takes a post of `gap`, of which all later ones are stored; the gap is closed if this `is_last`.
+    pub fn take_late(
+        &self,
+        post: &Post<'_>,
+        line: &[u8],
+        gap: Gap,
+        is_last: bool,
+    ) -> Result<(), Stopped> {
         let mut state = self.lock();
-        if let Some(id) = post.id() {
+        if is_last {
+            state.place.close(gap.after);
+        } else if let Some(id) = post.id() {
             state.place.filled_down_to(gap.after, id);
         }
         self.count(&state);
@@ -322,7 +334,7 @@ fn put(
     position: &str,
     hand_over: impl Fn(&Feed, Record<'_>, &[u8], &str) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
-    match Record::new(post.partition_key(), line) {
+    match Record::new(post.partition_key(), line, feed.max_record_bytes) {
         Ok(record) if feed.echo => hand_over(feed, record, position.as_bytes(), &post.text()),
         Ok(record) => hand_over(feed, record, position.as_bytes(), ""),
         Err(unfit) => {

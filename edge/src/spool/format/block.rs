@@ -5,6 +5,7 @@
 //! ```text
 //! superblock  0 magic "headwatr"   8 major u16  10 minor u16  12 block size u32  16 N u64
 //!            24 salt u64          32 card salt u64           40 CRC-32C of bytes 0..40
+//!            major 1: no batch is longer than 320 blocks; 2: one may have 2,640, for a record of more than 1 MiB
 //! block       0 magic "HWBK"       4 version u8  5 flags u8    6 bytes used u16   8 salt u64
 //!            16 vblk u64          24 first seq u64            32 ack seq u64     40 durable vblk u64
 //!            48 epoch u32         52 first start u16          54 run u16         56 CRC-32C of the fragments and then of bytes 0..56

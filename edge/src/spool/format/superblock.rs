@@ -1,16 +1,26 @@
-//! What a ring's file says of itself at its beginning and its end, written once; see [`super::block`] for the bytes.
+//! What a ring's file says of itself at its beginning and its end; see [`super::block`] for the bytes. Written when the file is made, and
+//! once more before its first record of more than 1 MiB.
 
 use crate::spool::format::block::{
     ACKED, AckedBits, BLOCK, MAX_ACKED, decode_acked, u16_at, u32_at, u64_at,
 };
 
-const MAJOR: u16 = 1;
 const MINOR: u16 = 1;
+/// A ring that has no batch of more than [`BATCH`] blocks.
+const MAJOR: u16 = 1;
+/// The same, but for batches of up to [`LARGE_BATCH`] blocks: who opens it has to look for unsynced blocks further, and a program that
+/// does not know of that must leave it alone.
+const LARGE_MAJOR: u16 = 2;
 const MAGIC: &[u8; 8] = b"headwatr";
 const CRC_AT: usize = 40;
 /// Where a stage's last superblock holds what is delivered above the head: the length of the payload of an ACKED fragment (u16), its
 /// CRC-32C (u32), the payload. A page of tmpfs is old or new, never half, so it may be written again and again.
 const ACKED_AT: usize = 1000;
+
+/// Most blocks of one batch, as long as no record is larger than 1 MiB.
+pub const BATCH: u64 = 320;
+/// And in a ring that [takes larger ones](Super::large), of up to 10 MiB.
+pub const LARGE_BATCH: u64 = 2640;
 
 const _: () = assert!(ACKED_AT + 6 + ACKED + MAX_ACKED <= BLOCK);
 
@@ -23,6 +33,8 @@ pub struct Super {
     pub salt: u64,
     /// The salt of the card this ring belongs to; a card's own.
     pub card_salt: u64,
+    /// A batch may be one of [`LARGE_BATCH`] blocks: it holds a record of more than 1 MiB.
+    pub large: bool,
 }
 
 /// What bytes in a superblock's place are.
@@ -37,11 +49,28 @@ pub enum SuperKind {
 }
 
 impl Super {
+    /// Whether both are of one file, of which one may have been read before it was enlarged.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        let large = other.large;
+        Self { large, ..*self } == *other
+    }
+
+    /// Most blocks of one batch.
+    pub fn batch(&self) -> u64 {
+        if self.large { LARGE_BATCH } else { BATCH }
+    }
+
+    /// Most blocks ever written between two good syncs: two attempts at the largest batch.
+    pub fn unsynced(&self) -> u64 {
+        2 * self.batch()
+    }
+
     /// The superblock's bytes.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut bytes = [0; BLOCK];
         bytes[..8].copy_from_slice(MAGIC);
-        bytes[8..10].copy_from_slice(&MAJOR.to_le_bytes());
+        let major = if self.large { LARGE_MAJOR } else { MAJOR };
+        bytes[8..10].copy_from_slice(&major.to_le_bytes());
         bytes[10..12].copy_from_slice(&MINOR.to_le_bytes());
         bytes[12..16].copy_from_slice(&(BLOCK as u32).to_le_bytes());
         bytes[16..24].copy_from_slice(&self.blocks.to_le_bytes());
@@ -79,10 +108,10 @@ impl Super {
             return SuperKind::Bad;
         }
         let major = u16_at(bytes, 8);
-        if major > MAJOR {
+        if major > LARGE_MAJOR {
             return SuperKind::Newer(major);
         }
-        let sound = major == MAJOR
+        let sound = major >= MAJOR
             && u32_at(bytes, CRC_AT) == crc32c::crc32c(&bytes[..CRC_AT])
             && u32_at(bytes, 12) as usize == BLOCK;
         if !sound {
@@ -92,6 +121,7 @@ impl Super {
             blocks: u64_at(bytes, 16),
             salt: u64_at(bytes, 24),
             card_salt: u64_at(bytes, 32),
+            large: major == LARGE_MAJOR,
         })
     }
 }

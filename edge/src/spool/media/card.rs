@@ -9,13 +9,17 @@
 use std::io;
 use std::ops::Range;
 
-use crate::spool::format::block::{AckedBits, BLOCK, Cursor, Seq, Vblk};
+use crate::post::record::LARGEST_RECORD_BYTES;
+use crate::spool::format::block::{AckedBits, BLOCK, Cursor, FRAGMENT, HEADER, Seq, Vblk};
 use crate::spool::format::pack::{Builder, Encoded, RecordCrc, Stamp};
+use crate::spool::format::superblock::LARGE_BATCH;
 use crate::spool::media::ring::Ring;
-use crate::spool::recover::{Recovered, UNSYNCED};
+use crate::spool::recover::Recovered;
 
-/// Most blocks of one batch: two attempts stay within what recovery expects unsynced.
-pub const MAX_BATCH: u64 = UNSYNCED / 2;
+const _: () = assert!(
+    LARGEST_RECORD_BYTES.div_ceil(BLOCK - HEADER - FRAGMENT) as u64 + 4 <= LARGE_BATCH,
+    "the largest record, and the block that ends its batch"
+);
 
 /// Blocks written in one call.
 const WRITE: usize = 8;
@@ -122,7 +126,7 @@ impl Card {
         let from = self
             .stamp
             .durable_vblk
-            .max(self.tail - MAX_BATCH.min(self.tail));
+            .max(self.tail - self.ring.spec().batch().min(self.tail));
         self.ring.forget(from, self.tail - from);
         if self.stamp.ack_seq >= self.untangled_at && cursor.card_next >= self.reached {
             self.stamp.durable_vblk = self.tail;
@@ -186,7 +190,8 @@ pub fn starts_around(
     tail: Vblk,
 ) -> impl Iterator<Item = (Vblk, Range<Seq>)> {
     let mut bytes = [0; BLOCK];
-    let around = vblk.saturating_sub(UNSYNCED)..tail.min(vblk + UNSYNCED);
+    let unsynced = ring.spec().unsynced();
+    let around = vblk.saturating_sub(unsynced)..tail.min(vblk + unsynced);
     around.filter_map(move |vblk| {
         let block = ring.load(vblk, &mut bytes)?;
         Some((vblk, block.header.first_seq..block.after_starts()))

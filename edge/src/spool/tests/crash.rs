@@ -1,23 +1,20 @@
-//! Every state a power cut can leave: each block written since the last sync is there, or not, or torn, in every combination up to
-//! [`ALL_TORN`] blocks, in every combination of there or not up to [`ALL`], and sampled beyond.
+//! Every state a power cut can leave, as [`each_subset`] has them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::thread;
 
 use super::*;
-use crate::spool::tests::sim::{Event, Faults, Page, Wrap, torn};
+use crate::spool::tests::sim::{Event, Faults, Page, Wrap, each_subset};
 
-const ALL_TORN: usize = 7;
-const ALL: usize = 10;
 const SAMPLES: u64 = 400;
 
 /// Tests for the board run in an emulator, thirty times slower.
-const EMULATED: bool = cfg!(target_arch = "arm");
+pub const EMULATED: bool = cfg!(target_arch = "arm");
 
 /// What the program was told up to the crash, and so may rely on.
 #[derive(Clone, Debug, Default)]
-struct Model {
+pub struct Model {
     /// Numbers and contents of all that was kept.
     kept: BTreeMap<Seq, u64>,
     acked: Seq,
@@ -109,7 +106,7 @@ fn work(rig: &Rig, dice: &mut Dice, next_id: &mut u64, steps: u64, faulty: bool)
 }
 
 /// Calls `visit` with every state a crash can leave of `log`, which began with `image` and `model`.
-fn each_crash(
+pub fn each_crash(
     image: Image,
     mut model: Model,
     log: &[Event<Told>],
@@ -129,7 +126,7 @@ fn each_crash(
                 });
                 let mut cut = model.clone();
                 cut.head = cut.head.max(ahead.unwrap_or(0));
-                each_subset(&safe, &pending, dice, |image| visit(image, &cut));
+                each_subset(&safe, &pending, SAMPLES, dice, |image| visit(image, &cut));
                 let reached = |i| match event {
                     Event::Failed(reached) => reached[i],
                     _ => true,
@@ -142,46 +139,11 @@ fn each_crash(
             }
         }
     }
-    each_subset(&safe, &pending, dice, |image| visit(image, &model));
-}
-
-fn each_subset(
-    safe: &Image,
-    pending: &[(usize, Page)],
-    dice: &mut Dice,
-    mut visit: impl FnMut(&Image),
-) {
-    // what becomes of each block: 0 omitted, 1 written, 2 torn
-    let mut apply = |fates: &mut dyn FnMut(usize, &mut Dice) -> u64, dice: &mut Dice| {
-        let mut image = safe.clone();
-        for (i, (place, page)) in pending.iter().enumerate() {
-            image[*place] = match fates(i, dice) {
-                0 => continue,
-                1 => page.clone(),
-                _ => torn(&image[*place], page, 1 + dice.roll(254) as u8),
-            };
-        }
-        visit(&image);
-    };
-    let count = pending.len();
-    if count <= ALL_TORN {
-        for state in 0..3_u64.pow(count as u32) {
-            apply(&mut |i, _| state / 3_u64.pow(i as u32) % 3, dice);
-        }
-        return;
-    }
-    if count <= ALL {
-        for state in 0..1_u64 << count {
-            apply(&mut |i, _| state >> i & 1, dice);
-        }
-    }
-    for _ in 0..SAMPLES {
-        apply(&mut |_, dice| dice.roll(3), dice);
-    }
+    each_subset(&safe, &pending, SAMPLES, dice, |image| visit(image, &model));
 }
 
 /// Opens what a crash left, and holds it against the model. Returns what it found, and where the source goes on.
-fn check(
+pub fn check(
     size: Size,
     image: &Image,
     model: &Model,
@@ -269,6 +231,19 @@ fn check(
     Ok(shown)
 }
 
+/// A card that was just made counts from when it is found under its name: what it held then, and what came after.
+pub fn once_made(size: Size, log: &[Event<Told>]) -> (Image, &[Event<Told>]) {
+    let synced = log.iter().position(|event| matches!(event, Event::Synced));
+    let (making, rest) = log.split_at(1 + synced.unwrap());
+    let mut base = sim::zeros(size.card_blocks as usize + 2);
+    for event in making {
+        if let Event::Write(place, page) = event {
+            base[*place] = page.clone();
+        }
+    }
+    (base, rest)
+}
+
 /// Runs the program `runs` times, each cut at some moment and gone on from what that left. Returns how many states were tried.
 pub fn campaign(
     size: Size,
@@ -290,44 +265,26 @@ pub fn campaign(
         );
         work(&rig, &mut dice, &mut next_id, steps, seed % 2 == 1);
         let log = rig.disk().log();
-        // a card that was just made counts from when it is found under its name
-        let made = image.is_none();
-        let skip = if made {
-            1 + log.iter().position(|e| matches!(e, Event::Synced)).unwrap()
-        } else {
-            0
+        let (base, log) = match image.take() {
+            Some(image) => (image, &log[..]),
+            None => once_made(size, &log),
         };
-        let base = image.take().unwrap_or_else(|| {
-            let mut base = sim::zeros(size.card_blocks as usize + 2);
-            for event in &log[..skip] {
-                if let Event::Write(place, page) = event {
-                    base[*place] = page.clone();
-                }
-            }
-            base
-        });
         let mut failure = None;
         let mut next = None;
         let mut draw = Dice::new(dice.roll(u64::MAX));
         let mut seen = 0;
-        each_crash(
-            base,
-            model.clone(),
-            &log[skip..],
-            &mut dice,
-            |image, model| {
-                tried += 1;
-                seen += 1;
-                match check(size, image, model, wrap) {
-                    Err(why) => drop(failure.get_or_insert(why)),
-                    Ok(shown) => {
-                        if draw.roll(seen) == 0 {
-                            next = Some((image.clone(), shown));
-                        }
+        each_crash(base, model.clone(), log, &mut dice, |image, model| {
+            tried += 1;
+            seen += 1;
+            match check(size, image, model, wrap) {
+                Err(why) => drop(failure.get_or_insert(why)),
+                Ok(shown) => {
+                    if draw.roll(seen) == 0 {
+                        next = Some((image.clone(), shown));
                     }
                 }
-            },
-        );
+            }
+        });
         if let Some(failure) = failure {
             return Err(failure);
         }

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::spool::format::block::BLOCK;
+use crate::spool::format::superblock::{BATCH, LARGE_BATCH};
 use crate::spool::media::ring::Ring;
 use crate::spool::media::storage::Storage;
-use crate::spool::recover::{UNSYNCED, newest, newest_by_scan};
+use crate::spool::recover::{newest, newest_by_scan};
 use crate::spool::tests::sim::{Page, zeros};
 
 const SIZE: Size = Size {
@@ -146,7 +147,7 @@ fn a_card_of_a_newer_format_is_left_alone() {
     let mut newer = image.clone();
     for place in [0, image.len() - 1] {
         let mut page = *newer[place];
-        page[8] = 2;
+        page[8] = 3;
         newer[place] = Arc::new(page);
     }
     let rig = open(newer.clone());
@@ -222,13 +223,31 @@ proptest! {
 
     #[test]
     fn bisection_finds_what_a_full_scan_finds(
-        blocks in 2 * UNSYNCED + 1..4 * UNSYNCED,
-        written in 1..12 * UNSYNCED,
-        fates in prop::collection::vec(any::<bool>(), UNSYNCED as usize),
+        blocks in 4 * BATCH + 1..8 * BATCH,
+        written in 1..24 * BATCH,
+        fates in prop::collection::vec(any::<bool>(), 2 * BATCH as usize),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {
-        let ring = ring_with(blocks, written, &fates, &damage);
+        let ring = ring_with(blocks, written, &fates, &damage, false);
         prop_assert_eq!(newest(&ring), newest_by_scan(&ring));
+    }
+}
+
+#[test]
+fn bisection_looks_as_far_as_large_batches_reach() {
+    use crate::spool::tests::Dice;
+    let mut dice = Dice::new(3);
+    for round in 0..4 {
+        // Given a ring that takes large batches, of whose last two each block is there or not
+        let unsynced = 2 * LARGE_BATCH;
+        let blocks = 2 * unsynced + 1 + dice.roll(2 * unsynced);
+        let written = unsynced + dice.roll(3 * blocks);
+        let fates: Vec<bool> = (0..unsynced)
+            .map(|_| dice.roll(40) == 0 || round == 0)
+            .collect();
+        let ring = ring_with(blocks, written, &fates, &[], true);
+        // When it is searched, then it is found what reading all of it finds
+        assert_eq!(newest(&ring), newest_by_scan(&ring), "{blocks} {written}");
     }
 }
 
@@ -238,6 +257,7 @@ fn ring_with(
     written: u64,
     fates: &[bool],
     damage: &[(prop::sample::Index, u8)],
+    large: bool,
 ) -> Ring {
     use crate::spool::format::pack::{Builder, Stamp};
     use crate::spool::format::superblock::Super;
@@ -245,6 +265,7 @@ fn ring_with(
         blocks,
         salt: 5,
         card_salt: 5,
+        large,
     };
     let disk = Disk::new(zeros(blocks as usize + 2));
     let ring = Ring::format(disk.clone(), spec).unwrap();

@@ -4,8 +4,9 @@ mod basics;
 mod crash;
 mod faults;
 mod images;
+mod large;
 mod model;
-mod sim;
+pub mod sim;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -266,6 +267,14 @@ fn fill_of(id: u64) -> u8 {
     (id as u8).wrapping_mul(31)
 }
 
+/// The id of the `n`th of those records that have so many MiB, key and data, or none.
+pub fn large(n: u64, mib: u64) -> u64 {
+    1 << 40 | n << 8 | mib
+}
+
 fn len_of(id: u64) -> usize {
-    [16, 300, 1000, 4096, 2500, 9000, 60][id as usize % 7]
+    match (id >> 40, id & 0xff) {
+        (0, _) | (_, 0) => [16, 300, 1000, 4096, 2500, 9000, 60][id as usize % 7],
+        (_, mib) => mib as usize * (1 << 20) - "key".len() - 8,
+    }
 }

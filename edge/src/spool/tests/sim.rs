@@ -10,6 +10,9 @@ use crate::spool::tests::Dice;
 
 pub const SECTOR: usize = 512;
 
+const ALL_TORN: usize = 7;
+const ALL: usize = 10;
+
 /// A block's content, shared between images.
 pub type Page = Arc<[u8; BLOCK]>;
 
@@ -187,6 +190,49 @@ impl<T: Send + std::fmt::Debug> Storage for SimDisk<T> {
 fn places(len: usize, at: u64) -> (usize, usize) {
     assert!(len.is_multiple_of(BLOCK) && at.is_multiple_of(BLOCK as u64));
     (at as usize / BLOCK, len / BLOCK)
+}
+
+/// Calls `visit` with every state a power cut can leave after these blocks were written onto `safe`: each is there, or not, or torn, in
+/// every combination up to [`ALL_TORN`] blocks, in every combination of there or not up to [`ALL`]; beyond, up to each block in the order
+/// written, and in so many `samples`.
+pub fn each_subset(
+    safe: &Image,
+    pending: &[(usize, Page)],
+    samples: u64,
+    dice: &mut Dice,
+    mut visit: impl FnMut(&Image),
+) {
+    // what becomes of each block: 0 omitted, 1 written, 2 torn
+    let mut apply = |fates: &mut dyn FnMut(usize, &mut Dice) -> u64, dice: &mut Dice| {
+        let mut image = safe.clone();
+        for (i, (place, page)) in pending.iter().enumerate() {
+            image[*place] = match fates(i, dice) {
+                0 => continue,
+                1 => page.clone(),
+                _ => torn(&image[*place], page, 1 + dice.roll(254) as u8),
+            };
+        }
+        visit(&image);
+    };
+    let count = pending.len();
+    if count <= ALL_TORN {
+        for state in 0..3_u64.pow(count as u32) {
+            apply(&mut |i, _| state / 3_u64.pow(i as u32) % 3, dice);
+        }
+        return;
+    }
+    if count <= ALL {
+        for state in 0..1_u64 << count {
+            apply(&mut |i, _| state >> i & 1, dice);
+        }
+    } else {
+        for whole in 0..=count {
+            apply(&mut |i, _| u64::from(i < whole), dice);
+        }
+    }
+    for _ in 0..samples {
+        apply(&mut |_, dice| dice.roll(3), dice);
+    }
 }
 
 /// `new` as far as the sectors of `mask` go, else `old`.

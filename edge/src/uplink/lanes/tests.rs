@@ -68,20 +68,21 @@ fn one_board_gets_the_pace_of_its_shard_and_repeats_little() {
 
 #[test]
 fn boards_share_a_shard_without_knowing_of_each_other() {
-    for (rate, seconds, most_repeats, part) in [
-        (1000.0, 40, 1.3, 0.5),
-        (100.0, 60, 1.6, 0.5),
-        (20.0, 100, 2.5, 0.4),
+    for (limit, rate, seconds, most_repeats, part) in [
+        (Limit::Bucket, 1000.0, 40, 1.3, 0.5),
+        (Limit::Bucket, 100.0, 60, 1.6, 0.5),
+        (Limit::Bucket, 20.0, 100, 2.5, 0.4),
+        (Limit::EachSecond, 1000.0, 40, 1.4, 0.4),
     ] {
         for trip in TRIPS {
             for seed in SEEDS {
                 // Given four boards with more than a shard can take
-                let shard = Shard::new(0, rate, Limit::Bucket);
+                let shard = Shard::new(0, rate, limit);
                 let mut sim = Sim::new(vec![shard], 4, 20_000, trip, seed);
                 // When they deliver for a while
                 sim.run_until(SECOND * seconds);
                 // Then together they use the shard, and none has much less than its part
-                let case = format!("{rate} a second, {trip:?}, {seed}");
+                let case = format!("{limit:?}, {rate} a second, {trip:?}, {seed}");
                 let (sent, accepted) = (sim.shards[0].sent, sim.shards[0].accepted);
                 let pace = to_f64(usize::try_from(accepted).unwrap()) / rate / f64::from(seconds);
                 assert!(pace > 0.9, "{case}: {pace} of the pace");
@@ -271,4 +272,83 @@ fn time_that_stands_still_or_jumps_harms_nothing() {
         );
         assert!(lanes.lanes.iter().all(|lane| lane.tokens.is_finite()));
     }
+}
+
+#[test]
+fn shards_named_by_the_answers_are_a_lane_each() {
+    for trip in TRIPS {
+        // Given four shards of Kinesis, one of which takes five records a second, and answers that name them
+        let rate = |index| if index == 0 { 5.0 } else { 1000.0 };
+        let shards = (0..4)
+            .map(|index| Shard::new(index * 16, rate(index), Limit::Bucket))
+            .collect();
+        let mut sim = Sim::new(shards, 1, 20_000, trip, 1);
+        (sim.names, sim.window) = (true, 20_000);
+        let hot = sim.boards[0].waiting.iter().filter(|cell| **cell < 16);
+        let hot = hot.count() as u64;
+        // When the three others have more than they can take at once
+        sim.run_until(SECOND * 2);
+        // Then no lane has cells of two shards
+        let lanes = &sim.boards[0].lanes.lanes;
+        assert!(!lanes.is_empty(), "{trip:?}");
+        for lane in lanes {
+            assert_eq!(
+                lane.cells.first / 16,
+                (lane.cells.first + lane.cells.len - 1) / 16,
+                "{trip:?}: {:?}",
+                lane.cells
+            );
+        }
+        // And each goes at its own pace
+        sim.run_until(SECOND * 7);
+        let taken = sim.shards[1..].iter().map(|shard| shard.accepted);
+        assert_eq!(taken.sum::<u64>(), 20_000 - hot, "{trip:?}");
+        let all = sim.shards.iter();
+        let sent = all.clone().map(|shard| shard.sent).sum();
+        let accepted = all.map(|shard| shard.accepted).sum();
+        assert!(
+            share(sent, accepted) < 1.1,
+            "{trip:?}: {sent} sent, {accepted} accepted"
+        );
+    }
+}
+
+#[test]
+fn a_shard_that_a_lane_took_for_its_neighbours_is_told_apart_once_it_is_named() {
+    // Given a lane of a quarter of the cells, none of which was accepted anywhere
+    let mut lanes = Lanes::with_seed(1);
+    lanes.answered(SECOND, (0..16).map(|cell| (cell, false)));
+    assert_eq!(lanes.len(), 1);
+    assert_eq!(lanes.lane_of(0), lanes.lane_of(15));
+    // When the answers say that it is of two shards, and that the second has cells beyond it
+    lanes.learn([(0, 1), (7, 1), (8, 2), (20, 2), (40, 3)].into_iter());
+    // Then it has what the first shard has
+    assert_eq!(
+        (lanes.lanes[0].cells.first, lanes.lanes[0].cells.len),
+        (0, 8)
+    );
+    assert_eq!((lanes.lane_of(7), lanes.lane_of(8)), (1, 0));
+    // And the second gets its own, with all its cells, when it refuses something
+    lanes.answered(SECOND, [(9, false)].into_iter());
+    assert_eq!((lanes.lane_of(8), lanes.lane_of(39)), (2, 2));
+    assert_eq!(lanes.lane_of(40), 0);
+}
+
+#[test]
+fn lanes_with_tokens_block_nothing() {
+    // Given lanes over all cells, one of which has more tokens than were taken
+    let mut lanes = Lanes::with_seed(1);
+    lanes.learn((0..CELLS).map(|cell| (cell, u32::from(cell / 32) + 1)));
+    let fates = (0..CELLS).cycle().take(500).enumerate();
+    lanes.answered(SECOND, fates.map(|(index, cell)| (cell, index < 400)));
+    assert!(lanes.blocks_all(SECOND));
+    let now = SECOND * 3;
+    assert!(lanes.take(0, now) && lanes.take(0, now));
+    while lanes.take(40, now) {}
+    // Then its records may go at once, whatever its neighbour holds back
+    assert!(!lanes.blocks_all(now));
+    assert!(lanes.take(0, now));
+    // And when it has none left, no record may
+    while lanes.take(0, now) {}
+    assert!(lanes.blocks_all(now));
 }

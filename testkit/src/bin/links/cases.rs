@@ -5,8 +5,8 @@ use std::time::Duration;
 use testkit::link::Conditions;
 use testkit::shards::Limits;
 
-use crate::contenders::{Contender, Kind};
 use crate::judge::{self, Judge};
+use testkit::contenders::{Contender, Kind};
 
 /// One link and one stream, and the posts that go there.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! `bench/links`: headwater over bad links and into busy streams, beside what it is compared with; each run of it is judged.
 
 mod cases;
-mod contenders;
 mod judge;
 mod report;
 mod run;
@@ -14,8 +13,8 @@ use anyhow::{Context, bail, ensure};
 use lexopt::{Arg, ValueExt};
 
 use cases::{Case, cases};
-use contenders::{Contender, Programs};
 use report::Row;
+use testkit::contenders::{Contender, Programs};
 
 const HELP: &str = "\
 Runs headwater over bad links and into busy streams, beside a loop of one PutRecord a post and one of aws-sdk-kinesis with 500 a call.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::{fs, io, thread};
 
 use crate::cases::Case;
-use crate::contenders::{Contender, Kind};
 use crate::run::Outcome;
+use testkit::contenders::{Contender, Kind};
 
 /// One line of the table: a program in a case.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use testkit::stream::ledger::Counts;
 use testkit::stream::{Carried, Settings, Stream};
 
 use crate::cases::Case;
-use crate::contenders::{Contender, posts_read};
+use testkit::contenders::{Contender, posts_read};
 
 /// How often the run is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -35,14 +35,15 @@ pub struct Outcome {
     pub ended: bool,
 }
 
-struct Board {
+/// A board, its program and its link.
+struct Member {
     number: usize,
     link: Link,
     folder: PathBuf,
     child: Child,
 }
 
-impl Drop for Board {
+impl Drop for Member {
     fn drop(&mut self) {
         // One that has ended is none to kill.
         let _ = self.child.kill();
@@ -74,7 +75,7 @@ pub fn run(case: &Case, contender: &Contender) -> anyhow::Result<Outcome> {
             Some(_) => Stdio::piped(),
         };
         let child = start(contender, number, &link, &authority, &folder, stdin)?;
-        boards.push(Board {
+        boards.push(Member {
             number,
             link,
             folder,
@@ -158,7 +159,7 @@ fn start(
 }
 
 /// Gives a board its posts one by one: how many bytes had crossed before the second.
-fn feed(board: &mut Board, pace: Duration) -> anyhow::Result<u64> {
+fn feed(board: &mut Member, pace: Duration) -> anyhow::Result<u64> {
     let posts = fs::read_to_string(board.folder.join("posts"))?;
     let mut pipe = board
         .child
@@ -179,7 +180,7 @@ fn feed(board: &mut Board, pace: Duration) -> anyhow::Result<u64> {
 }
 
 /// Whether every post is in a spool, and three eighths of them are delivered: half of what three of four shards get.
-fn is_halfway(case: &Case, stream: &Stream, boards: &[Board], passed: Duration) -> bool {
+fn is_halfway(case: &Case, stream: &Stream, boards: &[Member], passed: Duration) -> bool {
     let read: u64 = boards.iter().map(|board| posts_read(&board.folder)).sum();
     let delivered = stream.counts().delivered;
     // Where it takes too long, what was delivered by then is the first half.

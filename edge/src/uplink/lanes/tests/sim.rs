@@ -91,6 +91,8 @@ pub(super) struct Sim {
     pub(super) random: Random,
     /// Records that a board holds back and still looks further.
     pub(super) window: usize,
+    /// The answers name the shards.
+    pub(super) names: bool,
 }
 
 impl Sim {
@@ -119,12 +121,17 @@ impl Sim {
             now: Duration::ZERO,
             random,
             window: 600,
+            names: false,
         }
     }
 
     pub(super) fn shard(&mut self, cell: u8) -> &mut Shard {
-        let after = self.shards.partition_point(|shard| shard.first <= cell);
-        &mut self.shards[after - 1]
+        let index = self.shard_index(cell);
+        &mut self.shards[index]
+    }
+
+    fn shard_index(&self, cell: u8) -> usize {
+        self.shards.partition_point(|shard| shard.first <= cell) - 1
     }
 
     /// One pass of the board that is next: a call, or a wait. False when all is delivered.
@@ -150,8 +157,7 @@ impl Sim {
         }
         if call.is_empty() {
             let next = board.lanes.next_at(now).expect("a lane that opens");
-            assert!(next > now, "a pass that gains nothing");
-            board.next = next;
+            board.next = next.max(now + Duration::from_millis(1));
         } else {
             board.calls += 1;
             // No two trips take the same time.
@@ -161,12 +167,19 @@ impl Sim {
                 .into_iter()
                 .map(|cell| (cell, self.shard(cell).put(arrives)))
                 .collect();
+            let mut named = Vec::new();
+            if self.names {
+                let accepted = results.iter().filter(|(_, accepted)| *accepted);
+                let name = |cell| u32::try_from(self.shard_index(cell) + 1).unwrap();
+                named.extend(accepted.map(|(cell, _)| (*cell, name(*cell))));
+            }
             let board = &mut self.boards[index];
             board.next = now + trip;
             let all = results.iter().all(|(_, accepted)| *accepted);
             if all && board.lanes.is_empty() {
                 board.lanes.accepted(board.next, results.len());
             } else {
+                board.lanes.learn(named.into_iter());
                 board.lanes.answered(board.next, results.iter().copied());
             }
             for (cell, accepted) in results.iter().rev() {

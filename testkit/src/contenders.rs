@@ -1,4 +1,4 @@
-//! The programs that are compared, and the posts they are given.
+//! The programs that the benchmarks compare, and the posts they are given.
 
 use std::fmt::Write;
 use std::fs;
@@ -19,7 +19,7 @@ pub struct Programs {
     pub loops: Option<PathBuf>,
 }
 
-/// What a run runs.
+/// A program to compare.
 #[derive(Clone, Debug)]
 pub struct Contender {
     /// For the table.
@@ -31,6 +31,7 @@ pub struct Contender {
     program: PathBuf,
 }
 
+/// How a program is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Reads lines, keeps them in a spool.
@@ -89,7 +90,7 @@ impl Contender {
             .env("AWS_CA_BUNDLE", authority)
             .env("SSL_CERT_FILE", authority)
             // Credentials that sign, and mean nothing; the stream tells the boards apart by them.
-            .env("AWS_ACCESS_KEY_ID", format!("AKIDBOARD{board}"))
+            .env("AWS_ACCESS_KEY_ID", access_key(board))
             .env("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-tests");
         match self.kind {
             Kind::Headwater => command
@@ -139,6 +140,11 @@ impl Contender {
         }
         posts
     }
+}
+
+/// The access key of board number `board`.
+pub fn access_key(board: usize) -> String {
+    format!("AKIDBOARD{board}")
 }
 
 /// How many posts the headwater with its files in `folder` says it has read.
