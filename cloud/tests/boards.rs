@@ -162,12 +162,13 @@ async fn a_report_that_cannot_be_read_is_set_aside_with_its_reason_and_quotes_no
     // Given what has the mark of a report and is none: cut short, of wrong types, from no time, with a name that steers a mail
     let wrong = [
         r#"{"headwater_board":"shed","v":"0.1.0""#.to_owned(),
-        r#"{"headwater_board":"shed","v":1,"at":"secret","up":0,"r":0,"d":0}"#.to_owned(),
+        r#"{"headwater_board":"shed","v":1,"at":"soon","up":0,"r":0,"d":0}"#.to_owned(),
         format!(
             r#"{{"headwater_board":"shed","v":"1","at":{},"up":0,"r":0,"d":0}}"#,
             i64::MAX
         ),
-        r#"{"headwater_board":"shed\r\nBcc: secret","v":"1","at":0,"up":0,"r":0,"d":0}"#.to_owned(),
+        r#"{"headwater_board":"shed\r\nBcc: mallory","v":"1","at":0,"up":0,"r":0,"d":0}"#
+            .to_owned(),
         r#"{"headwater_board":"","v":"1","at":0,"up":0,"r":0,"d":0}"#.to_owned(),
     ];
     let aws = Aws::start(|_| Fault::None).await;
@@ -182,7 +183,7 @@ async fn a_report_that_cannot_be_read_is_set_aside_with_its_reason_and_quotes_no
     for message in aws.messages() {
         let reason = message["reason"].as_str().unwrap();
         assert!(
-            reason.contains("a board's report") && !reason.contains("secret"),
+            reason.contains("a board's report") && !reason.contains("mallory"),
             "{reason}"
         );
     }

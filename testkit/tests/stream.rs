@@ -1,7 +1,7 @@
 //! The stream over TLS: what its shards refuse, and what it knows of each record.
 #![cfg(feature = "services")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
+use testkit::http::Answer;
 use testkit::shards::{Limits, hash};
 use testkit::stream::{Settings, Stream};
 
@@ -47,20 +48,8 @@ impl Client {
             .get_mut()
             .write_all((head + &body).as_bytes())
             .unwrap();
-        let (mut line, mut status, mut length) = (String::new(), 0, 0);
-        while line != "\r\n" {
-            line.clear();
-            self.0.read_line(&mut line).unwrap();
-            if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
-                status = rest[..3].parse().unwrap();
-            }
-            if let Some(rest) = line.strip_prefix("Content-Length: ") {
-                length = rest.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        (status, serde_json::from_slice(&body).unwrap())
+        let answer = Answer::read(&mut self.0).unwrap();
+        (answer.status, serde_json::from_slice(&answer.body).unwrap())
     }
 }
 

@@ -13,7 +13,7 @@ _headwater() {
     --metrics-file) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --partition-key|--stream|--region|--endpoint|--spool-size|--durable-within|--linger|--max-record-size|--max-rate|--max-bytes-per-day|--max-per-day|--gap-at-most|--report-every|--board) return ;;
   esac
-  local words='--source --input --partition-key --stream --region --endpoint --spool --spool-size --when-full --durable-within --ordered --linger --pack --wire --max-record-size --max-rate --max-bytes-per-day --max-per-day --gap-at-most --no-gap-fill --no-retweets --report-every --board --metrics-file --quiet --help --version'
+  local words='--source --input --partition-key --stream --region --endpoint --spool --spool-size --when-full --durable-within --ordered --fresh-first --linger --pack --wire --max-record-size --max-rate --max-bytes-per-day --max-per-day --gap-at-most --no-gap-fill --no-retweets --report-every --board --metrics-file --quiet --help --version'
   case ${COMP_WORDS[1]} in
     status) words='--json --watch --spool' ;;
     spool)

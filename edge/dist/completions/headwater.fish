@@ -17,6 +17,7 @@ complete -c headwater -l spool-size -x -d 'Size of the disk queue, 1MiB to 64GiB
 complete -c headwater -l when-full -x -a 'drop-oldest drop-newest block' -d 'What to do when the queue is full; block makes the source wait [default: block for lines, which can wait; else drop-oldest]'
 complete -c headwater -l durable-within -x -d 'A power cut loses at most the posts younger than this'
 complete -c headwater -l ordered -d 'Keep strict order within each partition key; costs one call for each post'
+complete -c headwater -l fresh-first -d 'After an outage, fill half of each call with posts read since then, half with the backlog'
 complete -c headwater -l linger -x -d 'Let a live post wait this long for others, to share a call'
 complete -c headwater -l pack -d 'Send many posts in one record, compressed (Zstandard): about six times fewer bytes; other consumers must unpack them'
 complete -c headwater -l wire -x -a 'json cbor' -d 'Format of calls to Kinesis; CBOR is a quarter shorter; a server that does not know it gets JSON'

@@ -35,7 +35,6 @@ use crate::uplink::fresh::Fresh;
 use crate::uplink::pace::Pace;
 use crate::uplink::suspects::Verdict;
 use crate::uplink::window::SUSPECT;
-use tell::SENT_TODAY;
 
 /// How long to wait for a record before looking whether the end was asked for.
 const IDLE: Duration = Duration::from_secs(1);
@@ -106,7 +105,7 @@ enum Eagerness {
 impl Uplink {
     /// Delivers until the spool is closed and empty, or until the end was asked for and its time is over.
     pub fn run(mut self) {
-        let today = self.facts.get(SENT_TODAY).unwrap_or_default();
+        let today = self.sent_today();
         let batch = Batch::new(&self.target.stream, self.flow.wire);
         let mut flight = Flight::new(
             match self.flow.pack {

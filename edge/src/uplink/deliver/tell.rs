@@ -11,14 +11,19 @@ use crate::aws::kinesis::outcome::Problem;
 use crate::uplink::deliver::Uplink;
 use crate::uplink::explain;
 use crate::uplink::flight::Flight;
+use crate::uplink::pace::Today;
 
 /// How far the board's clock is off, kept across restarts.
 const OFFSET: &str = "clock.offset_ms";
 
 /// What was sent today, kept across restarts.
-pub(super) const SENT_TODAY: &str = "uplink.today";
+const SENT_TODAY: &str = "uplink.today";
 
 impl Uplink {
+    pub(super) fn sent_today(&self) -> Today {
+        self.facts.get(SENT_TODAY).unwrap_or_default()
+    }
+
     pub(super) fn remembered_time(&self) -> ServerClock {
         let offset_ms = self.facts.get(OFFSET).unwrap_or_default();
         let time = ServerClock::remembered(offset_ms, self.clock.wall());

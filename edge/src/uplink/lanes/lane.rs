@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::Random;
 use super::cells::{Interval, Results};
+use super::random::Random;
 
 /// The least rate of a lane, in records a second.
 pub(super) const LEAST_RATE: f64 = 0.25;
