@@ -11,12 +11,12 @@ use crate::aws::kinesis::MAX_RECORDS;
 use crate::aws::kinesis::request::{Batch, Entry};
 use crate::net::meter::Life;
 use crate::spool::Seq;
+use crate::uplink::backoff::Backoff;
 use crate::uplink::flow::Flow;
 use crate::uplink::fresh::Fresh;
 use crate::uplink::lanes::{Lanes, Shard};
 use crate::uplink::order::Order;
 use crate::uplink::pace::Pace;
-use crate::uplink::pause::Backoff;
 use crate::uplink::suspects::Suspects;
 use crate::uplink::window::{Reason, SUSPECT, Window};
 

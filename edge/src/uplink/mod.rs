@@ -6,7 +6,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `deliver` | the loop: take what may go, send it, act on the answer |
-//! | `flight` | what it remembers from call to call |
+//! | `flight` | what it remembers from call to call; `fill`: which records the next one carries; `settle`: what its answer lets go of |
+//! | `queue` | the spool, as the loop sees it |
 //! | `fresh`, `flight/halves` | fresh posts before the backlog: which they are, and a call of both |
 //! | `flow` | how much one call carries |
 //! | `pace` | what a metered link may carry |
@@ -14,10 +15,11 @@
 //! | `window` | the records that wait while others pass them |
 //! | `suspects` | whether a refusal is a record's own fault |
 //! | `order` | strict order: the sequence number of the record before |
-//! | `pause` | how long to wait after a failure |
+//! | `backoff` | how long to wait after a failure |
 //! | `dead_letter` | where a record goes that Kinesis can never take |
 //! | `explain` | what the user reads of all that |
 
+mod backoff;
 mod dead_letter;
 mod deliver;
 mod explain;
@@ -27,7 +29,6 @@ mod fresh;
 pub mod lanes;
 mod order;
 pub mod pace;
-mod pause;
 mod queue;
 mod suspects;
 mod window;

@@ -1,4 +1,5 @@
-//! When the spool is full: the one place where that is decided, for the stage and for the card.
+//! Whether the spool is full, decided here alone, for the stage and for the card. What happens then (`--when-full`: drop the oldest, drop the new
+//! one, wait) is the loop in `append.rs`.
 
 use crate::spool::format::block::MAX_CURSOR;
 use crate::spool::format::pack::Encoded;

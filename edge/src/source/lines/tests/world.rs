@@ -10,12 +10,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
-use crate::platform::time::{Clock, SystemClock};
+use crate::platform::time::{Clock, SystemClock, TestClock};
 use crate::post::record::MAX_RECORD_BYTES;
 use crate::source::Feed;
 use crate::source::lines::follow::Follower;
@@ -54,17 +54,17 @@ pub enum Layout {
     Link,
 }
 
-/// Time goes by when the world says so. Each look at it may be the program's last.
+/// The clock of tests, whose each look at it may be the program's last. A pause lets no time go by: only the world does.
 #[derive(Debug, Default)]
-struct StepClock {
-    seconds: AtomicU64,
+struct LastLook {
+    clock: TestClock,
     /// After how many looks the program is killed; 0 if it is not.
     killed_in: AtomicU64,
     stop: Mutex<Arc<Stop>>,
 }
 
-impl StepClock {
-    fn look(&self) {
+impl LastLook {
+    fn look(&self) -> &TestClock {
         let left = self.killed_in.load(Ordering::Relaxed);
         if left > 0 {
             self.killed_in.store(left - 1, Ordering::Relaxed);
@@ -72,18 +72,17 @@ impl StepClock {
                 self.stop.lock().unwrap().ask();
             }
         }
+        &self.clock
     }
 }
 
-impl Clock for StepClock {
+impl Clock for LastLook {
     fn wall(&self) -> SystemTime {
-        self.look();
-        UNIX_EPOCH + Duration::from_secs(1_768_473_300 + self.seconds.load(Ordering::Relaxed))
+        self.look().wall()
     }
 
     fn elapsed(&self) -> Duration {
-        self.look();
-        Duration::from_secs(self.seconds.load(Ordering::Relaxed))
+        self.look().elapsed()
     }
 
     fn sleep(&self, _: Duration, stop: &Stop) -> bool {
@@ -106,7 +105,7 @@ pub fn spool(folder: &Path) -> Arc<Spool> {
 pub struct World {
     folder: PathBuf,
     layout: Layout,
-    clock: Arc<StepClock>,
+    clock: Arc<LastLook>,
     feed: Feed,
     settings: Settings,
     program: Option<Follower>,
@@ -126,7 +125,7 @@ impl World {
     pub fn new(folder: &Path, layout: Layout, spool: &Arc<Spool>) -> Self {
         fs::create_dir_all(folder.join("logs")).unwrap();
         fs::create_dir_all(folder.join("away")).unwrap();
-        let clock = Arc::new(StepClock::default());
+        let clock = Arc::new(LastLook::default());
         let mut world = Self {
             feed: Feed {
                 spool: spool.clone(),
@@ -163,7 +162,7 @@ impl World {
 
     /// One thing that happens.
     pub fn step(&mut self, random: &mut Random) {
-        self.clock.seconds.fetch_add(1, Ordering::Relaxed);
+        self.clock.clock.advance(Duration::from_secs(1));
         match random.below(13) {
             0..=2 => self.append(1 + random.below(3), random.below(4) == 0),
             3..=4 => self.rotate(random.below(4) > 0),
@@ -180,7 +179,7 @@ impl World {
 
     /// The program runs, the log is there, and all is read.
     pub fn finish(&mut self) {
-        self.clock.seconds.fetch_add(1, Ordering::Relaxed);
+        self.clock.clock.advance(Duration::from_secs(1));
         self.start();
         self.append(1, false);
         // Each file's end is looked at some times before it is left.

@@ -37,13 +37,13 @@ const SAMPLES: u64 = if cfg!(target_arch = "arm") { 1 } else { 40 };
 const PAGE: usize = search::MAX_PAGE as usize;
 
 /// A board whose card is simulated, and who is driven step by step.
-struct Board {
+struct Filling {
     feed: Feed,
     disk: Arc<Disk>,
     clock: Arc<TestClock>,
 }
 
-impl Board {
+impl Filling {
     /// Started on a card that holds this.
     fn on(image: Option<Image>) -> Self {
         let Rig {
@@ -133,7 +133,7 @@ struct Moment {
 }
 
 /// Two outages, the second one while the first one's gap is being filled: the moments of all that, and the card at the first of them.
-fn run(board: &Board, api: &XApi, posts: &[Post], start: SystemTime) -> (Vec<Moment>, Image) {
+fn run(board: &Filling, api: &XApi, posts: &[Post], start: SystemTime) -> (Vec<Moment>, Image) {
     let (mut moments, mut delivered) = (Vec::new(), BTreeSet::new());
     let at = |secs| start + Duration::from_secs(secs);
     let settings = settings(api);
@@ -211,7 +211,7 @@ fn a_power_cut_at_any_step_forgets_no_gap_and_asks_for_one_page_again_at_most() 
         .take(501)
         .collect();
     posts.iter().cloned().for_each(|post| api.post(post));
-    let board = Board::on(None);
+    let board = Filling::on(None);
     let (moments, base) = run(&board, &api, &posts, start);
     let pages = api.searches().len();
     let log = board.disk.log();
@@ -222,7 +222,7 @@ fn a_power_cut_at_any_step_forgets_no_gap_and_asks_for_one_page_again_at_most() 
     let mut ends = BTreeMap::new();
     let mut cut = |image: &Image, moment: &Moment| {
         tried += 1;
-        let board = Board::on(Some(image.clone()));
+        let board = Filling::on(Some(image.clone()));
         let key = (board.feed.position(), board.ids());
         let end = ends
             .entry(key)
@@ -282,7 +282,7 @@ struct End {
 }
 
 /// Comes back ten minutes after the last outage, and fills what gaps there are.
-fn come_back(board: &Board, api: &XApi, posts: &[Post], start: SystemTime) -> End {
+fn come_back(board: &Filling, api: &XApi, posts: &[Post], start: SystemTime) -> End {
     let before = api.searches().len();
     let settings = settings(api);
     let progress = Progress::new(&settings, &board.feed);

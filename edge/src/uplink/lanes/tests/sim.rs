@@ -73,7 +73,7 @@ impl Shard {
     }
 }
 
-pub(super) struct Board {
+pub(super) struct Sender {
     pub(super) lanes: Lanes,
     /// Cells of the records that wait, the oldest first.
     pub(super) waiting: VecDeque<u8>,
@@ -85,7 +85,7 @@ pub(super) struct Board {
 
 pub(super) struct Sim {
     pub(super) shards: Vec<Shard>,
-    pub(super) boards: Vec<Board>,
+    pub(super) boards: Vec<Sender>,
     pub(super) trip: Duration,
     pub(super) now: Duration,
     pub(super) random: Random,
@@ -105,7 +105,7 @@ impl Sim {
         seed: u64,
     ) -> Self {
         let mut random = Random(seed);
-        let mut board = |index| Board {
+        let mut board = |index| Sender {
             lanes: Lanes::with_seed(seed * 1000 + index),
             waiting: (0..each).map(|_| cell(&mut random)).collect(),
             // They begin within one trip.

@@ -18,9 +18,7 @@ impl World {
 
     pub(super) fn touch(&self, path: &Path) {
         let file = File::options().write(true).open(path).unwrap();
-        let now = 1_768_473_300 + self.clock.seconds.load(Ordering::Relaxed);
-        file.set_modified(UNIX_EPOCH + Duration::from_secs(now))
-            .unwrap();
+        file.set_modified(self.clock.clock.wall()).unwrap();
     }
 
     pub(super) fn make_anew(&mut self) {
