@@ -114,7 +114,7 @@ impl Contender {
             Kind::Loop(_) => RECORD_BYTES,
         };
         let mut posts = String::with_capacity(count * (line_bytes + 1));
-        for number in first..first + count {
+        for number in first as u64..(first + count) as u64 {
             let start = posts.len();
             let (id, author) = (1_990_000_000_000_000_000 + number, number % 997);
             // Writing to memory does not fail.
