@@ -270,7 +270,8 @@ fn a_power_cut_at_any_step_forgets_no_gap_and_asks_for_one_page_again_at_most() 
         moments.len(),
         ends.len()
     );
-    assert!(tried > 60 && ends.len() > 40);
+    let least = if SAMPLES > 1 { (60, 40) } else { (40, 20) };
+    assert!(tried > least.0 && ends.len() > least.1);
 }
 
 /// What a board did that came back after a power cut.
