@@ -30,6 +30,11 @@ impl Acked {
         self.near.count() + self.runs.count()
     }
 
+    /// Whether there is none: the everyday case, which should cost nothing.
+    fn is_empty(&self) -> bool {
+        self.near.is_empty() && self.runs.is_empty()
+    }
+
     /// Whether `seq` is one.
     pub fn contains(&self, seq: Seq) -> bool {
         self.near.contains(seq) || self.runs.contains(seq)
@@ -78,6 +83,9 @@ impl Acked {
 
     /// The first number from `seq` on that is none.
     pub fn next_unacked(&self, seq: Seq) -> Seq {
+        if self.is_empty() {
+            return seq;
+        }
         let mut seq = self.near.next_unacked(seq);
         while self.runs.contains(seq) {
             seq = self.near.next_unacked(self.runs.next_unacked(seq));
@@ -87,6 +95,9 @@ impl Acked {
 
     /// Those of `range`, to be written.
     pub fn encode(&self, range: Range<Seq>) -> AckedBytes {
+        if self.is_empty() {
+            return AckedBytes::default();
+        }
         let (base, bitmap) = self.near.encode(range.clone());
         AckedBytes {
             base,

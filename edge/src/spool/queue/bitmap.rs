@@ -67,6 +67,11 @@ impl<const WORDS: usize> Bitmap<WORDS> {
             .sum()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// The first number from `seq` on that is none.
     pub fn next_unacked(&self, mut seq: Seq) -> Seq {
         while self.count > 0 && seq < self.end {

@@ -66,6 +66,11 @@ impl Runs {
         runs + self.ahead.count()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Whether `seq` is one of theirs.
     pub fn contains(&self, seq: Seq) -> bool {
         let Some(newest) = self.list.last() else {
