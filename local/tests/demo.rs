@@ -107,7 +107,7 @@ fn a_spool_too_small_for_the_outage_counts_what_it_drops() {
 
 #[test]
 fn a_board_of_a_fleet_that_is_unplugged_is_named_and_named_well_again() {
-    let arguments = ["--boards", "5", "--silent-after", "12", "--rate", "5"];
+    let arguments = ["--boards", "5", "--silent-after", "25", "--rate", "5"];
     let output = demo(&arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
