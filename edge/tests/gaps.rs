@@ -3,7 +3,6 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use support::board::board_to;
 use support::posts::{ids, least_pages, write};
@@ -16,16 +15,8 @@ use testkit::x_api::{Settings, XApi};
 #[test]
 fn every_post_of_three_outages_arrives_though_the_program_is_killed_and_x_limits_the_rate() {
     // Given a board that reads X by way of a network
-    let api = XApi::start(Settings {
-        keep_alive: Duration::from_millis(200),
-        search_delay: Duration::ZERO,
-        search_time: Duration::from_millis(50),
-        // It is used up in the middle of a gap, more than once.
-        search_limit: 5,
-        search_window: Duration::from_secs(4),
-        ..Settings::default()
-    })
-    .unwrap();
+    // The limit is used up in the middle of a gap, more than once.
+    let api = XApi::start(Settings::with_few_searches()).unwrap();
     let kinesis = Kinesis::start(|_, _| Reply::Accept);
     let network = Network::to(api.url().trim_start_matches("http://").parse().unwrap()).unwrap();
     let mut board = board_to(&kinesis.url())

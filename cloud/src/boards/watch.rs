@@ -5,6 +5,7 @@
 //! between the two, by a crash, is silent about what it found.
 
 use anyhow::{Context, Result, anyhow, bail};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
@@ -192,13 +193,9 @@ impl Watch {
         until: Instant,
     ) -> Result<(), Trouble> {
         let request = self
-            .dynamodb
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(&change.board)))
+            .update(change, since)
             .update_expression("SET SilentSince = :since")
             .condition_expression("SeenAt = :seen AND attribute_not_exists(SilentSince)")
-            .expression_attribute_values(":since", AttributeValue::S(since.to_owned()))
             .expression_attribute_values(":seen", AttributeValue::S(change.seen_at.clone()));
         call(request.send(), until).await.map(drop)
     }
@@ -210,14 +207,19 @@ impl Watch {
         until: Instant,
     ) -> Result<(), Trouble> {
         let request = self
-            .dynamodb
+            .update(change, since)
+            .update_expression("REMOVE SilentSince")
+            .condition_expression("SilentSince = :since");
+        call(request.send(), until).await.map(drop)
+    }
+
+    /// An update of the board's item, for an expression in which `:since` stands for `since`.
+    fn update(&self, change: &Change, since: &str) -> UpdateItemFluentBuilder {
+        self.dynamodb
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(&change.board)))
-            .update_expression("REMOVE SilentSince")
-            .condition_expression("SilentSince = :since")
-            .expression_attribute_values(":since", AttributeValue::S(since.to_owned()));
-        call(request.send(), until).await.map(drop)
+            .expression_attribute_values(":since", AttributeValue::S(since.to_owned()))
     }
 }
 

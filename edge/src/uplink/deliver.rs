@@ -5,6 +5,7 @@
 //!   is let go of by itself.
 //! - A call that the network broke stays as it is, and is sent again as far as the new aim allows: it may have arrived.
 
+mod reports;
 mod tell;
 
 use std::ops::ControlFlow;
@@ -25,7 +26,6 @@ use crate::observe::report::Outbox;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::time::Clock;
-use crate::post::record::Record;
 use crate::spool::{Seq, Spool};
 use crate::uplink::dead_letter::{self, DeadLetters};
 use crate::uplink::explain::{self, Target};
@@ -184,31 +184,6 @@ impl Uplink {
         if !self.ordered || flight.batch.is_empty() {
             flight.fill(&*self.spool, now, self.ordered);
         }
-    }
-
-    /// Takes the board's report, if one is due, before the posts: so it is in the next call, however small that is.
-    fn take_report(&self, flight: &mut Flight, now: Duration) {
-        let Some(outbox) = &self.outbox else { return };
-        let has_company = self.spool.wait(Duration::ZERO);
-        if let Some((number, report)) = outbox.due(now, has_company) {
-            let record = Record {
-                partition_key: outbox.board(),
-                data: report.as_bytes(),
-            };
-            flight.take_report(number, record, now);
-        }
-    }
-
-    /// The report in the batch waits no longer.
-    fn settle_report(&self, flight: &Flight) {
-        if let Some(outbox) = &self.outbox {
-            outbox.settle(flight.report);
-        }
-    }
-
-    fn report_arrived(&self, flight: &Flight) {
-        self.counters.reports.add(1);
-        self.settle_report(flight);
     }
 
     /// Whether the call may be made now, by what the user allows the link. Waits a while if not.
@@ -463,28 +438,6 @@ impl Uplink {
                 flight.limit = 1;
                 self.hold(Class::Refused, problem)
             }
-        }
-    }
-
-    /// The refused call carries the board's report, in the record at `index`: it goes again without it, so that no post suffers from it.
-    fn refused_with_report(
-        &self,
-        flight: &mut Flight,
-        index: usize,
-        posts: usize,
-        problem: Problem,
-    ) -> Step {
-        self.settle_report(flight);
-        if flight.batch.packs() {
-            self.put_all_back(flight);
-        } else {
-            debug_assert_eq!(index, 0, "it goes first");
-            flight.batch.drop_first(1);
-            flight.maybe_arrived = flight.maybe_arrived.saturating_sub(1);
-        }
-        match posts {
-            0 => self.hold(Class::Refused, problem),
-            _ => Step::Go,
         }
     }
 

@@ -89,10 +89,7 @@ impl Flight {
 
     /// The window where record `seq` may wait.
     pub fn window_of(&mut self, seq: Seq) -> &mut Window {
-        match seq >= self.fresh.from() {
-            true => &mut self.fresh.window,
-            false => &mut self.window,
-        }
+        self.fresh.window_of(seq, &mut self.window)
     }
 
     /// The records that wait, and why.

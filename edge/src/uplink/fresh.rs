@@ -56,6 +56,14 @@ impl Fresh {
         self.from
     }
 
+    /// The window where record `seq` may wait: that of fresh posts, or `backlog`.
+    pub fn window_of<'a>(&'a mut self, seq: Seq, backlog: &'a mut Window) -> &'a mut Window {
+        match seq >= self.from {
+            true => &mut self.window,
+            false => backlog,
+        }
+    }
+
     /// The network broke a call.
     pub fn broke(&mut self) {
         self.was_out = true;

@@ -23,16 +23,8 @@ fn two_thousand_posts_of_three_outages_are_stored_once_with_the_live_ones() {
     // Given a board that reads X by way of a network
     let cloud = Cloud::shared();
     let stack = cloud.stack("gaps");
-    let api = XApi::start(Settings {
-        keep_alive: Duration::from_millis(200),
-        search_delay: Duration::ZERO,
-        search_time: Duration::from_millis(50),
-        // It is used up in the middle of a gap, more than once.
-        search_limit: 5,
-        search_window: Duration::from_secs(4),
-        ..Settings::default()
-    })
-    .unwrap();
+    // The limit is used up in the middle of a gap, more than once.
+    let api = XApi::start(Settings::with_few_searches()).unwrap();
     let network = Network::to(api.address()).unwrap();
     let mut board = cloud.board(&stack, &cloud.ministack.endpoint());
     board

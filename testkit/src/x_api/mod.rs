@@ -94,6 +94,20 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// A search that finds posts at once and takes a while for a page, with so few pages a window that a gap of some hundred posts uses them up.
+    pub fn with_few_searches() -> Self {
+        Self {
+            keep_alive: Duration::from_millis(200),
+            search_delay: Duration::ZERO,
+            search_time: Duration::from_millis(50),
+            search_limit: 5,
+            search_window: Duration::from_secs(4),
+            ..Self::default()
+        }
+    }
+}
+
 /// One step of the stream's script.
 #[derive(Clone, Debug)]
 pub enum Event {

@@ -29,10 +29,7 @@ impl Flight {
     /// Has the posts in the batch's record at `index` wait.
     fn park_posts(&mut self, index: usize, reason: Reason) {
         for seq in self.batch.seqs(index) {
-            let window = match *seq >= self.fresh.from() {
-                true => &mut self.fresh.window,
-                false => &mut self.window,
-            };
+            let window = self.fresh.window_of(*seq, &mut self.window);
             window.park(*seq, reason);
         }
     }

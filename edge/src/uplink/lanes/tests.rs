@@ -275,16 +275,22 @@ fn time_that_stands_still_or_jumps_harms_nothing() {
     }
 }
 
+/// A board with 20,000 records for four shards of Kinesis, of which the first takes five records a second, and answers that name them.
+fn one_hot_of_four(trip: Duration) -> Sim {
+    let rate = |index| if index == 0 { 5.0 } else { 1000.0 };
+    let shards = (0..4)
+        .map(|index| Shard::new(index * 16, rate(index), Limit::Bucket))
+        .collect();
+    let mut sim = Sim::new(shards, 1, 20_000, trip, 1);
+    (sim.names, sim.window) = (true, 20_000);
+    sim
+}
+
 #[test]
 fn shards_named_by_the_answers_are_a_lane_each() {
     for trip in TRIPS {
         // Given four shards of Kinesis, one of which takes five records a second, and answers that name them
-        let rate = |index| if index == 0 { 5.0 } else { 1000.0 };
-        let shards = (0..4)
-            .map(|index| Shard::new(index * 16, rate(index), Limit::Bucket))
-            .collect();
-        let mut sim = Sim::new(shards, 1, 20_000, trip, 1);
-        (sim.names, sim.window) = (true, 20_000);
+        let mut sim = one_hot_of_four(trip);
         let hot = sim.boards[0].waiting.iter().filter(|cell| **cell < 16);
         let hot = hot.count() as u64;
         // When the three others have more than they can take at once
@@ -358,12 +364,7 @@ fn lanes_with_tokens_block_nothing() {
 fn a_start_in_the_middle_of_a_hot_shards_backlog_does_not_take_the_others_for_hot() {
     for trip in TRIPS {
         // Given a queue that begins with thousands of records of a hot shard, as a restart finds it
-        let rate = |index| if index == 0 { 5.0 } else { 1000.0 };
-        let shards = (0..4)
-            .map(|index| Shard::new(index * 16, rate(index), Limit::Bucket))
-            .collect();
-        let mut sim = Sim::new(shards, 1, 20_000, trip, 1);
-        (sim.names, sim.window) = (true, 20_000);
+        let mut sim = one_hot_of_four(trip);
         let (hot, others): (Vec<_>, Vec<_>) = sim.boards[0]
             .waiting
             .iter()
