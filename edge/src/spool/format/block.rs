@@ -27,6 +27,7 @@
 //! - `epoch` counts the openings, `run` is drawn at random at each. Along the ring, epochs never fall.
 
 use crate::post::record::Record;
+use crate::spool::format::crc;
 
 /// A record's number: one more than that of the record before it, for the life of the spool.
 pub type Seq = u64;
@@ -243,8 +244,7 @@ impl<'a> Fragment<'a> {
 
 /// Whether `bytes` are a record, `crc` theirs, and `seq` its number.
 pub fn is_record(bytes: &[u8], seq: Seq, crc: u32) -> bool {
-    crc32c::crc32c_append(crc32c::crc32c(&seq.to_le_bytes()), bytes) == crc
-        && decode_record(bytes).is_some()
+    crc32c::crc32c_append(crc::of_number(seq), bytes) == crc && decode_record(bytes).is_some()
 }
 
 /// When the record in `bytes` was read (unix seconds), and the record.

@@ -2,5 +2,6 @@
 
 pub mod acked;
 pub mod block;
+mod crc;
 pub mod pack;
 pub mod superblock;
