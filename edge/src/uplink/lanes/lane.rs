@@ -153,14 +153,14 @@ impl Lane {
         self.accepted.add(now, window, results.accepted);
         if now.saturating_sub(self.bound_at) <= WINDOW {
             let seconds = passed.min(window).as_secs_f64();
-            self.rate = (self.rate * (self.growth(now) * seconds).exp()).min(MOST_RATE);
+            self.rate = (self.rate * libm::exp(self.growth(now) * seconds)).min(MOST_RATE);
         }
         if results.refused == 0.0 {
             return;
         }
         self.refused_at = now;
         let each = (BACKING_OFF / self.rate.sqrt()).min(MOST_EACH);
-        let lower = (1.0 - each).powf(results.refused).max(MOST_AT_ONCE) * self.rate;
+        let lower = libm::pow(1.0 - each, results.refused).max(MOST_AT_ONCE) * self.rate;
         if now.saturating_sub(self.falls_since) > window {
             (self.falls_since, self.falls_from) = (now, self.rate);
         }
@@ -201,7 +201,7 @@ impl Meter {
     }
 
     fn fade(self, now: Duration, window: Duration) -> f64 {
-        (-now.saturating_sub(self.at).div_duration_f64(window)).exp()
+        libm::exp(-now.saturating_sub(self.at).div_duration_f64(window))
     }
 
     pub(super) fn times(self, share: f64) -> Self {
