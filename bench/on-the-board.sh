@@ -2,13 +2,14 @@
 # Measures headwater on a board with 64 MB: memory, CPU and posts a second. The board is an emulated one, started by the program ARM_BOARD
 # names: `$ARM_BOARD --ram MiB DIR` boots it, runs DIR/boot as root and shows what that prints; 127.0.0.1 is 10.0.2.2 to it.
 #
-#   ARM_BOARD=arm-board bench/on-the-board.sh [POSTS]
+#   ARM_BOARD=arm-board bench/on-the-board.sh [POSTS [OPTION...]]     OPTION is one of headwater's: --pack --linger 1s
 #
 # Emulated instructions take other times than a Pi's: memory is exact, the rate is a hint. About two minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${ARM_BOARD:?names the program that boots a board}"
 posts=${1:-10000}
+options=${*:2}
 target=armv7-unknown-linux-gnueabihf
 
 cargo build -q --release --target "$target"
@@ -29,7 +30,7 @@ export HEADWATER_SOURCE=lines HEADWATER_WHEN_FULL=block HEADWATER_SPOOL=/var/lib
 # As headwater.service has it.
 export MALLOC_ARENA_MAX=1
 export HEADWATER_METRICS_FILE=/run/metrics RUNTIME_DIRECTORY=/run HEADWATER_SPOOL_SIZE=16MiB
-posts=$posts
+posts=$posts options="$options"
 date -s @$(date +%s) >/dev/null
 END
 cat >"$dir/boot" <<'END'
@@ -42,7 +43,7 @@ read_total() { sed -n 's/^headwater_read_total //p' /run/metrics 2>/dev/null; }
 mark() { printf '%s\n\n' "$1"; }
 
 # A backlog: all is read while no call is answered, then it drains.
-/board/headwater pizza </board/posts >/run/log 2>&1 &
+/board/headwater pizza $options </board/posts >/run/log 2>&1 &
 pid=$!
 while [ "$(read_total)" != "$posts" ] && kill -0 $pid; do sleep 0.2; done
 mark FILLED
@@ -57,10 +58,10 @@ mark "peak $last"
 head -n 60 /board/posts | while read -r line; do
   echo "$line"
   sleep 0.1
-done | /board/headwater pizza >/run/log 2>&1 &
+done | /board/headwater pizza $options >/run/log 2>&1 &
 pid=$!
 sleep 6
-mark "idle $(memory VmRSS $pid)"
+mark "idle $(memory VmRSS $pid) KiB, RssAnon $(memory RssAnon $pid) KiB"
 wait $pid || { cat /run/log; exit 1; }
 END
 chmod +x "$dir/boot"
@@ -79,11 +80,11 @@ while read -r what value; do
       echo open >&"${sink[1]}"
       ;;
     peak)
-      mapfile -t seen < <(report records first_ns last_ns)
+      mapfile -t seen < <(report posts first_ns last_ns)
       echo "posts a second, draining: $((seen[0] * 1000000000 / (seen[2] - seen[1])))"
       echo "peak memory, draining:    $value KiB"
       ;;
-    idle) echo "memory at 10 posts/s:     $value KiB" ;;
+    idle) echo "memory at 10 posts/s:     $value" ;;
     '') ;;
     *) echo "board: $what $value" ;;
   esac

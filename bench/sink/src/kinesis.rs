@@ -79,9 +79,13 @@ const PACK: &[u8] = b"KLUv/";
 fn json_records(body: &[u8]) -> anyhow::Result<Vec<Record>> {
     let texts = |name: &'static [u8]| {
         let members = memmem::find_iter(body, name).map(move |at| &body[at + name.len()..]);
-        members.map(|text| Some(&text[..memchr(b'"', text)?]))
+        // Python writes a space behind the colon.
+        members.map(|text| {
+            let text = text.trim_ascii_start().strip_prefix(b"\"")?;
+            Some(&text[..memchr(b'"', text)?])
+        })
     };
-    let records = texts(br#""PartitionKey":""#).zip(texts(br#""Data":""#));
+    let records = texts(br#""PartitionKey":"#).zip(texts(br#""Data":"#));
     let record = |(key, data): (Option<&[u8]>, Option<&[u8]>)| {
         let (key, data) = (key.context("half a key")?, data.context("half of data")?);
         let padding = data.iter().rev().take_while(|byte| **byte == b'=').count();
