@@ -340,12 +340,12 @@ fn refusal(
             "the signature is not accepted, so the secret key is wrong: {advice}"
         )),
         (_, Class::Retry | Class::Throttled) => Doubtful(format!(
-            "{host} is in trouble ({problem}): a run tries again by itself; run the check again"
+            "{host} failed ({problem}): a run tries again by itself; run the check again"
         )),
         (_, Class::Refused | Class::Impossible) => Bad(format!(
             "{host} refuses every record ({problem}): check AWS_STREAM_NAME, AWS_REGION and the endpoint, or a proxy's limits"
         )),
-        _ => Bad(format!("{host} refuses ({problem})")),
+        _ => Bad(format!("{host} refuses the request ({problem})")),
     }
 }
 
