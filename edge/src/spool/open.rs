@@ -1,11 +1,11 @@
-//! Opening a spool: what card and stage hold, and which of the two is right.
+//! Opening a spool: what card and stage hold, and which of the two to believe.
 //!
-//! - Reading comes first, and reading alone: a crash in here leaves both files as they were. The first change is the stage's file,
-//!   made anew with what is still needed and renamed into place; the card's file is first written to by the first commit.
-//! - A stage belongs to the card if it carries its salt, was written by the card's last writer or after it, and knows of every batch
-//!   the card has but the last. Then it knows best: numbers, counters, position, and what is on the card.
-//! - Any other stage was left behind: by another card, or by this one before it went on without it. What waits in it alone is
-//!   appended as new.
+//! - Opening reads both files before it changes anything: a crash before the first change leaves them as they were. The first change is a new
+//!   stage file with the records that are still needed, renamed into place. The first commit is the first write to the card.
+//! - A stage belongs to the card if it carries the card's salt, was written by the card's last writer or later, and knows every batch of the card
+//!   except the last. Then its numbers, counters, position and limit of the card are the right ones.
+//! - Any other stage is left over, from another card or from before this card was used without it. Records that wait only in it are appended as
+//!   new ones.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
@@ -35,16 +35,16 @@ use crate::spool::recover::{self, Recovered};
 use crate::spool::stats::Destination;
 use crate::spool::walk::{self, Walk};
 
-/// Blocks of the stage read at once.
+/// Blocks of the stage that are read at once.
 const STAGE_READ: usize = 8;
-/// What lies in the card's place.
+/// What was found at the card's path.
 enum OldCard {
     Good(Ring, Box<Recovered>),
-    /// Nothing, or (`set_aside`) nothing that can be read.
+    /// Nothing, or (`set_aside`) a file that holds no spool.
     Missing {
         set_aside: bool,
     },
-    /// Something that is not to be touched, or not now (`retry`).
+    /// A file that must not be changed, or not now (`retry`).
     Unusable {
         why: String,
         retry: bool,
@@ -53,7 +53,7 @@ enum OldCard {
 
 type OldStage = Option<(Ring, Recovered)>;
 
-/// Records of the old stage from a number on.
+/// The records of the old stage from a number on that are to be kept.
 #[derive(Clone, Copy)]
 enum Claim {
     /// They keep their numbers.
@@ -63,8 +63,11 @@ enum Claim {
 }
 
 impl Spool {
-    /// Opens the spool at `options.card`, with all that waits in it. Whatever is wrong with the card, the program can run: it says so
-    /// and works from memory. The one error is another process at work on the same spool.
+    /// Opens the spool at `options.card`, with all that waits in it. If the card cannot be used, the spool says so in the log and keeps records
+    /// in memory.
+    ///
+    /// # Errors
+    /// Only if another process uses the same spool.
     pub fn open(options: Options, clock: Arc<dyn Clock>) -> Result<Self, Locked> {
         let card = Box::new(FileSlot::new(&options.card));
         let stage: Box<dyn Slot> = match &options.stage {
@@ -79,7 +82,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// What waits in it, in words.
+    /// What waits in the spool, for the log.
     pub(in crate::spool) fn found(&self) -> String {
         let state = self.lock();
         let waiting = state.ledger.waiting();
@@ -159,7 +162,7 @@ impl Spool {
             reading_since: None,
         };
         if state.ledger.unsaved() < state.ledger.next {
-            // They waited before: as far as anyone knows, past their deadline.
+            // They waited before the start: treat them as past their deadline.
             let _ = state
                 .marks
                 .push_back((state.ledger.unsaved(), Duration::ZERO));
@@ -221,7 +224,7 @@ fn read_card(slot: &dyn Slot) -> Result<OldCard, Locked> {
     }
 }
 
-/// The stage there was. One that cannot be read is none.
+/// The old stage; `None` if it cannot be read.
 fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
     let storage = match slot.open() {
         Ok(storage) => storage,
@@ -232,7 +235,7 @@ fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
     Ok(ring.and_then(|ring| recover::find(&ring).map(|found| (ring, found))))
 }
 
-/// Where the spool goes on, and which records of the old stage are still to be kept.
+/// The numbers and counters to continue with, and which records of the old stage to keep.
 fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     let go_on = |ring: &Ring, found: &Recovered| {
         let mut bytes = [0; BLOCK];
@@ -258,13 +261,13 @@ fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     if !same_card || !(same_run || found.epoch < stage.epoch) {
         return (from_card(found), Claim::New(unsaved));
     }
-    // Each batch is noted in the stage before the next one begins.
+    // The stage notes each batch before the next one begins: a stage that missed two is left over.
     if same_run && found.durable_vblk > stage.cursor.card_tail {
         return (from_card(found), Claim::New(unsaved.max(found.next)));
     }
     let mut ledger = go_on(stage_ring, stage);
     if found.next > stage.next {
-        // a large record, saved past the stage just before the end
+        // A large record was saved, without the stage, just before the end.
         ledger.next = found.next;
         ledger.cursor.card_next = found.next;
         ledger.cursor.position = found.cursor.position.clone();
@@ -273,7 +276,7 @@ fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     (ledger, Claim::Numbered(unsaved))
 }
 
-/// The card alone: all that waits is on it.
+/// The ledger of a card without a stage: all that waits is on the card.
 fn from_card(found: &Recovered) -> Ledger {
     let acked = found.acked.bits();
     let mut ledger = Ledger::new(found.head, found.next, found.cursor.clone(), acked);
@@ -282,7 +285,7 @@ fn from_card(found: &Recovered) -> Ledger {
     ledger
 }
 
-/// What the card knows by itself.
+/// What the card would know after a power cut.
 fn known(card: &OldCard, ledger: &Ledger) -> Known {
     let Some(found) = card.found() else {
         return Known::default();
@@ -298,7 +301,7 @@ fn known(card: &OldCard, ledger: &Ledger) -> Known {
     }
 }
 
-/// What to write to, what to say of it, and what can be read.
+/// Decides what to write to, which destination to report, and what can be read from the card.
 fn plan(
     card: OldCard,
     ledger: &Ledger,
@@ -373,7 +376,7 @@ fn plan(
     (Disk::Ready(Box::new(card)), Destination::Card, Some(view))
 }
 
-/// A new stage with what waited in the old one alone, in the old one's place.
+/// Makes a new stage with the records that wait only in the old one, and replaces the old file.
 fn make_stage(
     slot: &dyn Slot,
     spec: Super,
@@ -424,8 +427,8 @@ fn make_stage(
     Ok(stage)
 }
 
-/// The records of the old stage from number `from` up to its end; where they do not keep their numbers, without those it knows to be
-/// delivered.
+/// Visits the records of the old stage from number `from` to its end. Records that do not keep their numbers are left out if the stage says
+/// that they are delivered.
 fn for_each(old: &OldStage, from: Seq, numbered: bool, mut visit: impl FnMut(Seq, Encoded<'_>)) {
     let Some((ring, found)) = old else { return };
     let mut bytes = [0; BLOCK];
