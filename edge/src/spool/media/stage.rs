@@ -236,7 +236,7 @@ impl Stage {
 /// Logs that the stage will not outlive the process, and what that means.
 pub fn warn_in_memory(error: &io::Error) {
     warn!(
-        "the stage cannot be kept in /dev/shm ({error}): if the program crashes, its newest records are lost"
+        "the newest records cannot be kept in a file in RAM ({error}): if the program crashes, they are lost"
     );
 }
 
