@@ -1,4 +1,6 @@
-//! The few AWS calls that are needed for deploying, and for reading the results.
+//! The few AWS calls that are needed for deploying; those that read the results are in [`results`].
+
+mod results;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,12 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use aws_credential_types::Credentials;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::Document;
 use serde_json::{Value, json};
-use testkit::pack;
 use ureq::Agent;
 
 use crate::sign;
@@ -268,71 +267,6 @@ impl Aws {
             change.to_string().as_bytes(),
         )?;
         Ok(())
-    }
-
-    /// The data of every record of a stream, shard by shard.
-    pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
-        let shards = self.kinesis("ListShards", &json!({ "StreamName": stream }))?;
-        let mut data = Vec::new();
-        for shard in shards["Shards"].as_array().into_iter().flatten() {
-            let start = json!({
-                "StreamName": stream,
-                "ShardId": shard["ShardId"],
-                "ShardIteratorType": "TRIM_HORIZON",
-            });
-            let mut iterator = self.kinesis("GetShardIterator", &start)?["ShardIterator"].take();
-            loop {
-                let mut page = self.kinesis("GetRecords", &json!({ "ShardIterator": iterator }))?;
-                let Some(records) = page["Records"].as_array().filter(|page| !page.is_empty())
-                else {
-                    break;
-                };
-                for record in records {
-                    let record = record["Data"].as_str().context("a record without data")?;
-                    let record = BASE64_STANDARD.decode(record);
-                    data.push(record.context("a record is not base64")?);
-                }
-                iterator = page["NextShardIterator"].take();
-            }
-        }
-        Ok(data)
-    }
-
-    /// Every post of a stream, as [`Self::all_records`] has them: a record is one, or a pack of many.
-    pub fn all_posts(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
-        let records = self.all_records(stream)?.into_iter();
-        let posts = records.map(pack::posts).collect::<Result<Vec<_>, _>>()?;
-        Ok(posts.concat())
-    }
-
-    /// Every item of a table.
-    pub fn all_items(&self, table: &str) -> anyhow::Result<Vec<Value>> {
-        let mut items = Vec::new();
-        let mut input = json!({ "TableName": table, "ConsistentRead": true });
-        loop {
-            let mut page = self.dynamodb("Scan", &input)?;
-            if let Some(found) = page["Items"].as_array_mut() {
-                items.append(found);
-            }
-            match page["LastEvaluatedKey"].take() {
-                Value::Null => return Ok(items),
-                key => input["ExclusiveStartKey"] = key,
-            }
-        }
-    }
-
-    /// How many items a table has.
-    pub fn count_items(&self, table: &str) -> anyhow::Result<u64> {
-        let mut count = 0;
-        let mut input = json!({ "TableName": table, "ConsistentRead": true, "Select": "COUNT" });
-        loop {
-            let mut page = self.dynamodb("Scan", &input)?;
-            count += page["Count"].as_u64().unwrap_or_default();
-            match page["LastEvaluatedKey"].take() {
-                Value::Null => return Ok(count),
-                key => input["ExclusiveStartKey"] = key,
-            }
-        }
     }
 
     fn json(

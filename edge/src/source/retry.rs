@@ -85,7 +85,10 @@ impl Backoff {
     pub fn resume(&mut self, feed: &Feed) -> Result<(), Stopped> {
         let left = self.left(feed);
         if !left.is_zero() {
-            info!("connecting {}: the rest of a pause that began before the restart", In(left));
+            info!(
+                "connecting {}: the rest of a pause that began before the restart",
+                In(left)
+            );
         }
         feed.sleep(left)
     }

@@ -193,9 +193,7 @@ pub fn trouble(path: &Path, error: &io::Error) -> (Level, String) {
         ),
         _ => (
             Level::Warn,
-            format!(
-                "{shown} cannot be read: {error}; trying again, its lines are read later"
-            ),
+            format!("{shown} cannot be read: {error}; trying again, its lines are read later"),
         ),
     }
 }

@@ -293,8 +293,10 @@ impl<'a> Reader<'a> {
         };
         let pause = self.backoff.failed(self.feed, failure, asked);
         if failure == Failure::Person {
-            let text =
-                format!("{what}; until then nothing is read, the next try is {}", In(pause));
+            let text = format!(
+                "{what}; until then nothing is read, the next try is {}",
+                In(pause)
+            );
             self.feed.trouble(Level::Error, &text);
         } else {
             let text = format!("connecting again {}: {what}", In(pause));

@@ -101,7 +101,9 @@ pub fn of_answer(status: u16, wait: Wait, body: &str) -> ApiError {
         )),
         409 => ApiError::NoRules,
         420 | 429 => ApiError::Limited { wait: wait.0 },
-        408 | 500.. => ApiError::Server(format!("X has a problem of its own, status {status}{said}")),
+        408 | 500.. => {
+            ApiError::Server(format!("X has a problem of its own, status {status}{said}"))
+        }
         _ => ApiError::Person(format!(
             "X refuses the request with status {status}{said}: check X_API_URL and the keyword"
         )),
