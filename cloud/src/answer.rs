@@ -71,6 +71,9 @@ impl fmt::Display for Trouble {
 }
 
 /// Makes one call, and waits for its response. Neither goes on after `until`.
+///
+/// # Errors
+/// If no response comes in time, or the service refuses the call.
 pub async fn call<T, E>(
     call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     until: Instant,

@@ -67,6 +67,9 @@ impl Aws {
     }
 
     /// Puts `content` into a bucket, which is made if it is not there.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn s3_put(&self, bucket: &str, key: &str, content: &[u8]) -> anyhow::Result<()> {
         let place = format!(
             "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
@@ -77,6 +80,9 @@ impl Aws {
     }
 
     /// Begins to create a stack.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn create_stack(
         &self,
         name: &str,
@@ -87,6 +93,9 @@ impl Aws {
     }
 
     /// Begins to make a stack what another template or other parameters say.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn update_stack(
         &self,
         name: &str,
@@ -118,6 +127,9 @@ impl Aws {
     }
 
     /// A stack's status, the reason for it, and its outputs.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn describe_stack(&self, name: &str) -> anyhow::Result<StackState> {
         let fields = [("StackName".to_owned(), name)];
         let xml = self.query("cloudformation", "DescribeStacks", "2010-05-15", &fields)?;
@@ -142,6 +154,9 @@ impl Aws {
     }
 
     /// A new access key for `user`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn create_access_key(&self, user: &str) -> anyhow::Result<Credentials> {
         let fields = [("UserName".to_owned(), user)];
         let xml = self.query("iam", "CreateAccessKey", "2010-05-08", &fields)?;
@@ -157,6 +172,9 @@ impl Aws {
     }
 
     /// Deletes the access key `access_key_id` of `user`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn delete_access_key(&self, user: &str, access_key_id: &str) -> anyhow::Result<()> {
         let fields = [
             ("UserName".to_owned(), user),
@@ -167,6 +185,9 @@ impl Aws {
     }
 
     /// One call to Kinesis, such as `PutRecord`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn kinesis(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
         self.json(
             "kinesis",
@@ -177,6 +198,9 @@ impl Aws {
     }
 
     /// One call to DynamoDB, such as `DescribeTable`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn dynamodb(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
         self.json(
             "dynamodb",
@@ -187,11 +211,17 @@ impl Aws {
     }
 
     /// One call to SQS, such as `ReceiveMessage`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn sqs(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
         self.json("sqs", "1.0", &format!("AmazonSQS.{operation}"), input)
     }
 
     /// Has a queue receive what is published to a topic; the queue's URL.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn listen(&self, topic_arn: &str, queue: &str) -> anyhow::Result<String> {
         let policy = json!({
             "Statement": [{
@@ -219,6 +249,9 @@ impl Aws {
     }
 
     /// The subjects and texts of the messages that came to a queue from a topic since it was asked last.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn heard(&self, queue_url: &str) -> anyhow::Result<Vec<(String, String)>> {
         let receive = json!({ "QueueUrl": queue_url, "MaxNumberOfMessages": 10 });
         let received = self.sqs("ReceiveMessage", &receive)?;
@@ -251,6 +284,9 @@ impl Aws {
     }
 
     /// Sets one variable in the environment of a Lambda function.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn set_variable(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
         let path = format!("/2015-03-31/functions/{function}/configuration");
         let answer = self.call("lambda", "GET", &path, &[], b"")?;

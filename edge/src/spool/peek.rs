@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::post::record::Record;
 use crate::spool::format::block::{BLOCK, Seq};
-use crate::spool::media::card::{locate, starts_around};
+use crate::spool::media::card::{locate, starts_around, was_synced};
 use crate::spool::media::ring::Ring;
 use crate::spool::queue::acked::Acked;
 use crate::spool::queue::ledger::Gap;
@@ -332,12 +332,11 @@ impl Reader {
     /// Passes the numbers from the head to `to`. [`Self::plan`] comes next.
     fn pass(&mut self, spool: &Spool, to: Seq, damage: Option<Damage>) -> ControlFlow<()> {
         self.resume = None;
-        let mut state = spool.lock();
         let gap = match self.source {
             Source::Stage => Gap::Media,
-            Source::Card(_) => state.cause(damage),
+            Source::Card(_) => cause(spool.lock().card.clone(), damage),
         };
-        state.pass(to, gap);
+        spool.lock().pass(to, gap);
         ControlFlow::Continue(())
     }
 }
@@ -359,21 +358,22 @@ fn read_card(spool: &Spool, vblk: u64, to: &mut [u8]) -> Result<u64, Unreadable>
     Ok(count)
 }
 
-impl State {
-    /// Why numbers are missing on the card.
-    fn cause(&self, damage: Option<Damage>) -> Gap {
-        let Some(Damage { vblk, durable_vblk }) = damage else {
-            // The blocks are whole: the gap was written.
-            return Gap::Skipped;
-        };
-        let unsynced = self.card.as_ref().map(|card| &card.unsynced);
-        let synced = match durable_vblk {
-            Some(durable) => vblk < durable,
-            None => !unsynced.is_some_and(|unsynced| unsynced.contains(&vblk)),
-        };
-        if synced { Gap::Media } else { Gap::Unsynced }
-    }
+/// Why numbers are missing on the card.
+fn cause(card: Option<CardView>, damage: Option<Damage>) -> Gap {
+    let Some(Damage { vblk, durable_vblk }) = damage else {
+        // The blocks are whole: the gap was written.
+        return Gap::Skipped;
+    };
+    let synced = match (durable_vblk, card) {
+        (Some(durable), _) if vblk < durable => true,
+        (Some(_), Some(card)) => was_synced(&card.ring, vblk, card.tail),
+        (None, Some(card)) => !card.unsynced.contains(&vblk),
+        (durable, None) => durable.is_none(),
+    };
+    if synced { Gap::Media } else { Gap::Unsynced }
+}
 
+impl State {
     /// Moves the head to `to`: the numbers before it have no record.
     fn pass(&mut self, to: Seq, gap: Gap) {
         let lost = |state: &Self| {

@@ -10,6 +10,9 @@ use crate::aws::Aws;
 
 impl Aws {
     /// The data of every record of a stream, shard by shard.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`](crate::aws::Refused)).
     pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
         let shards = self.kinesis("ListShards", &json!({ "StreamName": stream }))?;
         let mut data = Vec::new();
@@ -38,6 +41,9 @@ impl Aws {
     }
 
     /// Every post of a stream, as [`Self::all_records`] has them: a record is one, or a pack of many.
+    ///
+    /// # Errors
+    /// If the service refuses a call, or a record is neither a post nor a pack.
     pub fn all_posts(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
         let records = self.all_records(stream)?.into_iter();
         let posts = records.map(pack::posts).collect::<Result<Vec<_>, _>>()?;
@@ -45,6 +51,9 @@ impl Aws {
     }
 
     /// Every item of a table.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`](crate::aws::Refused)).
     pub fn all_items(&self, table: &str) -> anyhow::Result<Vec<Value>> {
         let mut items = Vec::new();
         let mut input = json!({ "TableName": table, "ConsistentRead": true });
@@ -61,6 +70,9 @@ impl Aws {
     }
 
     /// How many items a table has.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`](crate::aws::Refused)).
     pub fn count_items(&self, table: &str) -> anyhow::Result<u64> {
         let mut count = 0;
         let mut input = json!({ "TableName": table, "ConsistentRead": true, "Select": "COUNT" });

@@ -1,10 +1,11 @@
 //! Which file comes after the one that is being read, and what is lost between the two.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::platform::file::open_unnoted;
 use crate::source::Feed;
 use crate::source::lines::place::{Place, mtime_ms};
 use crate::source::lines::siblings::{self, Sibling};
@@ -203,7 +204,7 @@ pub fn open_file(path: &Path) -> io::Result<(File, Metadata)> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    let file = File::open(path)?;
+    let file = open_unnoted(path, OpenOptions::new().read(true))?;
     let now = file.metadata()?;
     Ok((file, now))
 }

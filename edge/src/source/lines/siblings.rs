@@ -5,11 +5,12 @@
 //! whose names differ from its target's only in digits are siblings, too. Compression adds `.gz` and the like (logrotate(8)).
 
 use std::cmp::Reverse;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::platform::file::open_unnoted;
 use crate::source::lines::place::{Place, mtime_ms};
 
 /// Extensions of compressed files.
@@ -92,7 +93,7 @@ pub fn holding(
     // Inode and length are known without opening the file, which would disturb pipes and devices.
     all.retain(|(_, metadata)| metadata.is_file() && metadata.len() >= place.offset());
     let opened = |path: &Path| {
-        let file = File::open(path)?;
+        let file = open_unnoted(path, OpenOptions::new().read(true))?;
         let fits = place.fits(&file)?;
         Ok::<_, io::Error>(fits.then(|| (file, path.to_owned())))
     };

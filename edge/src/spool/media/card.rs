@@ -204,6 +204,22 @@ pub fn starts_around(
     })
 }
 
+/// Whether block `vblk`, which is damaged, had been synced: a later block of the same opening says so. Blocks of later openings do not count, because
+/// a power cut may have damaged it before they were written.
+pub fn was_synced(ring: &Ring, vblk: Vblk, tail: Vblk) -> bool {
+    let mut bytes = [0; BLOCK];
+    let mut opening = None;
+    // The next batch begins within this many blocks, even if the damaged one was written twice.
+    let after = vblk + 1..tail.min(vblk + 1 + ring.spec().unsynced());
+    let headers = after.filter_map(|vblk| Some(ring.load(vblk, &mut bytes)?.header));
+    headers
+        .take_while(|header| {
+            let of_this = (header.epoch, header.run);
+            *opening.get_or_insert(of_this) == of_this
+        })
+        .any(|header| header.durable_vblk > vblk)
+}
+
 /// How many numbers from `head` to `to` were skipped when the blocks from `from` to `end` were written: those in gaps between two consecutive whole
 /// blocks. `unacked_in` counts the numbers of a range that are not delivered.
 pub fn skipped_between(
