@@ -11,6 +11,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::report::brief;
 
+/// Calls in flight at once, to each service. More would not help: one call takes a few milliseconds, and a full batch of 500 records is 20
+/// calls.
+pub const CALLS_AT_ONCE: usize = 8;
+
 /// Timeout of a call. A later response counts as lost.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -23,6 +23,9 @@ use crate::platform::time::{Clock, Rfc3339};
 use crate::post::record::Record;
 use crate::spool::{Appended, Spool};
 
+/// How long the program's end, or too long a silence, may go unnoticed while a source waits for input.
+const SLICE: Duration = Duration::from_millis(250);
+
 /// A kind of stream.
 pub trait Source: Send {
     /// Reads until the stream ends or `feed` is stopped. Every failure that may end, by itself or by what a person does, is logged and retried here.

@@ -22,16 +22,10 @@ use crate::net::unversioned::{
 use crate::observe::counters::Counters;
 use crate::platform::stop::Stop;
 use crate::platform::time::{Clock, SystemClock};
-use crate::source::Feed;
-
-/// How long the program's end, or too long a silence, may go unnoticed.
-const SLICE: Duration = Duration::from_millis(250);
+use crate::source::{Feed, SLICE};
 
 /// How long a connection is kept for the next request. Short, so that a reconnect makes a new DNS lookup.
 const IDLE: Duration = Duration::from_secs(2);
-
-/// How long a check waits for the next byte of a server. Short, because a person waits for the result.
-pub const CHECK_SILENCE: Duration = Duration::from_secs(10);
 
 /// Bytes of a connection's buffers: one TLS record (RFC 8446, section 5.1, "Record Layer"). Posts have a few hundred bytes, requests fewer.
 const BUFFER_BYTES: usize = 16 << 10;
@@ -64,13 +58,13 @@ impl Watch {
         }
     }
 
-    /// Ends a wait only after `silence`: for a check, in which no feed runs.
-    pub fn alone(silence: Duration) -> Self {
+    /// Ends a wait only after [`CHECK_SILENCE`](agent::CHECK_SILENCE): for a check, in which no feed runs.
+    pub fn of_check() -> Self {
         Self {
             clock: Arc::new(SystemClock::default()),
             stop: Arc::default(),
             counters: Arc::default(),
-            silence,
+            silence: agent::CHECK_SILENCE,
         }
     }
 

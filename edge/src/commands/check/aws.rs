@@ -6,7 +6,7 @@
 //! verdict then says so.
 
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 use aws_credential_types::Credentials;
@@ -27,8 +27,6 @@ use crate::net::endpoint::Endpoint;
 use crate::net::roots::Roots;
 use crate::net::{agent, explain};
 use crate::settings::Config;
-
-const SILENCE: Duration = Duration::from_secs(10);
 
 /// 2^128: one more than the largest hash key.
 const NO_HASH_KEY: &str = "340282366920938463463374607431768211456";
@@ -100,7 +98,7 @@ impl Asker {
         const FORM: &str = "application/x-www-form-urlencoded";
         let mut signer = Signer::new(sts, &self.region, "sts");
         let signature = signer.sign(FORM, None, body.as_bytes(), credentials, self.now())?;
-        let mut request = agent::agent(sts, self.roots.client_config(), SILENCE)
+        let mut request = agent::agent(sts, self.roots.client_config(), agent::CHECK_SILENCE)
             .post(&url)
             .header("content-type", FORM)
             .header("x-amz-date", &signature.date)

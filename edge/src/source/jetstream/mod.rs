@@ -104,7 +104,7 @@ impl Source for Jetstream {
         let mut why = "no Jetstream server is named: set JETSTREAM_URL".to_owned();
         for endpoint in endpoints {
             let host = endpoint.authority();
-            match wire::connect(roots, &Watch::alone(wire::CHECK_SILENCE), endpoint) {
+            match wire::connect(roots, &Watch::of_check(), endpoint) {
                 Ok(_) => return Ok(format!("{host} can be reached")),
                 Err(error) => why = explain::explain(&error, host),
             }

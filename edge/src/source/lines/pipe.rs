@@ -12,13 +12,10 @@ use log::{info, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-use crate::source::Feed;
 use crate::source::lines::Maker;
 use crate::source::lines::id::Run;
 use crate::source::split::{LineSplitter, Next};
-
-/// How long the program's end may go unnoticed while no input comes.
-const SLICE: Duration = Duration::from_millis(250);
+use crate::source::{Feed, SLICE};
 
 /// How long to wait before a device that failed is opened again.
 const AGAIN: Duration = Duration::from_secs(1);

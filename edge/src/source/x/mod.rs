@@ -38,7 +38,7 @@ pub use self::settings::{Auth, SEARCH_DELAY, Settings};
 use crate::post::record::Unfit;
 use crate::source::retry::{Backoff, Failure, In};
 use crate::source::split::{LineSplitter, Next};
-use crate::source::wire::{CHECK_SILENCE, Watch};
+use crate::source::wire::Watch;
 use crate::source::{Feed, Source, Stopped};
 
 /// A connection is healthy after this time, even without posts: keep-alives came.
@@ -84,7 +84,7 @@ impl Source for X {
     }
 
     fn check(&self) -> anyhow::Result<String> {
-        let mut client = Client::new(&self.settings, Watch::alone(CHECK_SILENCE));
+        let mut client = Client::new(&self.settings, Watch::of_check());
         let fits = client.authorize().and_then(|()| rules::fit(&client));
         let rule = match fits {
             Ok(true) => "has the keyword's rule",
