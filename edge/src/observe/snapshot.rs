@@ -1,7 +1,7 @@
 //! A snapshot of all figures, as `headwater status --json` prints it: in seconds and bytes, unknown figures left out.
 
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::observe::counters::Counters;
 use crate::observe::past::{Past, tenths};
 use crate::platform::text::neutral;
-use crate::platform::time::Clock;
+use crate::platform::time::{Clock, since_1970};
 use crate::spool::{Destination, Stats};
 
 /// A snapshot older than this belongs to a program that has ended, or hangs.
@@ -168,10 +168,7 @@ impl Snapshot {
         past.drops.count(stats.dropped);
         let expiry = counters.credentials_expiry_s.get();
         let clock_offset_s = counters.clock_offset_ms.get() / 1000;
-        let wall_s = wall
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
+        let wall_s = since_1970(wall).as_secs();
         Self {
             about: about.clone(),
             taken_ms: since_boot_ms(),

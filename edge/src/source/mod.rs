@@ -11,7 +11,7 @@ pub mod x;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use log::Level;
 
@@ -19,7 +19,7 @@ use crate::observe::counters::Counters;
 use crate::platform::facts::Facts;
 use crate::platform::stop::Stop;
 use crate::platform::text::steers;
-use crate::platform::time::{Clock, Rfc3339};
+use crate::platform::time::{Clock, Rfc3339, unix_ms};
 use crate::post::record::Record;
 use crate::spool::{Appended, Spool};
 
@@ -153,9 +153,7 @@ impl Feed {
 
     /// The server's time, in ms since 1970, as far as it is known.
     pub fn now_ms(&self) -> u64 {
-        let wall = self.clock.wall().duration_since(UNIX_EPOCH);
-        let wall_ms = u64::try_from(wall.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
-        wall_ms.saturating_add_signed(self.counters.clock_offset_ms.get())
+        unix_ms(self.clock.wall()).saturating_add_signed(self.counters.clock_offset_ms.get())
     }
 
     /// Notes how far the source lags: something that happened at `ms` since 1970 was read now.

@@ -3,10 +3,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use log::info;
 
+use crate::platform::time::unix_ms;
 use crate::source::{Feed, Stopped};
 
 /// A kind of failure, each with its own schedule of pauses.
@@ -168,8 +169,7 @@ impl Counts {
 }
 
 fn wall_ms(feed: &Feed) -> u64 {
-    let since_1970 = feed.clock.wall().duration_since(UNIX_EPOCH);
-    u64::try_from(since_1970.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    unix_ms(feed.clock.wall())
 }
 
 impl fmt::Display for Counts {

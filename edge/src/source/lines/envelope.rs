@@ -7,9 +7,9 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use crate::platform::time::Rfc3339;
+use crate::platform::time::{Rfc3339, unix_ms};
 use crate::post::record::MAX_RECORD_BYTES;
-use crate::source::lines::id::{Ulid, unix_ms};
+use crate::source::lines::id::Ulid;
 
 /// The place of the id, which alone differs between envelopes of one millisecond.
 const ID: Range<usize> = 21..21 + Ulid::CHARS;

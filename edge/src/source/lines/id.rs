@@ -1,10 +1,12 @@
 //! Ids of lines, as ULIDs: 48 bits of milliseconds since 1970, then 80 bits that distinguish ids of the same time; 26 characters that sort like the
 //! numbers (the ULID specification, "Canonical String Representation").
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anyhow::anyhow;
 use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::platform::time::unix_ms;
 
 /// A line's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,12 +61,6 @@ impl Run {
         self.next = self.next.wrapping_add(1);
         Ulid::new(unix_ms(now), self.next)
     }
-}
-
-/// `time` in milliseconds since 1970; 0 if it is earlier.
-pub fn unix_ms(time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, absolute};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use crate::source::lines::id::{Ulid, unix_ms};
+use crate::platform::time::{since_1970, unix_ms};
+use crate::source::lines::id::Ulid;
 
 /// Most bytes of a file's beginning that are compared.
 const MAX_HEAD_BYTES: usize = 256;
@@ -290,8 +291,7 @@ pub fn mtime_ms(metadata: &Metadata) -> u64 {
 }
 
 fn ns(time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(since_1970(time).as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU64;
 use std::str::FromStr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::platform::time::since_1970;
 use crate::source::Feed;
 
 /// The fact that holds the day's count.
@@ -137,11 +138,7 @@ fn left(feed: &Feed) -> Duration {
 }
 
 fn wall_secs(feed: &Feed) -> u64 {
-    feed.clock
-        .wall()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    since_1970(feed.clock.wall()).as_secs()
 }
 
 impl std::fmt::Display for Today {

@@ -1,9 +1,11 @@
 //! What a response of X means: the whole table, without I/O.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use ureq::http::HeaderMap;
+
+use crate::platform::time::since_1970;
 
 /// The longest wait for a rate limit: X's window of 15 minutes (X API, "Rate Limits"), and a reserve for the network.
 const MAX_WAIT: Duration = Duration::from_secs(16 * 60);
@@ -59,8 +61,7 @@ impl Wait {
         let now = header("date")
             .and_then(|date| httpdate::parse_http_date(date).ok())
             .unwrap_or(now);
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wait = reset.and_then(|reset| Duration::from_secs(reset).checked_sub(now));
+        let wait = reset.and_then(|reset| Duration::from_secs(reset).checked_sub(since_1970(now)));
         // One second more, because both times are in whole seconds.
         Self(wait.map(|wait| (wait + Duration::from_secs(1)).min(MAX_WAIT)))
     }

@@ -2,8 +2,9 @@
 //! are passed on while it is locked, so that positions reach the spool in order.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
+use crate::platform::time::unix_ms;
 use crate::post::record::Record;
 use crate::source::x::budget::Budget;
 use crate::source::x::gap::{Gap, Place};
@@ -106,16 +107,9 @@ impl<'a> Progress<'a> {
 
     /// Notes that the stream was opened, at the time `date` by X's clock.
     pub fn opened(&self, date: Option<SystemTime>) {
-        let ms = |date: SystemTime| {
-            date.duration_since(UNIX_EPOCH)
-                .ok()?
-                .as_millis()
-                .try_into()
-                .ok()
-        };
         self.lock().stream = Some(Stream {
             opened: self.feed.clock.elapsed(),
-            opened_ms: date.and_then(ms),
+            opened_ms: date.map(unix_ms),
             is_noted: !self.fills,
         });
         self.changed.notify_all();
