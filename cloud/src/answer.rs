@@ -11,6 +11,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::report::brief;
 
+/// Calls in flight at once, to each service. More would not help: one call takes a few milliseconds, and a full batch of 500 records is 20
+/// calls.
+pub const CALLS_AT_ONCE: usize = 8;
+
 /// Timeout of a call. A later response counts as lost.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -71,6 +75,9 @@ impl fmt::Display for Trouble {
 }
 
 /// Makes one call, and waits for its response. Neither goes on after `until`.
+///
+/// # Errors
+/// If no response comes in time, or the service refuses the call.
 pub async fn call<T, E>(
     call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     until: Instant,

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use crate::answer::{Backoff, Trouble, call};
+use crate::answer::{Backoff, CALLS_AT_ONCE, Trouble, call};
 use crate::batch::Entry;
 use crate::item::iso;
 use crate::report::brief;
@@ -21,8 +21,6 @@ use crate::report::brief;
 /// base64 and with the rest of the message, stays under the 256 KiB every queue takes; the last message
 /// is under the 1 KiB that is the lowest limit a queue can have.
 const DATA_BYTES: [usize; 3] = [150 * 1024, 10 * 1024, 0];
-
-const CALLS_AT_ONCE: usize = 8;
 
 /// A failure: a post, a line of a pack, or a whole pack that can't be stored.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until};
 
-use crate::answer::{Backoff, Trouble, call};
+use crate::answer::{Backoff, CALLS_AT_ONCE, Trouble, call};
 use crate::batch::Entry;
 use crate::failures::Failure;
 use crate::item::{Key, MAX_ITEM_BYTES, Write};
@@ -29,10 +29,6 @@ use crate::item::{Key, MAX_ITEM_BYTES, Write};
 const MAX_WRITES_PER_CALL: usize = 25;
 const MAX_CALL_BYTES: usize = 16 * 1024 * 1024;
 const _: () = assert!(MAX_WRITES_PER_CALL * MAX_ITEM_BYTES < MAX_CALL_BYTES);
-
-/// Calls in flight at once. More would not help: one call takes a few milliseconds, and a full
-/// batch of 500 records is 20 calls.
-const CALLS_AT_ONCE: usize = 8;
 
 /// A change, and what asks for it.
 #[derive(Clone, Debug)]

@@ -1,10 +1,12 @@
-//! Records made to stop their shard, or to get their content into the log: none does.
+//! What is set aside, and what is said of it. Records made to stop their shard, or to get their content into the log: none does.
 
 mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use chrono::Utc;
 use cloud::decode::decode;
 use cloud::lambda::{Event, Record};
@@ -12,6 +14,8 @@ use cloud::{Outcome, pack};
 use serde_json::{Value, json};
 
 use support::{Aws, Call, Fault, corpus, pack, post, records, soon};
+
+const GARBAGE: &[u8] = b"no post {";
 
 /// What the function writes to its log about an outcome.
 fn log_line(outcome: &Outcome) -> String {
@@ -26,6 +30,66 @@ fn log_line(outcome: &Outcome) -> String {
 
 fn length(message: &Value, field: &str) -> usize {
     message[field].as_str().expect("a text").chars().count()
+}
+
+#[tokio::test]
+async fn a_failure_says_why_and_where_it_was_and_holds_the_record() {
+    let aws = Aws::start(|_| Fault::None).await;
+    let huge = vec![b'['; 1 << 20];
+    let data = [
+        post(1, "before"),
+        GARBAGE.to_vec(),
+        vec![],
+        huge,
+        post(2, "after"),
+    ];
+
+    let outcome = aws.function().process(&records(&data), soon()).await;
+
+    assert_eq!(outcome.again_from, None);
+    assert_eq!((outcome.report.stored, outcome.report.undecodable), (2, 3));
+    let mut messages = aws.messages();
+    messages.sort_by_key(|message| message["sequenceNumber"].to_string());
+    let garbage = &messages[0];
+    assert_eq!(
+        garbage["reason"],
+        "not JSON: expected ident at line 1 column 2"
+    );
+    assert_eq!(
+        garbage["streamArn"],
+        "arn:aws:kinesis:us-east-1:1:stream/posts"
+    );
+    assert_eq!(garbage["shardId"], "shardId-000000000000");
+    assert_eq!(garbage["sequenceNumber"], "1");
+    assert_eq!(garbage["partitionKey"], "key-1");
+    assert_eq!(garbage["arrivedAt"], "2026-01-15T12:00:00.000Z");
+    assert_eq!(garbage["bytes"], GARBAGE.len());
+    assert_eq!(
+        BASE64_STANDARD
+            .decode(garbage["data"].as_str().unwrap())
+            .unwrap(),
+        GARBAGE
+    );
+    assert_eq!(
+        (&messages[1]["reason"], &messages[1]["data"]),
+        (&"empty".into(), &"".into())
+    );
+    assert_eq!(
+        messages[2]["bytes"],
+        1 << 20,
+        "its data is cut, its length is not"
+    );
+}
+
+#[tokio::test]
+async fn a_partition_key_that_sqs_refuses_is_mended() {
+    let aws = Aws::start(|_| Fault::None).await;
+    let mut batch = records(&[GARBAGE.to_vec()]);
+    batch[0].partition_key = "a\u{FFFF}b\u{FFFE}c\0".to_owned();
+
+    aws.function().process(&batch, soon()).await;
+
+    assert_eq!(aws.messages()[0]["partitionKey"], "a\u{FFFD}b\u{FFFD}c\0");
 }
 
 #[tokio::test]

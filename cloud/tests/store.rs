@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use cloud::report::Report;
 use serde_json::Value;
 
@@ -249,55 +247,6 @@ async fn a_post_that_dynamodb_refuses_is_set_aside_and_the_others_are_stored() {
 }
 
 #[tokio::test]
-async fn a_failure_says_why_and_where_it_was_and_holds_the_record() {
-    let aws = Aws::start(|_| Fault::None).await;
-    let huge = vec![b'['; 1 << 20];
-    let data = [
-        post(1, "before"),
-        GARBAGE.to_vec(),
-        vec![],
-        huge,
-        post(2, "after"),
-    ];
-
-    let outcome = aws.function().process(&records(&data), soon()).await;
-
-    assert_eq!(outcome.again_from, None);
-    assert_eq!((outcome.report.stored, outcome.report.undecodable), (2, 3));
-    let mut messages = aws.messages();
-    messages.sort_by_key(|message| message["sequenceNumber"].to_string());
-    let garbage = &messages[0];
-    assert_eq!(
-        garbage["reason"],
-        "not JSON: expected ident at line 1 column 2"
-    );
-    assert_eq!(
-        garbage["streamArn"],
-        "arn:aws:kinesis:us-east-1:1:stream/posts"
-    );
-    assert_eq!(garbage["shardId"], "shardId-000000000000");
-    assert_eq!(garbage["sequenceNumber"], "1");
-    assert_eq!(garbage["partitionKey"], "key-1");
-    assert_eq!(garbage["arrivedAt"], "2026-01-15T12:00:00.000Z");
-    assert_eq!(garbage["bytes"], GARBAGE.len());
-    assert_eq!(
-        BASE64_STANDARD
-            .decode(garbage["data"].as_str().unwrap())
-            .unwrap(),
-        GARBAGE
-    );
-    assert_eq!(
-        (&messages[1]["reason"], &messages[1]["data"]),
-        (&"empty".into(), &"".into())
-    );
-    assert_eq!(
-        messages[2]["bytes"],
-        1 << 20,
-        "its data is cut, its length is not"
-    );
-}
-
-#[tokio::test]
 async fn texts_of_1_mib_are_stored_as_far_as_dynamodb_takes_them() {
     let aws = Aws::start(|_| Fault::None).await;
     let texts = ["p", "é", "ピ", "🍕"];
@@ -310,17 +259,6 @@ async fn texts_of_1_mib_are_stored_as_far_as_dynamodb_takes_them() {
         assert!(item["Message"].len() > 409_000, "{}", item["Message"].len());
         assert!(item["Message"].contains("… [shortened: the whole text has 10485"));
     }
-}
-
-#[tokio::test]
-async fn a_partition_key_that_sqs_refuses_is_mended() {
-    let aws = Aws::start(|_| Fault::None).await;
-    let mut batch = records(&[GARBAGE.to_vec()]);
-    batch[0].partition_key = "a\u{FFFF}b\u{FFFE}c\0".to_owned();
-
-    aws.function().process(&batch, soon()).await;
-
-    assert_eq!(aws.messages()[0]["partitionKey"], "a\u{FFFD}b\u{FFFD}c\0");
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ fn a_board_on_which_all_is_well_says_so_of_each_thing() {
             "good      'posts' in eu-west-1 exists and may be written to",
         ),
         ("cbor", "good      127.0.0.1"),
-        ("source", "good      X takes the keys"),
+        ("source", "good      X accepts the keys"),
         ("spool", "good      "),
         ("disk", ""),
     ];

@@ -121,7 +121,7 @@ fn search(board: &Board, source: &str, part: &str) {
 fn a_server_that_quotes_what_it_was_sent_is_not_quoted_with_its_secrets() {
     let rows = [
         (403, "InvalidSignatureException", "is not accepted"),
-        (403, "AccessDeniedException", "may not put"),
+        (403, "AccessDeniedException", "may not write"),
         (403, "IncompleteSignature", "refuses"),
         (
             400,
@@ -129,7 +129,7 @@ fn a_server_that_quotes_what_it_was_sent_is_not_quoted_with_its_secrets() {
             "does not accept the credentials",
         ),
         (400, "ValidationException", "refuses every record"),
-        (500, "InternalFailure", "is in trouble"),
+        (500, "InternalFailure", " failed (InternalFailure"),
     ];
     at_once(rows, |(status, code, part)| {
         search(&board(&quoting(status, code).url()), "lines", part);

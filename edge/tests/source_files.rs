@@ -66,9 +66,7 @@ fn files_that_had_the_name_while_nobody_looked_are_read_the_oldest_first() {
         ("log-20260102", "log-20260101"),
         ("log.2026-01-02T10", "log.2026-01-02T09"),
     ] {
-        let folder = Folder::new();
-        let file = folder.file("log");
-        append(&file, "one\n");
+        let (folder, file) = Folder::with_log("one\n");
         let feed = after_a_run(&file, &["one"]);
         shell(
             &folder,
@@ -84,9 +82,7 @@ fn files_that_had_the_name_while_nobody_looked_are_read_the_oldest_first() {
 
 #[test]
 fn files_rotated_three_times_within_a_second_are_read_the_oldest_first() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\n");
+    let (folder, file) = Folder::with_log("one\n");
     let feed = real_feed();
     let running = follow(&file, &feed);
     wait_for_lines(&feed, &["one"]);
@@ -100,9 +96,7 @@ fn files_rotated_three_times_within_a_second_are_read_the_oldest_first() {
 
 #[test]
 fn copies_cut_off_while_nobody_looked_are_read_to_their_end() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\n");
+    let (folder, file) = Folder::with_log("one\n");
     let feed = after_a_run(&file, &["one"]);
     shell(
         &folder,
@@ -119,9 +113,7 @@ fn a_file_copied_away_and_back_is_read_on() {
         "cp -a log away; rm log; cp -a away log",
         "cp log away; mv away log",
     ] {
-        let folder = Folder::new();
-        let file = folder.file("log");
-        append(&file, "one\ntwo\n");
+        let (folder, file) = Folder::with_log("one\ntwo\n");
         let feed = after_a_run(&file, &["one", "two"]);
         shell(&folder, script);
         append(&file, "three\n");
@@ -178,9 +170,7 @@ fn what_a_link_led_to_is_read_to_its_end_after_it_leads_elsewhere() {
 
 #[test]
 fn what_is_compressed_or_deleted_is_a_gap_with_its_size() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\n");
+    let (folder, file) = Folder::with_log("one\n");
     let feed = after_a_run(&file, &["one"]);
     shell(
         &folder,

@@ -29,9 +29,7 @@ fn a_file_is_followed_as_it_appears_and_grows_in_pieces() {
 
 #[test]
 fn a_rotated_file_is_read_to_its_end_before_the_new_one() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\n");
+    let (folder, file) = Folder::with_log("one\n");
     let feed = real_feed();
     let running = follow(&file, &feed);
     wait_for_lines(&feed, &["one"]);
@@ -51,9 +49,7 @@ fn a_rotated_file_is_read_to_its_end_before_the_new_one() {
 
 #[test]
 fn a_file_cut_short_is_read_from_its_start_and_its_lines_have_new_ids() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "same\nmore\n");
+    let (_folder, file) = Folder::with_log("same\nmore\n");
     let feed = real_feed();
     let running = follow(&file, &feed);
     wait_for_lines(&feed, &["same", "more"]);
@@ -74,9 +70,7 @@ fn a_file_cut_short_is_read_from_its_start_and_its_lines_have_new_ids() {
 
 #[test]
 fn a_file_deleted_and_made_anew_is_read_from_its_start() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\n");
+    let (_folder, file) = Folder::with_log("one\n");
     let feed = real_feed();
     let running = follow(&file, &feed);
     wait_for_lines(&feed, &["one"]);
@@ -90,9 +84,7 @@ fn a_file_deleted_and_made_anew_is_read_from_its_start() {
 
 #[test]
 fn a_restart_goes_on_where_the_spool_has_it() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\ntwo\n");
+    let (_folder, file) = Folder::with_log("one\ntwo\n");
     let first = real_feed();
     read(&file, &first, &["one", "two"]);
 
@@ -105,9 +97,7 @@ fn a_restart_goes_on_where_the_spool_has_it() {
 
 #[test]
 fn a_restart_after_a_rotation_finishes_the_rotated_file_first() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\n");
+    let (folder, file) = Folder::with_log("one\n");
     let first = real_feed();
     read(&file, &first, &["one"]);
 
@@ -122,9 +112,7 @@ fn a_restart_after_a_rotation_finishes_the_rotated_file_first() {
 
 #[test]
 fn a_restart_after_a_cut_reads_from_the_start() {
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\ntwo\n");
+    let (_folder, file) = Folder::with_log("one\ntwo\n");
     let first = real_feed();
     read(&file, &first, &["one", "two"]);
     for content in ["one\n", "another, and longer than before\n"] {
@@ -158,9 +146,7 @@ fn a_position_in_another_file_is_none_in_this_one() {
 #[test]
 fn lines_read_again_after_a_power_cut_have_the_ids_they_had() {
     // Given a run that read a file, its rotation and a cut, and the position it had early on
-    let folder = Folder::new();
-    let file = folder.file("log");
-    append(&file, "one\n");
+    let (folder, file) = Folder::with_log("one\n");
     let first = real_feed();
     let running = follow(&file, &first);
     wait_for_lines(&first, &["one"]);

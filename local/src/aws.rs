@@ -1,4 +1,6 @@
-//! The few AWS calls that are needed for deploying, and for reading the results.
+//! The few AWS calls that are needed for deploying; those that read the results are in [`results`].
+
+mod results;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,12 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use aws_credential_types::Credentials;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::Document;
 use serde_json::{Value, json};
-use testkit::pack;
 use ureq::Agent;
 
 use crate::sign;
@@ -68,6 +67,9 @@ impl Aws {
     }
 
     /// Puts `content` into a bucket, which is made if it is not there.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn s3_put(&self, bucket: &str, key: &str, content: &[u8]) -> anyhow::Result<()> {
         let place = format!(
             "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
@@ -78,6 +80,9 @@ impl Aws {
     }
 
     /// Begins to create a stack.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn create_stack(
         &self,
         name: &str,
@@ -88,6 +93,9 @@ impl Aws {
     }
 
     /// Begins to make a stack what another template or other parameters say.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn update_stack(
         &self,
         name: &str,
@@ -119,6 +127,9 @@ impl Aws {
     }
 
     /// A stack's status, the reason for it, and its outputs.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn describe_stack(&self, name: &str) -> anyhow::Result<StackState> {
         let fields = [("StackName".to_owned(), name)];
         let xml = self.query("cloudformation", "DescribeStacks", "2010-05-15", &fields)?;
@@ -143,6 +154,9 @@ impl Aws {
     }
 
     /// A new access key for `user`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn create_access_key(&self, user: &str) -> anyhow::Result<Credentials> {
         let fields = [("UserName".to_owned(), user)];
         let xml = self.query("iam", "CreateAccessKey", "2010-05-08", &fields)?;
@@ -158,6 +172,9 @@ impl Aws {
     }
 
     /// Deletes the access key `access_key_id` of `user`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn delete_access_key(&self, user: &str, access_key_id: &str) -> anyhow::Result<()> {
         let fields = [
             ("UserName".to_owned(), user),
@@ -168,6 +185,9 @@ impl Aws {
     }
 
     /// One call to Kinesis, such as `PutRecord`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn kinesis(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
         self.json(
             "kinesis",
@@ -178,6 +198,9 @@ impl Aws {
     }
 
     /// One call to DynamoDB, such as `DescribeTable`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn dynamodb(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
         self.json(
             "dynamodb",
@@ -188,11 +211,17 @@ impl Aws {
     }
 
     /// One call to SQS, such as `ReceiveMessage`.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn sqs(&self, operation: &str, input: &Value) -> anyhow::Result<Value> {
         self.json("sqs", "1.0", &format!("AmazonSQS.{operation}"), input)
     }
 
     /// Has a queue receive what is published to a topic; the queue's URL.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn listen(&self, topic_arn: &str, queue: &str) -> anyhow::Result<String> {
         let policy = json!({
             "Statement": [{
@@ -220,6 +249,9 @@ impl Aws {
     }
 
     /// The subjects and texts of the messages that came to a queue from a topic since it was asked last.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn heard(&self, queue_url: &str) -> anyhow::Result<Vec<(String, String)>> {
         let receive = json!({ "QueueUrl": queue_url, "MaxNumberOfMessages": 10 });
         let received = self.sqs("ReceiveMessage", &receive)?;
@@ -252,6 +284,9 @@ impl Aws {
     }
 
     /// Sets one variable in the environment of a Lambda function.
+    ///
+    /// # Errors
+    /// If the service cannot be reached, or refuses the call ([`Refused`]).
     pub fn set_variable(&self, function: &str, name: &str, value: &str) -> anyhow::Result<()> {
         let path = format!("/2015-03-31/functions/{function}/configuration");
         let answer = self.call("lambda", "GET", &path, &[], b"")?;
@@ -268,71 +303,6 @@ impl Aws {
             change.to_string().as_bytes(),
         )?;
         Ok(())
-    }
-
-    /// The data of every record of a stream, shard by shard.
-    pub fn all_records(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
-        let shards = self.kinesis("ListShards", &json!({ "StreamName": stream }))?;
-        let mut data = Vec::new();
-        for shard in shards["Shards"].as_array().into_iter().flatten() {
-            let start = json!({
-                "StreamName": stream,
-                "ShardId": shard["ShardId"],
-                "ShardIteratorType": "TRIM_HORIZON",
-            });
-            let mut iterator = self.kinesis("GetShardIterator", &start)?["ShardIterator"].take();
-            loop {
-                let mut page = self.kinesis("GetRecords", &json!({ "ShardIterator": iterator }))?;
-                let Some(records) = page["Records"].as_array().filter(|page| !page.is_empty())
-                else {
-                    break;
-                };
-                for record in records {
-                    let record = record["Data"].as_str().context("a record without data")?;
-                    let record = BASE64_STANDARD.decode(record);
-                    data.push(record.context("a record is not base64")?);
-                }
-                iterator = page["NextShardIterator"].take();
-            }
-        }
-        Ok(data)
-    }
-
-    /// Every post of a stream, as [`Self::all_records`] has them: a record is one, or a pack of many.
-    pub fn all_posts(&self, stream: &str) -> anyhow::Result<Vec<Vec<u8>>> {
-        let records = self.all_records(stream)?.into_iter();
-        let posts = records.map(pack::posts).collect::<Result<Vec<_>, _>>()?;
-        Ok(posts.concat())
-    }
-
-    /// Every item of a table.
-    pub fn all_items(&self, table: &str) -> anyhow::Result<Vec<Value>> {
-        let mut items = Vec::new();
-        let mut input = json!({ "TableName": table, "ConsistentRead": true });
-        loop {
-            let mut page = self.dynamodb("Scan", &input)?;
-            if let Some(found) = page["Items"].as_array_mut() {
-                items.append(found);
-            }
-            match page["LastEvaluatedKey"].take() {
-                Value::Null => return Ok(items),
-                key => input["ExclusiveStartKey"] = key,
-            }
-        }
-    }
-
-    /// How many items a table has.
-    pub fn count_items(&self, table: &str) -> anyhow::Result<u64> {
-        let mut count = 0;
-        let mut input = json!({ "TableName": table, "ConsistentRead": true, "Select": "COUNT" });
-        loop {
-            let mut page = self.dynamodb("Scan", &input)?;
-            count += page["Count"].as_u64().unwrap_or_default();
-            match page["LastEvaluatedKey"].take() {
-                Value::Null => return Ok(count),
-                key => input["ExclusiveStartKey"] = key,
-            }
-        }
     }
 
     fn json(

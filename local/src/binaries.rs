@@ -25,6 +25,9 @@ pub fn workspace() -> &'static Path {
 impl Binaries {
     /// Builds both with cargo, whose progress is on standard error. Each is built alone, as a user does, so that cargo does not unify the features of
     /// shared libraries. The profile is the one in which this program's own build has compiled most of it.
+    ///
+    /// # Errors
+    /// If cargo cannot build them.
     pub fn build() -> anyhow::Result<Self> {
         Ok(Self {
             headwater: build("headwater", "headwater", &[])?,

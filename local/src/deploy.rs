@@ -42,6 +42,9 @@ pub struct Stack {
 }
 
 /// Uploads `function`, the `bootstrap` program, zipped.
+///
+/// # Errors
+/// If the program cannot be read, or S3 refuses it.
 pub fn upload(aws: &Aws, function: &Path) -> anyhow::Result<()> {
     let program =
         fs::read(function).with_context(|| format!("{} cannot be read", function.display()))?;
@@ -50,16 +53,25 @@ pub fn upload(aws: &Aws, function: &Path) -> anyhow::Result<()> {
 }
 
 /// Creates the stack `name` from `template.yaml` with the uploaded function, and waits until it is complete.
+///
+/// # Errors
+/// If CloudFormation cannot create the stack.
 pub fn deploy(aws: &Aws, name: &str) -> anyhow::Result<Stack> {
     deploy_with(aws, name, &[])
 }
 
 /// The same, with parameters of the template beside those that name the function.
+///
+/// # Errors
+/// If CloudFormation cannot create the stack.
 pub fn deploy_with(aws: &Aws, name: &str, more: &[(&str, String)]) -> anyhow::Result<Stack> {
     change(Aws::create_stack, aws, name, more)
 }
 
 /// Gives a stack other parameters, beside those that name the function.
+///
+/// # Errors
+/// If CloudFormation cannot change the stack.
 pub fn update_with(aws: &Aws, name: &str, more: &[(&str, String)]) -> anyhow::Result<Stack> {
     change(Aws::update_stack, aws, name, more)
 }
@@ -109,6 +121,9 @@ fn change(begin: Begin, aws: &Aws, name: &str, more: &[(&str, String)]) -> anyho
 
 impl Stack {
     /// A new access key for the producer, as `aws iam create-access-key` makes it.
+    ///
+    /// # Errors
+    /// If IAM makes no key.
     pub fn producer_key(&self, aws: &Aws) -> anyhow::Result<Credentials> {
         aws.create_access_key(&self.producer)
             .context("the producer gets no access key")

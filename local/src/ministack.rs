@@ -34,11 +34,17 @@ pub struct MiniStack {
 
 impl MiniStack {
     /// Installs it if necessary, and starts it on a free port. It verifies signatures and IAM policies. `test`/`test` is the account's root.
+    ///
+    /// # Errors
+    /// If it cannot be installed, or does not start.
     pub fn start() -> anyhow::Result<Self> {
         Self::start_ahead(Duration::ZERO)
     }
 
     /// The same with a clock that is this far ahead in calls to Kinesis. The `Date` header is not changed: [`testkit::chaos`] does that.
+    ///
+    /// # Errors
+    /// If it cannot be installed, or does not start.
     pub fn start_ahead(ahead: Duration) -> anyhow::Result<Self> {
         let python = install()?;
         let folder = Scratch::new_in(&target_dir()?)?;
@@ -112,6 +118,9 @@ impl MiniStack {
 }
 
 /// The Python environment with MiniStack. It is installed if it is missing or has other versions.
+///
+/// # Errors
+/// If there is no Python, or PyPI cannot be reached.
 pub fn install() -> anyhow::Result<PathBuf> {
     let target = target_dir()?;
     let environment = target.join("ministack");
@@ -151,6 +160,9 @@ pub fn install() -> anyhow::Result<PathBuf> {
 }
 
 /// Cargo's target directory, in which this program was built, and in which it creates its files.
+///
+/// # Errors
+/// If this program is not in a target directory of cargo.
 pub fn target_dir() -> anyhow::Result<PathBuf> {
     let program = env::current_exe().context("this program cannot find itself")?;
     program

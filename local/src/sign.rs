@@ -24,6 +24,9 @@ pub struct Request<'a> {
 }
 
 /// The headers that make `request` one to `service` in `region`, signed by `credentials` now.
+///
+/// # Errors
+/// If the request cannot be signed, for example because its address is none.
 pub fn sign(
     request: Request<'_>,
     service: &str,

@@ -89,6 +89,9 @@ impl Tally {
     }
 
     /// Reads the stream and the table of `stack`, and counts.
+    ///
+    /// # Errors
+    /// If the stream or the table cannot be read.
     pub fn take(aws: &Aws, stack: &Stack, sent: &[Sent], dropped: usize) -> anyhow::Result<Self> {
         let posts = aws.all_posts(&stack.stream)?;
         let items = aws.all_items(&stack.table)?;
@@ -129,6 +132,9 @@ impl fmt::Display for Tally {
 
 impl Sent {
     /// What a post of the stream says that Jetstream sent.
+    ///
+    /// # Errors
+    /// If `post` is no event of Jetstream with a post.
     pub fn from_jetstream(post: &[u8]) -> anyhow::Result<Self> {
         let event: Value = serde_json::from_slice(post)?;
         let text = |value: &Value| {

@@ -72,6 +72,9 @@ struct Fate {
 
 impl Chaos {
     /// A network to `server` with these `faults`.
+    ///
+    /// # Errors
+    /// If no port can be listened on.
     pub fn before(server: SocketAddr, faults: Faults) -> io::Result<Self> {
         let fate = Arc::new(Mutex::new(Fate {
             random: faults.seed | 1,
@@ -131,6 +134,9 @@ fn serve(mut client: &TcpStream, upstream: SocketAddr, fate: &Mutex<Fate>) -> io
 }
 
 /// Has `server` answer `request`, signature and all as it came.
+///
+/// # Errors
+/// If the connection to the server breaks, or its response cannot be read.
 pub fn forward(request: &Request, server: &mut BufReader<TcpStream>) -> io::Result<Answer> {
     let mut bytes = request.head.clone();
     bytes.extend(&request.body);

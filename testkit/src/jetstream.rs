@@ -98,6 +98,9 @@ struct Happened {
 
 impl Jetstream {
     /// Serves with an empty script.
+    ///
+    /// # Errors
+    /// If no port can be listened on.
     pub fn start(settings: Settings) -> io::Result<Self> {
         let stream = Arc::new(Stream {
             settings,

@@ -31,6 +31,9 @@ struct Wire {
 
 impl Network {
     /// A network to `server`, not cut.
+    ///
+    /// # Errors
+    /// If no port can be listened on.
     pub fn to(server: SocketAddr) -> io::Result<Self> {
         let wire = Arc::new(Mutex::new(Wire::default()));
         let ours = Arc::clone(&wire);
@@ -79,6 +82,9 @@ impl Network {
     }
 
     /// Accepts new connections again. What was sent while the network was cut never arrives, even if its program has ended since.
+    ///
+    /// # Errors
+    /// If the network's own port cannot be reached.
     pub fn restore(&self) -> io::Result<()> {
         // Connections are accepted in order: once this one is closed, all older ones have been accepted and refused.
         let mut last = TcpStream::connect(self.address())?;

@@ -24,6 +24,9 @@ pub struct Process {
 
 impl Process {
     /// Starts `command` in a process group of its own.
+    ///
+    /// # Errors
+    /// If the program, or the process that ends it with this one, cannot be started.
     pub fn spawn(command: &mut Command) -> anyhow::Result<Self> {
         let program = command.get_program().to_owned();
         let mut child = command
@@ -64,6 +67,9 @@ impl Process {
     }
 
     /// The exit status, if the process ends within `at_most`.
+    ///
+    /// # Errors
+    /// If the system cannot say whether the process has ended.
     pub fn wait(&mut self, at_most: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + at_most;
         loop {
@@ -96,6 +102,9 @@ pub struct Scratch {
 
 impl Scratch {
     /// Creates an empty folder in `parent`.
+    ///
+    /// # Errors
+    /// If the folder, or the process that removes it, cannot be made.
     pub fn new_in(parent: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("headwater-scratch-")

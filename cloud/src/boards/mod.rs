@@ -27,8 +27,5 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// Calls to DynamoDB in flight at once.
-const CALLS_AT_ONCE: usize = 8;
-
 /// An item of the table.
 pub type Item = HashMap<String, AttributeValue>;

@@ -9,9 +9,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until};
 
-use super::CALLS_AT_ONCE;
 use super::report::BoardReport;
-use crate::answer::{Backoff, Trouble, call};
+use crate::answer::{Backoff, CALLS_AT_ONCE, Trouble, call};
 use crate::item::iso;
 
 /// How long the table may take for the reports of a batch.

@@ -12,10 +12,9 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::CALLS_AT_ONCE;
 use super::Item;
 use super::report::key;
-use crate::answer::{Trouble, call};
+use crate::answer::{CALLS_AT_ONCE, Trouble, call};
 use crate::item::iso;
 
 /// A message names so many boards, and says how many more there are.

@@ -5,7 +5,7 @@
 //! a board without SHA instructions.
 
 use std::fmt::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use aws_credential_types::Credentials;
@@ -15,6 +15,7 @@ use aws_smithy_types::date_time::Format;
 use ring::{digest, hmac};
 
 use crate::net::endpoint::Endpoint;
+use crate::platform::time::since_1970;
 
 /// Signs requests to one service.
 #[derive(Debug)]
@@ -186,7 +187,7 @@ impl fmt::Display for Hex {
 
 /// The time in the format of signatures: `20260115T103500Z`.
 fn basic_format(time: SystemTime) -> anyhow::Result<String> {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = since_1970(time);
     let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
     let mut date = DateTime::from_secs(seconds)
         .fmt(Format::DateTime)

@@ -23,6 +23,9 @@ pub const USER_AGENT: &str = concat!("headwater/", env!("CARGO_PKG_VERSION"));
 /// Timeout for connecting: DNS lookup, TCP and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a check waits for the next byte of a server. Short, because a person waits for the result.
+pub const CHECK_SILENCE: Duration = Duration::from_secs(10);
+
 /// An agent for requests to `endpoint`. It keeps connections alive, follows no redirect, returns every status to the caller, and uses the proxy
 /// [for that address](proxy::between). `tls` holds the trusted roots and a client certificate, if any. `silence` is the timeout for the next byte.
 pub fn agent(endpoint: &Endpoint, tls: Arc<ClientConfig>, silence: Duration) -> Agent {

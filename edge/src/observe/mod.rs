@@ -8,6 +8,7 @@ pub mod counters;
 pub mod journal;
 pub mod metrics;
 pub mod monitor;
+pub mod past;
 pub mod report;
 pub mod screen;
 pub mod snapshot;

@@ -12,7 +12,8 @@ use std::time::Duration;
 use log::Level;
 
 use crate::observe::counters::Counters;
-use crate::observe::snapshot::{About, Past, Snapshot};
+use crate::observe::past::Past;
+use crate::observe::snapshot::{About, Snapshot};
 use crate::observe::systemd::Systemd;
 use crate::observe::{journal, metrics};
 use crate::platform::file;

@@ -44,12 +44,12 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::observe::counters::Counters;
 use crate::platform::machine;
 use crate::platform::stop::Stop;
-use crate::platform::time::Clock;
+use crate::platform::time::{Clock, since_1970};
 use crate::spool::{Spool, Stats};
 
 /// How the user wants the board to report.
@@ -98,7 +98,7 @@ impl<'a> Report<'a> {
     /// The figures now, without what the machine says.
     pub fn take(board: &'a str, counters: &Counters, stats: &Stats, clock: &dyn Clock) -> Self {
         let wall = clock.wall();
-        let since_1970 = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = since_1970(wall);
         let clock_offset_s = counters.clock_offset_ms.get() / 1000;
         let oldest_age = stats.oldest.map(|oldest| wall.duration_since(oldest));
         let lag_ms = u64::try_from(counters.source_lag_ms.get()).unwrap_or_default();

@@ -1,15 +1,15 @@
 //! A snapshot of all figures, as `headwater status --json` prints it: in seconds and bytes, unknown figures left out.
 
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use heapless::HistoryBuf;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::observe::counters::Counters;
+use crate::observe::past::{Past, tenths};
 use crate::platform::text::neutral;
-use crate::platform::time::Clock;
+use crate::platform::time::{Clock, since_1970};
 use crate::spool::{Destination, Stats};
 
 /// A snapshot older than this belongs to a program that has ended, or hangs.
@@ -168,10 +168,7 @@ impl Snapshot {
         past.drops.count(stats.dropped);
         let expiry = counters.credentials_expiry_s.get();
         let clock_offset_s = counters.clock_offset_ms.get() / 1000;
-        let wall_s = wall
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
+        let wall_s = since_1970(wall).as_secs();
         Self {
             about: about.clone(),
             taken_ms: since_boot_ms(),
@@ -321,126 +318,6 @@ fn troubles(counters: &Counters, stats: &Stats, now: Duration) -> Vec<Trouble> {
         text,
     });
     of_threads.chain(of_spool).collect()
-}
-
-/// Rates, in records a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Pace {
-    read_per_s: f64,
-    delivered_per_s: f64,
-    draining_per_s: f64,
-}
-
-/// Earlier figures, from which rates are computed.
-#[derive(Debug)]
-pub struct Past {
-    rates: Rates,
-    drops: Drops,
-}
-
-impl Past {
-    /// Starts now. `stats` are those of the spool at the start.
-    pub fn new(stats: &Stats) -> Self {
-        Self {
-            rates: Rates::default(),
-            drops: Drops {
-                last: stats.dropped,
-                ..Drops::default()
-            },
-        }
-    }
-}
-
-/// The spool's drops since the start, as two counters that only grow. [`Stats::dropped`] can shrink: a record that was dropped while a call
-/// with it was under way, or while it was copied to the card, may be delivered after all, and then counts as delivered.
-#[derive(Clone, Copy, Debug, Default)]
-struct Drops {
-    last: u64,
-    /// Records dropped.
-    counted: u64,
-    /// How many of them turned out not to be lost.
-    taken_back: u64,
-}
-
-impl Drops {
-    fn count(&mut self, dropped: u64) {
-        self.counted += dropped.saturating_sub(self.last);
-        self.taken_back += self.last.saturating_sub(dropped);
-        self.last = dropped;
-    }
-}
-
-/// The last minute of counts, from which rates are computed.
-#[derive(Debug)]
-struct Rates {
-    /// One entry a second.
-    samples: HistoryBuf<Sample, { MINUTE + 1 }>,
-}
-
-/// Seconds.
-const MINUTE: usize = 60;
-
-/// Window of the draining rate, in seconds.
-const LATELY: usize = 10;
-
-/// Records read and delivered by then.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sample {
-    at: Duration,
-    read: u64,
-    delivered: u64,
-}
-
-impl Sample {
-    /// Records read and delivered a second since `then`.
-    fn since(self, then: Self) -> (f64, f64) {
-        let seconds = self.at.saturating_sub(then.at).as_secs_f64().max(1.0);
-        let per_second = |now: u64, then: u64| {
-            let count = u32::try_from(now.saturating_sub(then)).unwrap_or(u32::MAX);
-            tenths(f64::from(count) / seconds)
-        };
-        (
-            per_second(self.read, then.read),
-            per_second(self.delivered, then.delivered),
-        )
-    }
-}
-
-impl Default for Rates {
-    fn default() -> Self {
-        let mut samples = HistoryBuf::new();
-        samples.write(Sample::default());
-        Self { samples }
-    }
-}
-
-impl Rates {
-    fn of(&mut self, at: Duration, read: u64, delivered: u64) -> Pace {
-        let now = Sample {
-            at,
-            read,
-            delivered,
-        };
-        let newest = self.samples.recent().copied().unwrap_or_default();
-        if at.saturating_sub(newest.at) >= Duration::from_secs(1) {
-            self.samples.write(now);
-        }
-        let mut samples = self.samples.oldest_ordered();
-        let first = samples.next().copied().unwrap_or_default();
-        let lately = samples.rev().take(LATELY).last().copied().unwrap_or(first);
-        let (read_per_s, delivered_per_s) = now.since(first);
-        let (read_lately, delivered_lately) = now.since(lately);
-        Pace {
-            read_per_s,
-            delivered_per_s,
-            draining_per_s: tenths(delivered_lately - read_lately),
-        }
-    }
-}
-
-/// Rounded to what a person reads.
-fn tenths(number: f64) -> f64 {
-    (number * 10.0).round() / 10.0
 }
 
 /// CLOCK_BOOTTIME in ms: nobody sets it, and it is the same for all processes.

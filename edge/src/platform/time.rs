@@ -9,6 +9,16 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::platform::stop::Stop;
 
+/// The time since 1970; zero if `time` is earlier.
+pub fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// `time` in milliseconds since 1970; 0 if it is earlier.
+pub fn unix_ms(time: SystemTime) -> u64 {
+    u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A source of time.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The board's wall clock, which may be wrong: `aws::clock` knows its offset.

@@ -4,6 +4,7 @@ mod config;
 mod delivery;
 mod env_file;
 pub mod options;
+mod sources;
 mod usage;
 mod values;
 

@@ -1,5 +1,5 @@
-//! JSON of a server that may change its mind: what has an unexpected type reads as if it were not
-//! there, of members with the same name the last one counts, and half of a character is U+FFFD.
+//! Lenient reading of JSON whose format may change: a value of an unexpected type counts as missing, of members with the same name the last one
+//! counts, and an unpaired surrogate becomes U+FFFD.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,13 +9,12 @@ use std::ops::Deref;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A string, borrowed from the input where it holds no escape; empty where the input has something
-/// else.
+/// A string, borrowed from the input if it has no escapes; empty if the input is no string.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
 impl<'a> Text<'a> {
-    /// Reads a value.
+    /// The string that `json` is.
     pub fn of(json: &'a RawValue) -> Self {
         let inner = inner(json.get());
         if !inner.contains('\\') {
@@ -41,7 +40,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// The name or number of something: a [`Text`], or a number by all its digits.
+/// An id: a string, or a number with all its digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Id<'a>(Text<'a>);
 
@@ -63,18 +62,27 @@ impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
     }
 }
 
-/// What is made of an object, member by member.
+/// A type that is read from an object, member by member.
 pub trait Object<'de>: Default {
-    /// Takes the value of the member `name` from `members`; [`skip`] reads over what is not needed.
+    /// Reads the value of the member `name` from `members`. Values that are not needed must be read with [`skip`].
+    ///
+    /// # Errors
+    /// If the input is not valid JSON.
     fn member<A: MapAccess<'de>>(&mut self, name: &str, members: &mut A) -> Result<(), A::Error>;
 }
 
-/// Reads over the value of a member.
+/// Skips the value of a member.
+///
+/// # Errors
+/// If the input is not valid JSON.
 pub fn skip<'de, A: MapAccess<'de>>(members: &mut A) -> Result<(), A::Error> {
     members.next_value::<IgnoredAny>().map(drop)
 }
 
-/// The object that `json` is. An error is one that is none.
+/// Reads an object from `json`. A valid value of another type reads as the default.
+///
+/// # Errors
+/// If `json` is not valid JSON.
 pub fn object<'de, T: Object<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let object = deserializer.deserialize_map(Any::<Maybe<T>>(PhantomData))?;
@@ -82,7 +90,7 @@ pub fn object<'de, T: Object<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
     Ok(object.0.unwrap_or_default())
 }
 
-/// An object, or `None` where the input has something else.
+/// An object; `None` if the input is no object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Maybe<T>(pub Option<T>);
 
@@ -108,8 +116,7 @@ impl<'de, T: Object<'de>> Deserialize<'de> for Maybe<T> {
     }
 }
 
-/// The first `N` elements of an array; the others are read over. Empty where the input has something
-/// else.
+/// The first `N` elements of an array. Empty if the input is no array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct First<T, const N: usize>(pub heapless::Vec<T, N>);
 
@@ -126,7 +133,7 @@ impl<'de, T: Deserialize<'de>, const N: usize> Kind<'de> for First<T, N> {
             let Some(element) = elements.next_element()? else {
                 return Ok(first);
             };
-            // It was just seen to have room.
+            // Cannot fail: there is room.
             let _ = first.0.push(element);
         }
         while elements.next_element::<IgnoredAny>()?.is_some() {}
@@ -140,7 +147,7 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> 
     }
 }
 
-/// A value of one kind; what is of another reads as the default.
+/// A type that is read from an object or an array. A value of any other type reads as the default.
 trait Kind<'de>: Default {
     fn of_object<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         while members.next_entry::<&RawValue, IgnoredAny>()?.is_some() {}
@@ -153,7 +160,7 @@ trait Kind<'de>: Default {
     }
 }
 
-/// Reads a value of any kind.
+/// Reads a value of any type.
 struct Any<K>(PhantomData<K>);
 
 impl<'de, K: Kind<'de>> Visitor<'de> for Any<K> {
@@ -196,7 +203,7 @@ impl<'de, K: Kind<'de>> Visitor<'de> for Any<K> {
     }
 }
 
-/// All elements of an array. Empty where the input has something else.
+/// All elements of an array. Empty if the input is no array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct All<T>(pub Vec<T>);
 
@@ -222,8 +229,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for All<T> {
     }
 }
 
-/// The JSON that `line` is, if it is. One look at its ends spares most lines of a log a parser's
-/// error, which costs an allocation.
+/// `line` as JSON, if it is valid JSON. Its first and last byte exclude most lines of a log, for which the parser would allocate an error.
 pub fn json(line: &str) -> Option<&RawValue> {
     let bytes = line.trim_ascii().as_bytes();
     let may_be = match (bytes.first()?, bytes.last()?) {
@@ -235,8 +241,7 @@ pub fn json(line: &str) -> Option<&RawValue> {
     may_be.then(|| serde_json::from_str(line).ok())?
 }
 
-/// The text of a string in JSON, its quotes included in `raw`: `raw` itself where it holds no
-/// escape, else written to `buffer`.
+/// The text of the JSON string `raw`, quotes included: borrowed from `raw` if it has no escapes, else written to `buffer`.
 pub fn unescaped<'a>(raw: &'a str, buffer: &'a mut String) -> &'a str {
     let inner = inner(raw);
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
@@ -247,13 +252,13 @@ pub fn unescaped<'a>(raw: &'a str, buffer: &'a mut String) -> &'a str {
     buffer
 }
 
-/// What a string in JSON holds between its quotes; empty if `raw` is no string.
+/// The text between the quotes of the JSON string `raw`, with its escapes; empty if `raw` is no string.
 fn inner(raw: &str) -> &str {
     let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
     inner.unwrap_or_default()
 }
 
-/// Appends `escaped`, which stands between quotes in JSON, without its escapes.
+/// Appends `escaped`, the text between the quotes of a JSON string, with its escapes decoded.
 fn unescape(mut escaped: &str, text: &mut String) {
     while let Some(at) = memchr::memchr(b'\\', escaped.as_bytes()) {
         text.push_str(&escaped[..at]);
@@ -264,8 +269,8 @@ fn unescape(mut escaped: &str, text: &mut String) {
     text.push_str(escaped);
 }
 
-/// The character of the escape at the start of `text`, its backslash taken off, and what follows.
-/// What is no escape, or half of a character, becomes U+FFFD.
+/// Decodes the escape at the start of `text`, without its backslash, and returns the rest of the text too. An invalid escape, or an unpaired
+/// surrogate, becomes U+FFFD.
 fn first_escape(text: &str) -> (char, &str) {
     let mut chars = text.chars();
     let char = match chars.next() {
@@ -281,7 +286,7 @@ fn first_escape(text: &str) -> (char, &str) {
     (char, chars.as_str())
 }
 
-/// A character by its number in UTF-16, which may take a second `\uXXXX`.
+/// Decodes the hexadecimal digits of a `\uXXXX`; a surrogate takes a second one (RFC 8259, section 7, "Strings").
 fn utf16(text: &str) -> (char, &str) {
     let unit = |text: &str| u16::from_str_radix(text.get(..4)?, 16).ok();
     let Some(first) = unit(text) else {

@@ -1,26 +1,25 @@
-//! How long to wait before the next connection: one schedule for each kind of failure, remembered
-//! across a restart, so that a program that is started again and again is no rougher on the server
-//! than one that runs.
+//! How long to wait before the next connection: a schedule for each kind of failure. It outlives a restart, so that a program that is restarted again
+//! and again does not load the server more than one that runs.
 
+use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use log::info;
 
+use crate::platform::time::unix_ms;
 use crate::source::{Feed, Stopped};
 
-/// A kind of failure, with the schedule it is retried on.
+/// A kind of failure, each with its own schedule of pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The connection broke or could not be made: at once, then 250 ms longer each time, up to 16
-    /// s.
+    /// The connection broke, or could not be made: no pause at first, then 250 ms more each time, up to 16 s.
     Network,
     /// The server answered with an error: from 5 s, doubling, up to 320 s.
     Server,
-    /// The server wants fewer connections: from 60 s, doubling, up to 16 min.
+    /// The server limits the rate of connections: from 60 s, doubling, up to 16 min.
     Limited,
-    /// A person must act. As slow as [`Failure::Limited`], and forgotten when the program ends: who
-    /// mended it and starts the program again is not kept waiting.
+    /// A person must act. As slow as [`Failure::Limited`], but forgotten when the program ends: after the person has acted, a restart tries at once.
     Person,
 }
 
@@ -39,29 +38,32 @@ impl Failure {
     }
 }
 
-/// The failures since a connection last did well.
+/// The failures since the last healthy connection.
+///
+/// The schedules of the first three kinds are those of X (X developer platform, "Handling disconnections", section "Reconnection best
+/// practices").
 #[derive(Debug)]
 pub struct Backoff {
-    /// Where it is remembered.
+    /// The name of the fact that holds them.
     fact: &'static str,
     counts: Counts,
 }
 
-/// What is remembered: five numbers with spaces between.
+/// The failures in a row of each kind, and the current pause. As a fact: five numbers with spaces between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     network: u32,
     server: u32,
     limited: u32,
-    /// Not written: see [`Failure::Person`].
+    /// Not in the fact: see [`Failure::Person`].
     person: u32,
-    /// Until when the last pause lasts, in ms since 1970 by the board's clock, and how long it was.
+    /// The end of the last pause, in ms since 1970 by the board's clock, and its length.
     until_ms: u64,
     pause_ms: u64,
 }
 
 impl Backoff {
-    /// One that is remembered as the `fact`.
+    /// A backoff that is kept as this `fact`.
     pub fn new(fact: &'static str) -> Self {
         Self {
             fact,
@@ -69,25 +71,30 @@ impl Backoff {
         }
     }
 
-    /// Takes up what an earlier run remembered: what is left of its pause.
+    /// Continues the backoff of an earlier run, and returns the rest of its pause.
     pub fn left(&mut self, feed: &Feed) -> Duration {
         self.counts = feed.state.get(self.fact).unwrap_or_default();
-        // A clock that was set back meanwhile makes the pause no longer than it was.
+        // If the clock was set back meanwhile, the pause is no longer than it was.
         let left_ms = self.counts.until_ms.saturating_sub(wall_ms(feed));
         Duration::from_millis(left_ms.min(self.counts.pause_ms))
     }
 
-    /// Takes up what an earlier run remembered, and waits what was left of its pause.
+    /// Continues the backoff of an earlier run, and waits for the rest of its pause.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn resume(&mut self, feed: &Feed) -> Result<(), Stopped> {
         let left = self.left(feed);
         if !left.is_zero() {
-            info!("connecting in {left:.0?}: the pause that began before the restart");
+            info!(
+                "connecting {}: the rest of a pause that began before the restart",
+                In(left)
+            );
         }
         feed.sleep(left)
     }
 
-    /// A connection is about to be made. Until it does well or ends as it should, a crash of the
-    /// program counts as its failure.
+    /// Notes that a connection is about to be made. If the program crashes before the connection is healthy or ended, that counts as a failure.
     pub fn attempt(&self, feed: &Feed) {
         let mut counts = self.counts;
         counts.count(Failure::Network);
@@ -95,13 +102,12 @@ impl Backoff {
         feed.state.set(self.fact, counts);
     }
 
-    /// The connection was ended by this program itself.
+    /// Notes that this program ended the connection.
     pub fn ended(&self, feed: &Feed) {
         feed.state.set(self.fact, self.counts);
     }
 
-    /// Counts a failure: how long to wait now, on its schedule unless the server `asked` for
-    /// something else.
+    /// Counts a failure, and returns the pause: that of its schedule, unless the server `asked` for another.
     pub fn failed(&mut self, feed: &Feed, failure: Failure, asked: Option<Duration>) -> Duration {
         let nth = self.counts.count(failure);
         let pause = asked.unwrap_or_else(|| failure.pause(nth));
@@ -112,13 +118,13 @@ impl Backoff {
         pause
     }
 
-    /// The connection does well: the next failure is the first again.
+    /// Notes that the connection is healthy: the schedules start again.
     pub fn healthy(&mut self, feed: &Feed) {
         feed.well();
         self.answered(feed, None);
     }
 
-    /// The server gave what it was asked for, and may want a pause before it is asked again: the next failure is the first again.
+    /// Notes that a request succeeded: the schedules start again. The server may want a `pause` before the next request.
     pub fn answered(&mut self, feed: &Feed, pause: Option<Duration>) {
         self.counts = Counts::default();
         if let Some(pause) = pause {
@@ -128,8 +134,23 @@ impl Backoff {
     }
 }
 
+/// When the next attempt comes, in words: `in 0.25 s`. The unit is always the second, so that the journal sums up lines with different pauses.
+#[derive(Clone, Copy, Debug)]
+pub struct In(pub Duration);
+
+impl fmt::Display for In {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            pause if pause.subsec_millis() == 0 || pause >= Duration::from_secs(20) => {
+                write!(f, "in {} s", pause.as_secs())
+            }
+            pause => write!(f, "in {:.2} s", pause.as_secs_f64()),
+        }
+    }
+}
+
 impl Counts {
-    /// Counts one more: which in a row it is.
+    /// Counts one more failure, and returns how many of this kind came in a row.
     fn count(&mut self, failure: Failure) -> u32 {
         let count = match failure {
             Failure::Network => &mut self.network,
@@ -148,12 +169,11 @@ impl Counts {
 }
 
 fn wall_ms(feed: &Feed) -> u64 {
-    let since_1970 = feed.clock.wall().duration_since(UNIX_EPOCH);
-    u64::try_from(since_1970.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    unix_ms(feed.clock.wall())
 }
 
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             network,
             server,

@@ -1,48 +1,48 @@
-//! Bytes into lines, in memory of a fixed size. Lines are split at the newline byte before anything
-//! is decoded: a character of several bytes may straddle two reads.
+//! Splits bytes into lines, in a buffer of fixed size. It splits at the newline byte, before the text is decoded, because two reads may share a
+//! character.
 
 use std::io::{self, Read};
 
-/// How much is read at once.
+/// The most bytes of one read.
 const READ_BYTES: usize = 16 << 10;
 
 /// The lines of a stream of bytes.
 #[derive(Debug)]
 pub struct LineSplitter {
-    /// Never grows. Only what was read into is resident: a short line touches few pages.
+    /// Never grows. Pages that no line has reached take no memory.
     buffer: Box<[u8]>,
-    /// What was read and not yet given out.
+    /// The bytes of the buffer that were read and not yet returned.
     start: usize,
     end: usize,
-    /// Of what was read, how much is known to hold no newline.
+    /// How many of these are known to hold no newline.
     searched: usize,
-    /// Bytes of the line too long for the buffer that is being skipped.
+    /// Bytes skipped of a line that is too long for the buffer.
     skipped: u64,
-    /// NUL bytes that the line began with.
+    /// NUL bytes skipped at the beginning of the line.
     nuls: u64,
 }
 
 /// What comes next in the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<'a> {
-    /// A line without its newline, nor a carriage return before it, nor the NUL bytes that it began with: a writer that goes on where a
-    /// file was cut short, and a power cut, leave any number of them.
+    /// A line without its newline, a carriage return before that, and NUL bytes at its beginning. A power cut leaves any number of NUL bytes; so does
+    /// a writer that continues at its old offset in a truncated file.
     Line {
-        /// Its bytes.
+        /// The bytes of the line.
         line: &'a [u8],
-        /// The same with its ending.
+        /// The bytes with the line's ending.
         raw: &'a [u8],
-        /// How many bytes of the stream it took, its ending and leading NUL bytes counted.
+        /// How many bytes of the stream the line takes, with its ending and the NUL bytes.
         taken: u64,
     },
-    /// A line longer than the buffer: how many bytes of the stream it took.
+    /// A line longer than the buffer, with the bytes of the stream that it takes.
     TooLong(u64),
-    /// No bytes now, or none any more: as the reader has it.
+    /// The reader gave no bytes: for now, or because it is at its end.
     End,
 }
 
 impl Next<'_> {
-    /// How many bytes of the stream it took.
+    /// How many bytes of the stream this takes.
     pub fn taken(&self) -> u64 {
         match self {
             Self::Line { taken, .. } | Self::TooLong(taken) => *taken,
@@ -52,7 +52,7 @@ impl Next<'_> {
 }
 
 impl LineSplitter {
-    /// Takes lines of up to `max` bytes, their ending counted.
+    /// A splitter for lines of up to `max` bytes, with their ending.
     pub fn new(max: usize) -> Self {
         Self {
             buffer: vec![0; max].into_boxed_slice(),
@@ -64,12 +64,12 @@ impl LineSplitter {
         }
     }
 
-    /// How many bytes were read and not given out.
+    /// How many bytes were read and not yet returned.
     pub fn pending(&self) -> u64 {
         (self.end - self.start) as u64 + self.skipped + self.nuls
     }
 
-    /// Forgets what was read and not given out, and how many bytes it was.
+    /// Discards the bytes that were read and not yet returned, and says how many there were.
     pub fn clear(&mut self) -> u64 {
         let forgotten = self.pending();
         *self = Self {
@@ -84,6 +84,9 @@ impl LineSplitter {
     }
 
     /// The next line, after as many reads as it needs.
+    ///
+    /// # Errors
+    /// If a read fails. What was read before is kept.
     pub fn next(&mut self, reader: &mut impl Read) -> io::Result<Next<'_>> {
         loop {
             self.skip_nuls();
@@ -115,7 +118,7 @@ impl LineSplitter {
         }
     }
 
-    /// What was read of a line that has no end yet, taken as a line; `None` if there is nothing.
+    /// Takes the rest, which has no newline, as a line; `None` if there is none.
     pub fn rest(&mut self) -> Option<Next<'_>> {
         let (start, end, is_too_long) = (self.start, self.end, self.skipped > 0);
         let taken = self.clear();
@@ -130,7 +133,7 @@ impl LineSplitter {
         })
     }
 
-    /// Leaves out the NUL bytes at the beginning of a line, however many there are.
+    /// Skips the NUL bytes at the beginning of a line.
     fn skip_nuls(&mut self) {
         if self.searched == 0 && self.skipped == 0 {
             let line = &self.buffer[self.start..self.end];
@@ -140,8 +143,7 @@ impl LineSplitter {
         }
     }
 
-    /// Leaves room to read into: moves an unfinished line to the front, and skips one that fills
-    /// all.
+    /// Makes room for a read: moves an unfinished line to the front, or skips it if it fills the buffer.
     fn make_room(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);

@@ -1,8 +1,7 @@
-//! The connections of sources: watched, so that none stalls silently.
+//! Connections of sources, with a limit on silence.
 //!
-//! A source waits most of its time for the next byte. Below TLS that wait is cut into slices;
-//! between two of them a stop is seen, and a silence that the program's clock calls too long ends
-//! the connection. Any byte counts as life: a keep-alive, a ping, half a post.
+//! A source waits most of the time for the next byte. Below TLS this wait is cut into slices: between two of them the program's end is noticed, and a
+//! silence that is too long by the program's clock ends the connection. Any byte ends a silence: a keep-alive, a ping, a part of a post.
 
 use std::io;
 use std::sync::Arc;
@@ -23,19 +22,12 @@ use crate::net::unversioned::{
 use crate::observe::counters::Counters;
 use crate::platform::stop::Stop;
 use crate::platform::time::{Clock, SystemClock};
-use crate::source::Feed;
+use crate::source::{Feed, SLICE};
 
-/// How long a stop, or the end of the program's patience, may go unseen.
-const SLICE: Duration = Duration::from_millis(250);
-
-/// How long a connection that answered one request is kept for the next. Short: a reconnect
-/// resolves the name anew.
+/// How long a connection is kept for the next request. Short, so that a reconnect makes a new DNS lookup.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// How long a check waits for the next byte of a server: a person waits for it.
-pub const CHECK_SILENCE: Duration = Duration::from_secs(10);
-
-/// A TLS record at most: a stream's posts are a few hundred bytes, its requests fewer.
+/// Bytes of a connection's buffers: one TLS record (RFC 8446, section 5.1, "Record Layer"). Posts have a few hundred bytes, requests fewer.
 const BUFFER_BYTES: usize = 16 << 10;
 
 /// What ends a wait for the next byte.
@@ -58,7 +50,7 @@ impl Watch {
         }
     }
 
-    /// As [`Self::new`], for a thread beside the source's own: its waiting is no sign of life of that one.
+    /// Does as [`Self::new`], for another thread than the source's own: its waits are not signs of life of that one.
     pub fn beside(feed: &Feed, silence: Duration) -> Self {
         Self {
             counters: Arc::default(),
@@ -66,23 +58,23 @@ impl Watch {
         }
     }
 
-    /// Ends a wait after `silence` alone, where nothing runs yet.
-    pub fn alone(silence: Duration) -> Self {
+    /// Ends a wait only after [`CHECK_SILENCE`](agent::CHECK_SILENCE): for a check, in which no feed runs.
+    pub fn of_check() -> Self {
         Self {
             clock: Arc::new(SystemClock::default()),
             stop: Arc::default(),
             counters: Arc::default(),
-            silence,
+            silence: agent::CHECK_SILENCE,
         }
     }
 
-    /// The board's own time.
+    /// The time of the board's clock.
     pub fn wall(&self) -> SystemTime {
         self.clock.wall()
     }
 }
 
-/// An HTTP agent whose connections are watched. Otherwise it is [`agent::agent`].
+/// An HTTP agent as [`agent::agent`], whose connections are watched.
 pub fn agent(endpoint: &Endpoint, roots: &Roots, watch: &Watch) -> Agent {
     Agent::with_parts(
         config(endpoint, watch),
@@ -91,14 +83,16 @@ pub fn agent(endpoint: &Endpoint, roots: &Roots, watch: &Watch) -> Agent {
     )
 }
 
-/// A watched connection to `endpoint` for a protocol of the caller's own: by way of the proxy, and
-/// encrypted, as its HTTP would be.
+/// Opens a watched connection to `endpoint`, through the proxy and with TLS as for HTTP, for a caller that speaks its own protocol.
+///
+/// # Errors
+/// If the connection or its TLS handshake fails.
 pub fn connect(
     roots: &Roots,
     watch: &Watch,
     endpoint: &Endpoint,
 ) -> Result<TransportAdapter, Error> {
-    // What ureq does for its own requests: ws is to it what http is.
+    // ureq connects to ws as to http, and to wss as to https.
     let uri: Uri = format!("http{}", endpoint.as_str().trim_start_matches("ws"))
         .parse()
         .map_err(ureq::http::Error::from)?;
@@ -141,7 +135,7 @@ impl<In: Transport> Connector<In> for Watch {
     }
 }
 
-/// A connection that waits in slices.
+/// A connection whose waits are cut into slices.
 #[derive(Debug)]
 pub struct Watched<T> {
     inner: T,
@@ -184,8 +178,7 @@ impl<T: Transport> Transport for Watched<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // What is asked for now can be answered only from now on: a connection kept idle was not
-        // silent.
+        // The silence begins with the request: before it, the connection was only idle.
         self.heard = self.watch.clock.elapsed();
         self.inner.transmit_output(amount, timeout)
     }

@@ -1,18 +1,19 @@
-//! Letting go of records.
+//! Acknowledging records.
 
 use crate::spool::format::block::Seq;
 use crate::spool::queue::runs::Run;
 use crate::spool::queue::state::{Spool, State};
 
 impl Spool {
-    /// Lets go of every record below `below`: delivered, or set aside. One dropped meanwhile counts as delivered after all.
+    /// Acknowledges every record below `below`: it was delivered, or written to the dead-letter file. A record that was dropped meanwhile counts as
+    /// delivered after all.
     pub fn ack(&self, below: Seq) {
         self.let_go(|state| state.ledger.ack(below));
     }
 
-    /// Lets go of each of these records, and of no other, whatever waits before them: none of them is shown again, also after a restart. Each
-    /// was shown, and is acknowledged once. One too far above the oldest that waits (see [`WINDOW`](crate::spool::WINDOW)) and beyond the newest
-    /// run stays.
+    /// Acknowledges these records and no others, even if older ones wait. None of them is shown again, not even after a restart. Each must have
+    /// been shown, and may be given once. A record too far above the oldest that waits (see [`WINDOW`](crate::spool::WINDOW)) and beyond the
+    /// newest run is not acknowledged.
     pub fn ack_each(&self, seqs: impl IntoIterator<Item = Seq>) {
         self.let_go(|state| {
             let low = state.stage.low();
@@ -25,14 +26,14 @@ impl Spool {
         });
     }
 
-    /// From record `at` on, records may be acknowledged each by itself, however far they are above the oldest that waits, but nearly in order:
-    /// up to [`Run::reach`]. Begins a *run*, unless the newest one goes up to `at` already. The next one may begin whenever; most at once are
-    /// 12. False if this one cannot begin: there are too many, or nothing waits before `at`.
+    /// Begins a *run* at record `at`: from there on records may be acknowledged by number, however far above the oldest that waits, but nearly in
+    /// order: up to [`Run::reach`]. Does nothing if the newest run already ends at `at`. False if the run cannot begin: there are 12, or
+    /// nothing waits before `at`.
     pub fn begin_run(&self, at: Seq) -> bool {
         self.lock().ledger.begin_run(at)
     }
 
-    /// The newest run, while something waits before it.
+    /// The newest run; `None` if nothing waits before it.
     pub fn newest_run(&self) -> Option<Run> {
         self.lock().ledger.newest_run()
     }

@@ -1,4 +1,4 @@
-//! A record's way in: to the stage, or past it to the card where it is too large for that.
+//! Adding a record: to the stage, or to the card if it is too large for the stage.
 
 use std::sync::PoisonError;
 use std::time::UNIX_EPOCH;
@@ -11,15 +11,15 @@ use crate::spool::queue::state::{Spool, State};
 use crate::spool::stats::Appended;
 
 impl Spool {
-    /// Keeps `record`, and `position`: how its source finds the place right after it (at most 255 bytes, the source's own; a longer
-    /// one is not noted). Waits for room only under [`WhenFull::Block`], and for the card only with a record too large for the stage.
+    /// Keeps `record`, and the source's `position` right after it, in the source's own format: at most [`MAX_POSITION`] bytes; a longer one is
+    /// ignored. Waits for room only with [`WhenFull::Block`], and for the card only if the record is too large for the stage.
     pub fn append(&self, record: Record<'_>, position: &[u8]) -> Appended {
         let appended = self.write(record, position);
         self.flush();
         appended
     }
 
-    /// As [`Self::append`], for a source that has more at hand: the record is kept from the next [`Self::flush`] on.
+    /// Does as [`Self::append`], but the record is kept only from the next [`Self::flush`] on: for a source that has more records ready.
     pub fn write(&self, record: Record<'_>, position: &[u8]) -> Appended {
         let wall = self.clock.wall().duration_since(UNIX_EPOCH);
         let when = wall.map_or(0, |wall| u32::try_from(wall.as_secs()).unwrap_or(u32::MAX));
@@ -52,7 +52,7 @@ impl Spool {
                     return Appended::Dropped;
                 }
                 WhenFull::Block if state.unannounced.is_some() => {
-                    // Who makes room must know of it first.
+                    // The uplink, which makes room, must be told of the new records first.
                     drop(state);
                     self.flush();
                     state = self.lock();
@@ -71,7 +71,7 @@ impl Spool {
         Appended::Kept(seq)
     }
 
-    /// What was written survives a crash of the program from now on.
+    /// Makes all written records survive a crash of the program.
     pub fn flush(&self) {
         let mut state = self.lock();
         let State { stage, ledger, .. } = &mut *state;
@@ -90,7 +90,7 @@ impl State {
         stage.append(record, ledger.head, &ledger.cursor, position_len);
         if let Some(position) = position {
             ledger.cursor.position.clear();
-            // Cannot fail: its length was asked.
+            // Cannot fail: its length was checked.
             let _ = ledger.cursor.position.extend_from_slice(position);
         }
         ledger.next = stage.next();

@@ -1,4 +1,4 @@
-//! Having a card to write to: its file made, given up when it fails, opened again.
+//! The card's file while the program runs: made, left alone after it failed, opened again.
 
 use std::fs;
 use std::io;
@@ -17,13 +17,14 @@ use crate::spool::queue::state::{CardView, Spool};
 use crate::spool::recover::{self, Recovered};
 use crate::spool::stats::Destination;
 
+/// The longest pause before a card that failed is tried again.
 const MAX_RETRY: Duration = Duration::from_secs(320);
 
-/// How long the making of a card's file may hold up the end of the program.
+/// How long making the card's file may delay the end of the program.
 const MAKING_AT_END: Duration = Duration::from_secs(5);
 
 impl Spool {
-    /// The card failed twice: on without it, until it can be opened again.
+    /// Continues without the card, which failed twice, until it can be opened again.
     pub(in crate::spool) fn give_up(&self, committer: &mut Committer, error: &io::Error) {
         let path = self.options.card.display();
         warn!(
@@ -38,14 +39,14 @@ impl Spool {
         committer.pause = (committer.pause * 2).min(MAX_RETRY);
     }
 
-    /// Notices that the file of the card, or of the stage, was removed or cut short: what is written to it from then on would be lost. On
-    /// without it, until a new one is made; that waits for what the old one still has to deliver.
+    /// Checks whether the file of the card or the stage was removed or truncated: what is written to it would be lost. If so, continues without
+    /// it. A new card is made when all records of the old one are delivered.
     pub(in crate::spool) fn look_after_files(&self, committer: &mut Committer) {
         self.lock().stage.look_after_file();
         let Disk::Ready(card) = &committer.card else {
             return;
         };
-        // A card that hangs may not even answer this.
+        // A card that hangs may block even this.
         self.lock().writing_since = Some(self.clock.elapsed());
         let gone = card.ring.gone();
         self.lock().writing_since = None;
@@ -65,7 +66,7 @@ impl Spool {
         state.schedule.not_before = self.clock.elapsed();
     }
 
-    /// Whether the file that is open still has records to deliver, though another is to be made.
+    /// Whether the open file has records to deliver, so that the new one must wait.
     fn old_file_is_needed(&self) -> bool {
         let mut state = self.lock();
         let ledger = &state.ledger;
@@ -76,7 +77,7 @@ impl Spool {
         needed
     }
 
-    /// Whether there is a card to write to, made or opened now if it is time.
+    /// Whether there is a card to write to. Makes or opens it if that is due, or `asked`.
     pub(in crate::spool) fn ready(&self, committer: &mut Committer, asked: bool) -> bool {
         self.look_after_files(committer);
         if matches!(committer.card, Disk::Ready(_)) {
@@ -114,7 +115,7 @@ impl Spool {
         }
     }
 
-    /// Makes the card's file and begins to use it.
+    /// Makes the card's file and starts to use it.
     fn make_card(&self, committer: &mut Committer, spec: Super, set_aside: bool) -> io::Result<()> {
         let len = Ring::len_bytes(spec.blocks);
         info!(
@@ -166,19 +167,19 @@ impl Spool {
         Ok(())
     }
 
-    /// Removes the file of a stage in which nothing waits, and of which the card knows all: the last act of a run.
+    /// Removes the stage's file at the end of a run, if nothing waits in it and all it knows is on the card.
     pub fn retire(&self) {
         let state = self.lock();
         let needed = state.ledger.waiting() > 0
             || state.place != Destination::Card
             || state.cursor_wanted(true, self.clock.elapsed());
         if let (false, Some(path)) = (needed, &self.options.stage) {
-            // One that stays is found empty by the next run.
+            // If it cannot be removed, the next run finds it empty.
             let _ = fs::remove_file(path);
         }
     }
 
-    /// Opens the card again after it failed.
+    /// Opens the card's file again after it failed, if it is the same file and no other program wrote to it.
     fn reopen_card(&self, committer: &mut Committer) -> io::Result<()> {
         let storage = committer.slot.open().map_err(io_error)?;
         let ring = Ring::open(storage).map_err(|not| match not {
@@ -241,7 +242,7 @@ fn io_error(error: OpenError) -> io::Error {
     }
 }
 
-/// The block below which no record starts that waits.
+/// The block below which no waiting record begins.
 pub(in crate::spool) fn oldest_needed(
     ring: &Ring,
     found: &Recovered,
@@ -259,7 +260,7 @@ pub(in crate::spool) fn oldest_needed(
     }
 }
 
-/// Which blocks a synced CURSOR allows to overwrite is not known any more: none, then, on a ring that was once around.
+/// The floor of a card that was just opened. Which blocks a synced CURSOR released is unknown, so a ring that was filled once releases none.
 pub(in crate::spool) fn floor_of(ring: &Ring, tail: u64, oldest: u64) -> u64 {
     (tail + 1).saturating_sub(ring.blocks()).min(oldest)
 }

@@ -1,7 +1,7 @@
-//! From the stage to the card: when, and how.
+//! Copying records from the stage to the card.
 //!
-//! A save is a row of batches. Each takes what it needs to know in one look at the state ([`Snapshot`]), does its I/O without
-//! holding it, and tells the state only once the sync was good: until then the records are the stage's.
+//! A save is a series of batches. Each takes one [`Snapshot`] of the state, does its I/O without the state's lock, and updates the state only
+//! after a successful sync: until then the records belong to the stage.
 
 use std::io;
 use std::sync::PoisonError;
@@ -20,7 +20,7 @@ use crate::spool::queue::state::{Spool, State};
 use crate::spool::stats::Appended;
 use crate::spool::walk::{Point, Walk};
 
-/// What one batch works from: all of one moment.
+/// The state that one batch works from, all of one moment.
 #[derive(Debug)]
 struct Snapshot {
     head: Seq,
@@ -32,7 +32,7 @@ struct Snapshot {
     oldest: Vblk,
 }
 
-/// A row of records that are delivered is left out of a batch if it is so long: a batch less costs a sync more.
+/// A batch ends before this many delivered records in a row: leaving them out is worth one more sync.
 const LONG_ROW: u64 = 256;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -43,12 +43,12 @@ enum Progress {
 }
 
 impl Spool {
-    /// Brings all that waits, and the acknowledged position, to the card now.
+    /// Writes all that waits, and the acknowledgements, to the card now.
     pub fn commit(&self) {
         self.save(true);
     }
 
-    /// Saves what waits; `asked` for, also what could wait longer.
+    /// Saves what is due; if `asked`, also what could wait longer.
     pub(in crate::spool) fn save(&self, asked: bool) {
         let mut committer = self
             .committer
@@ -77,8 +77,7 @@ impl Spool {
         *lead = (took * 2).max(*lead - *lead / 8);
     }
 
-    /// Does `work`, once more in new blocks if it fails; if that fails too, the card is given up for a while. The work's result, or
-    /// `None`.
+    /// Does `work`, and repeats it once in new blocks if it fails. If that fails too, stops using the card for a while and returns `None`.
     fn attempt(
         &self,
         committer: &mut Committer,
@@ -90,7 +89,7 @@ impl Spool {
             Err(error) => error,
         };
         warn!(
-            "the card did not take the newest records ({first}): writing them again elsewhere on it"
+            "the newest records could not be written to the card ({first}): trying again in other blocks"
         );
         self.lock().writing_since = Some(self.clock.elapsed());
         match work(self, committer) {
@@ -112,7 +111,7 @@ impl Spool {
         Some(progress)
     }
 
-    /// One batch: the records from the first unsaved one on, up to `goal`, as far as there is room.
+    /// Writes one batch: the records from the first unsaved one on, as far as there is room. Done if all below `goal` are saved.
     fn save_batch(
         &self,
         committer: &mut Committer,
@@ -158,7 +157,7 @@ impl Spool {
         }
     }
 
-    /// Copies staged records into the batch, up to block `end`; returns the first not copied.
+    /// Copies staged records into the batch, up to block `end`. Returns the first record that was not copied.
     fn copy(
         &self,
         card: &mut Card,
@@ -183,7 +182,7 @@ impl Spool {
             if found.seq < expected {
                 continue;
             }
-            // The policy dropped what came here while we read: a gap is for the next batch to begin with.
+            // Records were dropped from the stage during the copy: the next batch begins after the gap.
             if found.seq > expected {
                 break;
             }
@@ -200,7 +199,7 @@ impl Spool {
         Ok(expected)
     }
 
-    /// A position at or before record `saved`, as near as can be told.
+    /// The nearest known position at or before record `saved`.
     fn position_before(&self, walk: &Walk, saved: Seq) -> Position {
         match walk.cursor() {
             Some((seq, cursor)) if *seq <= saved => cursor.position.clone(),
@@ -208,7 +207,7 @@ impl Spool {
         }
     }
 
-    /// The batch is safe: from now on its records are the card's. It may be the one record `large`, which was never in the stage.
+    /// Updates the state after a successful sync: the batch's records are on the card. `large` is its only record, if it was never in the stage.
     fn publish(&self, card: &mut Card, snapshot: &Snapshot, large: Option<Seq>) {
         card.floor = card.floor.max(snapshot.oldest);
         let mut state = self.lock();
@@ -238,8 +237,7 @@ impl Spool {
         self.wake_sleepers(state);
     }
 
-    /// Sees to it that `want` blocks can be written, or at least some, and under [`WhenFull::DropOldest`] as many again for the next
-    /// batch. False if there is no room.
+    /// Makes room for `want` blocks, or at least some, and with [`WhenFull::DropOldest`] for the next batch too. False if there is no room.
     fn make_room(&self, card: &mut Card, want: u64) -> io::Result<bool> {
         let ahead = (card.ring.blocks() / 8).min(BATCH);
         if self.options.when_full == WhenFull::DropOldest {
@@ -252,7 +250,7 @@ impl Spool {
         if card.room(card.floor) >= want {
             return Ok(true);
         }
-        // What was let go since may be overwritten once the card itself says so.
+        // Blocks that were acknowledged since may be overwritten only after a cursor on the card says so.
         self.find_oldest(card);
         let mut snapshot = self.lock().snapshot();
         if snapshot.oldest > card.floor && card.can_note(snapshot.oldest) {
@@ -267,7 +265,7 @@ impl Spool {
         Ok(card.room(card.floor) >= 2)
     }
 
-    /// Looks up the first block that is needed, which is only roughly known after acknowledgements amid what was shown.
+    /// Finds the first block that is needed. Before, it is only roughly known if records were acknowledged in the middle of what was shown.
     fn find_oldest(&self, card: &Card) -> Vblk {
         let (head, view) = {
             let state = self.lock();
@@ -280,7 +278,7 @@ impl Spool {
         state.card_oldest(card.tail)
     }
 
-    /// Drops the oldest records: all that start below block `target`.
+    /// Drops the oldest records: all that begin below block `target`.
     fn drop_oldest(&self, card: &Card, target: Vblk) {
         let (head, oldest, card_next, skipped, acked) = {
             let state = self.lock();
@@ -311,7 +309,7 @@ impl Spool {
         state.note();
     }
 
-    /// A record too large for the stage: saved behind all others before it counts as kept.
+    /// Adds a record that is too large for the stage: saves all others, then writes it to the card and syncs.
     pub(in crate::spool) fn append_to_card(
         &self,
         record: &Encoded<'_>,
@@ -395,7 +393,7 @@ impl Spool {
 }
 
 impl Snapshot {
-    /// Ends the batch. What is delivered is noted as far as the card has it, this batch included.
+    /// Ends the batch with a sync. Records acknowledged above the head are noted as far as they are on the card, with this batch.
     fn commit(&self, card: &mut Card) -> io::Result<()> {
         let acked = self.acked.encode(self.head..self.cursor.card_next);
         card.commit(&self.cursor, acked.bits())
@@ -403,7 +401,7 @@ impl Snapshot {
 }
 
 impl State {
-    /// The oldest record that waits and is in the stage alone.
+    /// The oldest record that waits only in the stage.
     fn unsaved_here(&self) -> Seq {
         self.ledger.unsaved().max(self.stage.low())
     }
@@ -424,7 +422,7 @@ impl State {
         }
     }
 
-    /// All blocks below `tail` are synced.
+    /// Notes that all blocks below `tail` are synced.
     fn settle_card(&mut self, tail: Vblk) {
         self.ledger.cursor.card_tail = tail;
         if let Some(card) = &mut self.card {

@@ -1,9 +1,9 @@
-//! When the committer has something to do.
+//! The committer thread, and when it writes to the card.
 //!
-//! - A staged record is on the card `durable_within` after it came: a save begins earlier, by what saves have lately taken.
-//! - When half the stage waits, at once.
-//! - Where the card takes for waiting what is acknowledged, every [`CURSOR_EVERY`], or after 1/[`CURSOR_PART`] of the card.
-//! - Otherwise never: a healthy run writes nothing.
+//! - A staged record must be on the card `durable_within` after it came: a save begins earlier, by the time that recent saves took.
+//! - When records fill half the stage, a save begins at once.
+//! - While acknowledgements are not yet recorded on the card, a cursor is written every [`CURSOR_EVERY`], or after 1/[`CURSOR_PART`] of the card.
+//! - Otherwise nothing is written: that is a healthy run.
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::spool::queue::schedule::{Asleep, CLOSING, Due};
 use crate::spool::queue::state::{Spool, State};
 use crate::spool::stats::Destination;
 
-/// While only acknowledgements come, the card learns of them this often.
+/// While only acknowledgements come, they are recorded on the card this often.
 const CURSOR_EVERY: Duration = Duration::from_secs(5);
-/// And at the latest after this part of its capacity.
+/// Acknowledgements are recorded at the latest after this part of the card: 1/16.
 const CURSOR_PART: u64 = 16;
-/// While nothing is to be written, whether the files are still there is looked at this often.
+/// While nothing is to be written, the files are checked for removal this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 impl Spool {
-    /// Copies records to the card as they reach their deadline, until the spool is closed and nothing waits in the stage alone.
+    /// Copies records to the card as they reach their deadline, until the spool is closed and no record waits only in the stage.
     pub fn run_committer(&self) {
         loop {
             let mut state = self.lock();
@@ -67,7 +67,7 @@ impl Spool {
         self.look_after_files(&mut committer.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Tells the threads that wait of the records written since the last time.
+    /// Wakes the threads that wait for records written since the last call.
     pub(in crate::spool) fn announce(&self, mut state: MutexGuard<'_, State>) {
         if let Some(seq) = state.unannounced.take() {
             state.mark(seq, self.clock.elapsed(), self.options.durable_within);
@@ -98,7 +98,7 @@ impl Spool {
 }
 
 impl State {
-    /// What the committer has to do at `now`.
+    /// What the committer has to do at `now`, with deadlines of `within`.
     pub(in crate::spool) fn due(&self, now: Duration, within: Duration) -> Due {
         let unsaved = self.ledger.unsaved() < self.ledger.next;
         if self.place != Destination::Card {
@@ -152,7 +152,7 @@ impl State {
         self.stage.blocks_from(self.ledger.unsaved()) >= self.stage.ring().blocks() / 2
     }
 
-    /// Whether the card takes for waiting what is acknowledged.
+    /// Whether some acknowledgements are not yet recorded on the card.
     fn cursor_owed(&self) -> bool {
         let known = &self.schedule.known;
         let passed = known.head < self.ledger.head && known.head < known.cursor.card_next;
@@ -177,7 +177,7 @@ impl State {
         self.cursor_owed() && (part || now >= known.at + CURSOR_EVERY)
     }
 
-    /// Notes when record `seq` came, if the last note is old enough.
+    /// Notes the time at which record `seq` came, unless the last note is less than a sixteenth of the deadline old.
     fn mark(&mut self, seq: Seq, now: Duration, within: Duration) {
         if self.ledger.unsaved() == self.ledger.next {
             return;
@@ -191,7 +191,7 @@ impl State {
         }
     }
 
-    /// Forgets the notes of records that no longer wait here.
+    /// Removes the notes of records that no longer wait in the stage.
     pub(in crate::spool) fn unmark(&mut self) {
         let unsaved = self.ledger.unsaved();
         if unsaved == self.ledger.next {

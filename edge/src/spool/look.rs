@@ -1,4 +1,4 @@
-//! Looking at a spool without touching it, in use or not: on media that cannot be written to, and without the lock.
+//! Reading a spool without changing it, in use or not, without its lock, and on read-only media.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,11 +13,10 @@ use crate::spool::options::{Options, STAGE_BYTES, WhenFull};
 use crate::spool::queue::state::Spool;
 
 impl Spool {
-    /// What the program would find in the card at `card`, whose ring is `ring`, and in its `stage`. Acknowledging it moves nothing but a
-    /// number in memory.
+    /// Opens the card at `card`, whose ring is `ring`, and its `stage`, as a start of the program would. Acknowledgements change only memory.
     ///
     /// # Errors
-    /// None in practice: nothing is locked.
+    /// None in practice: no lock is taken.
     pub(crate) fn look(card: &Path, stage: Option<&Path>, ring: &Ring) -> Result<Self, Locked> {
         let stage: Box<dyn Slot> = match stage {
             Some(path) => Box::new(LookSlot(path.to_owned())),
@@ -40,7 +39,7 @@ impl Spool {
         )
     }
 
-    /// The blocks of the card that are needed: from the oldest one up to the end.
+    /// The blocks of the card that are needed, from the oldest to the newest.
     pub(crate) fn card_span(&self) -> Range<Vblk> {
         let state = self.lock();
         state

@@ -1,49 +1,49 @@
-//! The queue between the source and the uplink: fixed in size, safe from crashes, easy on flash.
+//! The queue between the source and the uplink: fixed in size, crash-safe, with few writes to flash.
 //!
 //! ```text
-//! append --> stage (RAM that outlives the process) --> card (flash), what is not acknowledged by its deadline
+//! append --> stage (RAM that outlives the process) --> card (flash), for what is not acknowledged by its deadline
 //!               \______________ peek, ack ______________/
 //! ```
 //!
 //! # The promise
 //!
-//! - A record is kept from the moment [`Spool::append`] returns, or [`Spool::flush`] after [`Spool::write`]: a crash of the program
-//!   loses nothing and sends nothing twice, but for the call in flight.
-//! - A power cut loses at most what is younger than [`Options::durable_within`], and the source reads even that again where it
-//!   can: [`Spool::position`] is then that of the newest records that survived. It sends again at most what was acknowledged since
-//!   the last cursor on the card: 5 s of draining, or 1/16 of the card.
-//! - Records may be acknowledged out of order, up to [`WINDOW`] above the oldest that waits ([`Spool::ack_each`]). A crash of the program
-//!   sends none of them again; a power cut, at most those of the same last seconds.
-//! - Beyond, they may be acknowledged in at most 12 *runs* ([`Spool::begin_run`]), with the same promise: so posts that were read after an outage
-//!   go before the backlog. The room of what is acknowledged above the oldest that waits is free once this one is gone: a run makes no room.
-//! - While records are acknowledged within their deadline nothing is written to flash, up to the end: a clean shutdown writes one
-//!   block, so that position and acknowledgements outlive the power.
-//! - Memory and disk are fixed: a full spool drops or waits by policy ([`WhenFull`]), and every record dropped or lost is counted.
+//! - A record is kept from the moment [`Spool::append`] returns, or [`Spool::flush`] after [`Spool::write`]. From then on a crash of the
+//!   program does not lose it, and sends nothing twice except the call in flight.
+//! - A power cut loses at most records younger than [`Options::durable_within`]. A source that can reads even those again, because
+//!   [`Spool::position`] is then that of the newest record that survived. At most the records acknowledged since the last cursor on the card
+//!   are sent again: 5 s of draining, or 1/16 of the card.
+//! - Records may be acknowledged out of order, up to [`WINDOW`] above the oldest that waits ([`Spool::ack_each`]). After a crash of the program
+//!   none of them is sent again; after a power cut, at most those of the same last seconds.
+//! - Further above they may be acknowledged in at most 12 *runs* ([`Spool::begin_run`]), with the same promise, so that posts read after an
+//!   outage can go before the backlog. Their room becomes free only when the oldest record that waits is gone.
+//! - While records are acknowledged within their deadline nothing is written to flash. A clean shutdown writes one block, so that position and
+//!   acknowledgements survive a power cut.
+//! - Memory and disk are fixed: a full spool drops or waits ([`WhenFull`]), and every record dropped or lost is counted.
 //! - `appended = delivered + waiting + dropped + media_lost + unsynced_lost`, at every moment and across restarts.
 //!
 //! # The limits
 //!
-//! - The stage takes [`STAGE_BYTES`]. A record of more than half of that goes to the card at once and is synced before `append`
-//!   returns; without a card it is dropped and counted. So is a record of more than half the card.
-//! - A card too slow for its source fills the stage, and then the policy decides. Under [`WhenFull::DropOldest`] those that go are
-//!   the oldest in the stage: what is on the card already is safe and costs no room there.
-//! - A power cut may undo the counting of drops of its last second.
+//! - The stage takes [`STAGE_BYTES`]. A record larger than half of that is written to the card and synced before `append` returns; without a
+//!   card it is dropped and counted. So is a record larger than half the card.
+//! - If the card is slower than the source, the stage fills, and the policy decides. [`WhenFull::DropOldest`] then drops the oldest records that
+//!   are only in the stage: records on the card are safe and need no room there.
+//! - Drops counted in the last second before a power cut may be missing from the count.
 //!
 //! # Who does what
 //!
-//! Three threads meet here. `state` is held for microseconds and never over I/O to flash. `committer` is held by whoever writes to
-//! the card, through its `fdatasync`, `reader` by whoever peeks: so a slow card or a slow visitor never holds up the source.
-//! Locks are taken in the order `turn`, `committer`, `reader`, `state`.
+//! Three threads share the spool. The lock `state` is held for microseconds, and never during I/O to flash. `committer` is held by the thread
+//! that writes to the card, through its `fdatasync`; `reader` by the thread that peeks. So neither a slow card nor a slow visitor blocks the
+//! source. Locks are taken in the order `turn`, `committer`, `reader`, `state`.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `format` | the bytes, read and written; no I/O |
-//! | `media` | a file of blocks, and the two media as they are written |
-//! | `recover`, `walk` | what a ring holds; reading its records |
-//! | `queue` | which record waits, when the spool is full, when to commit: what the threads share |
-//! | `append`, `peek`, `ack` | a record's way in, its reading, and letting go of it |
-//! | `committer`, `commit`, `attach` | when records go to the card, how, and having a card to write to |
-//! | `open`, `look` | opening the whole, to work with or only to look at |
+//! | `format` | the format: encoding and decoding, no I/O |
+//! | `media` | a file of blocks, and the writers of the two media |
+//! | `recover`, `walk` | finding what a ring holds; reading its records |
+//! | `queue` | what the threads share: which record waits, when the spool is full, when to commit |
+//! | `append`, `peek`, `ack` | adding, reading and acknowledging records |
+//! | `committer`, `commit`, `attach` | when records go to the card; how; making, losing and reopening the card's file |
+//! | `open`, `look` | opening the spool, to use it or only to read it |
 
 mod ack;
 mod append;

@@ -1,31 +1,32 @@
-//! Opening a spool: what card and stage hold, and which of the two is right.
+//! Opening a spool: what card and stage hold, and which of the two to believe.
 //!
-//! - Reading comes first, and reading alone: a crash in here leaves both files as they were. The first change is the stage's file,
-//!   made anew with what is still needed and renamed into place; the card's file is first written to by the first commit.
-//! - A stage belongs to the card if it carries its salt, was written by the card's last writer or after it, and knows of every batch
-//!   the card has but the last. Then it knows best: numbers, counters, position, and what is on the card.
-//! - Any other stage was left behind: by another card, or by this one before it went on without it. What waits in it alone is
-//!   appended as new.
+//! - Opening reads both files before it changes anything: a crash before the first change leaves them as they were. The first change is a new
+//!   stage file with the records that are still needed, renamed into place. The first commit is the first write to the card.
+//! - A stage belongs to the card if it carries the card's salt, was written by the card's last writer or later, and knows every batch of the card
+//!   except the last. Then its numbers, counters, position and limit of the card are the right ones.
+//! - Any other stage is left over, from another card or from before this card was used without it. Records that wait only in it are appended as
+//!   new ones.
+
+mod stage;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use log::info;
-use log::warn;
+use log::{info, warn};
 
 use crate::platform::time::Clock;
 use crate::spool::attach::{floor_of, oldest_needed};
 use crate::spool::format::block::{BLOCK, Seq};
-use crate::spool::format::pack::{Encoded, Stamp};
+use crate::spool::format::pack::Stamp;
 use crate::spool::format::superblock::Super;
 use crate::spool::media::card::Card;
 use crate::spool::media::ring::{NotARing, Ring};
-use crate::spool::media::stage::{Stage, warn_in_memory, warn_without_folder};
-use crate::spool::media::storage::{FileSlot, Locked, Memory, NoSlot, OpenError, Slot};
+use crate::spool::media::stage::warn_without_folder;
+use crate::spool::media::storage::{FileSlot, Locked, NoSlot, OpenError, Slot};
+use crate::spool::open::stage::{Claim, OldStage, STAGE_READ, make_stage};
 use crate::spool::options::{Options, STAGE_BYTES};
-use crate::spool::queue::acked::Acked;
 use crate::spool::queue::committer::{Committer, Disk, RETRY};
 use crate::spool::queue::ledger::Ledger;
 use crate::spool::queue::reader::Reader;
@@ -33,38 +34,28 @@ use crate::spool::queue::schedule::{Known, Schedule};
 use crate::spool::queue::state::{CardView, Spool, State, Written};
 use crate::spool::recover::{self, Recovered};
 use crate::spool::stats::Destination;
-use crate::spool::walk::{self, Walk};
+use crate::spool::walk::Walk;
 
-/// Blocks of the stage read at once.
-const STAGE_READ: usize = 8;
-/// What lies in the card's place.
+/// What was found at the card's path.
 enum OldCard {
     Good(Ring, Box<Recovered>),
-    /// Nothing, or (`set_aside`) nothing that can be read.
+    /// Nothing, or (`set_aside`) a file that holds no spool.
     Missing {
         set_aside: bool,
     },
-    /// Something that is not to be touched, or not now (`retry`).
+    /// A file that must not be changed, or not now (`retry`).
     Unusable {
         why: String,
         retry: bool,
     },
 }
 
-type OldStage = Option<(Ring, Recovered)>;
-
-/// Records of the old stage from a number on.
-#[derive(Clone, Copy)]
-enum Claim {
-    /// They keep their numbers.
-    Numbered(Seq),
-    /// They are appended as new.
-    New(Seq),
-}
-
 impl Spool {
-    /// Opens the spool at `options.card`, with all that waits in it. Whatever is wrong with the card, the program can run: it says so
-    /// and works from memory. The one error is another process at work on the same spool.
+    /// Opens the spool at `options.card`, with all that waits in it. If the card cannot be used, the spool says so in the log and keeps records
+    /// in memory.
+    ///
+    /// # Errors
+    /// Only if another process uses the same spool.
     pub fn open(options: Options, clock: Arc<dyn Clock>) -> Result<Self, Locked> {
         let card = Box::new(FileSlot::new(&options.card));
         let stage: Box<dyn Slot> = match &options.stage {
@@ -79,7 +70,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// What waits in it, in words.
+    /// What waits in the spool, for the log.
     pub(in crate::spool) fn found(&self) -> String {
         let state = self.lock();
         let waiting = state.ledger.waiting();
@@ -159,7 +150,7 @@ impl Spool {
             reading_since: None,
         };
         if state.ledger.unsaved() < state.ledger.next {
-            // They waited before: as far as anyone knows, past their deadline.
+            // They waited before the start: treat them as past their deadline.
             let _ = state
                 .marks
                 .push_back((state.ledger.unsaved(), Duration::ZERO));
@@ -221,7 +212,7 @@ fn read_card(slot: &dyn Slot) -> Result<OldCard, Locked> {
     }
 }
 
-/// The stage there was. One that cannot be read is none.
+/// The old stage; `None` if it cannot be read.
 fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
     let storage = match slot.open() {
         Ok(storage) => storage,
@@ -232,7 +223,7 @@ fn read_stage(slot: &dyn Slot) -> Result<OldStage, Locked> {
     Ok(ring.and_then(|ring| recover::find(&ring).map(|found| (ring, found))))
 }
 
-/// Where the spool goes on, and which records of the old stage are still to be kept.
+/// The numbers and counters to continue with, and which records of the old stage to keep.
 fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     let go_on = |ring: &Ring, found: &Recovered| {
         let mut bytes = [0; BLOCK];
@@ -258,13 +249,13 @@ fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     if !same_card || !(same_run || found.epoch < stage.epoch) {
         return (from_card(found), Claim::New(unsaved));
     }
-    // Each batch is noted in the stage before the next one begins.
+    // The stage notes each batch before the next one begins: a stage that missed two is left over.
     if same_run && found.durable_vblk > stage.cursor.card_tail {
         return (from_card(found), Claim::New(unsaved.max(found.next)));
     }
     let mut ledger = go_on(stage_ring, stage);
     if found.next > stage.next {
-        // a large record, saved past the stage just before the end
+        // A large record was saved, without the stage, just before the end.
         ledger.next = found.next;
         ledger.cursor.card_next = found.next;
         ledger.cursor.position = found.cursor.position.clone();
@@ -273,7 +264,7 @@ fn decide(card: &OldCard, stage: &OldStage) -> (Ledger, Claim) {
     (ledger, Claim::Numbered(unsaved))
 }
 
-/// The card alone: all that waits is on it.
+/// The ledger of a card without a stage: all that waits is on the card.
 fn from_card(found: &Recovered) -> Ledger {
     let acked = found.acked.bits();
     let mut ledger = Ledger::new(found.head, found.next, found.cursor.clone(), acked);
@@ -282,7 +273,7 @@ fn from_card(found: &Recovered) -> Ledger {
     ledger
 }
 
-/// What the card knows by itself.
+/// What the card would know after a power cut.
 fn known(card: &OldCard, ledger: &Ledger) -> Known {
     let Some(found) = card.found() else {
         return Known::default();
@@ -298,7 +289,7 @@ fn known(card: &OldCard, ledger: &Ledger) -> Known {
     }
 }
 
-/// What to write to, what to say of it, and what can be read.
+/// Decides what to write to, which destination to report, and what can be read from the card.
 fn plan(
     card: OldCard,
     ledger: &Ledger,
@@ -371,90 +362,4 @@ fn plan(
         );
     }
     (Disk::Ready(Box::new(card)), Destination::Card, Some(view))
-}
-
-/// A new stage with what waited in the old one alone, in the old one's place.
-fn make_stage(
-    slot: &dyn Slot,
-    spec: Super,
-    stamp: Stamp,
-    ledger: &mut Ledger,
-    old: &OldStage,
-    claim: Claim,
-) -> Result<Stage, Locked> {
-    let len = Ring::len_bytes(spec.blocks);
-    let storage = match slot.create(len, &|| true) {
-        Ok(storage) => storage,
-        Err(OpenError::Locked(locked)) => return Err(locked),
-        Err(OpenError::Io(error)) => {
-            warn_in_memory(&error);
-            Arc::new(Memory::new(len))
-        }
-    };
-    let (Claim::Numbered(from) | Claim::New(from)) = claim;
-    let (mut kept, mut seen) = (0, None);
-    let numbered = matches!(claim, Claim::Numbered(_));
-    for_each(old, from, numbered, |seq, _| {
-        kept += 1;
-        seen.get_or_insert(seq);
-    });
-    match claim {
-        Claim::Numbered(_) => {
-            let lost = ledger.next - seen.unwrap_or(ledger.next) - kept;
-            if lost > 0 {
-                warn!("{lost} records were lost with a damaged stage; the others are intact");
-            }
-            ledger.lose_staged(lost);
-        }
-        Claim::New(_) => ledger.next += kept,
-    }
-    let mut stage = Stage::create(storage.clone(), spec, stamp, ledger.next - kept);
-    for_each(old, from, numbered, |_, record| {
-        let cursor = &ledger.cursor;
-        stage.append(&record, ledger.head, cursor, cursor.position.len());
-    });
-    stage.note(ledger.head, &ledger.cursor);
-    if ledger.acked.count() > 0 {
-        let acked = ledger.acked.encode(ledger.head..ledger.next);
-        stage.note_acked(acked.bits());
-    }
-    if let Err(error) = slot.publish(&*storage, false) {
-        warn_in_memory(&error);
-    }
-    Ok(stage)
-}
-
-/// The records of the old stage from number `from` up to its end; where they do not keep their numbers, without those it knows to be
-/// delivered.
-fn for_each(old: &OldStage, from: Seq, numbered: bool, mut visit: impl FnMut(Seq, Encoded<'_>)) {
-    let Some((ring, found)) = old else { return };
-    let mut bytes = [0; BLOCK];
-    let acked = match numbered {
-        true => Acked::default(),
-        false => Acked::decode(ring.read_acked(&mut bytes), found.head, found.next),
-    };
-    let mut walk = Walk::new(ring.clone(), STAGE_READ);
-    walk.seek(walk::Point::start_of(
-        found.tail.saturating_sub(ring.blocks()),
-    ));
-    let mut load = |vblk, to: &mut [u8]| {
-        let left = found.tail.saturating_sub(vblk);
-        let len = to.len().min(left as usize * BLOCK);
-        match len {
-            0 => Ok(0),
-            _ => ring
-                .read(vblk, &mut to[..len])
-                .map_err(|_| walk::Unreadable),
-        }
-    };
-    let mut expected = from;
-    while let Some(record) = walk.next(&mut load) {
-        if (expected..found.next).contains(&record.seq) {
-            expected = record.seq + 1;
-            if acked.contains(record.seq) {
-                continue;
-            }
-            visit(record.seq, Encoded::new(record.record, record.when));
-        }
-    }
 }

@@ -1,9 +1,9 @@
-//! Reading in order what waits, from whichever medium has it.
+//! Reading the waiting records in order, from the medium that has them.
 //!
-//! - The stage is preferred: what is still there need not be read from flash.
-//! - What is delivered already is passed over.
-//! - A walk from the head shows an unbroken row of numbers and ends before a gap. Only when the gap is at the head is it passed, and counted:
-//!   so an acknowledgement can never cover a number that was not shown.
+//! - The stage is preferred: what it still has need not be read from flash.
+//! - Records that are delivered already are skipped.
+//! - A peek from the head shows consecutive numbers and ends before a gap. A gap is passed, and counted, only when it is at the head: so an
+//!   acknowledgement never covers a number that was not shown.
 
 use std::ops::ControlFlow;
 use std::sync::PoisonError;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::post::record::Record;
 use crate::spool::format::block::{BLOCK, Seq};
-use crate::spool::media::card::{locate, starts_around};
+use crate::spool::media::card::{locate, starts_around, was_synced};
 use crate::spool::media::ring::Ring;
 use crate::spool::queue::acked::Acked;
 use crate::spool::queue::ledger::Gap;
@@ -19,17 +19,17 @@ use crate::spool::queue::reader::{Reader, Source};
 use crate::spool::queue::state::{CardView, Spool, State};
 use crate::spool::walk::{Damage, Point, Stored, Unreadable, Walk};
 
-/// After this many blocks in a row that give errors, the rest of the card counts as lost for this run.
+/// After this many unreadable blocks in a row, the rest of the card counts as lost for this run.
 const MAX_UNREADABLE: u64 = 16;
 
-/// Blocks read at once from the card.
+/// Blocks of the card that are read at once.
 const READ_AHEAD: usize = 8;
 
-/// What is to be done about the next number.
+/// What to do about the next number.
 enum Plan {
     Read,
     Passed(Seq),
-    /// The gap is left for when the head comes to it: on from here.
+    /// Continue at this number; the gap before it is passed when the head comes to it.
     Beyond(Seq),
     End,
 }
@@ -37,7 +37,7 @@ enum Plan {
 type Visit<'v> = dyn FnMut(Stored<'_>) -> ControlFlow<()> + 'v;
 
 impl Spool {
-    /// Waits until a record waits or the spool is closed, `at_most` long. True when a record waits.
+    /// Waits, `at_most` long, until a record waits or the spool is closed. True if a record waits.
     pub fn wait(&self, at_most: Duration) -> bool {
         let mut state = self.lock();
         let until = self.clock.elapsed() + at_most;
@@ -50,23 +50,24 @@ impl Spool {
         }
     }
 
-    /// The oldest record that waits, or the next one to come.
+    /// The number of the oldest record that waits; if none does, that of the next record.
     pub fn head(&self) -> Seq {
         self.lock().ledger.head
     }
 
-    /// The number that the next record to come gets.
+    /// The number of the next record to be appended.
     pub fn next(&self) -> Seq {
         self.lock().ledger.next
     }
 
-    /// Shows the waiting records from the oldest on, in order, until `visit` breaks. They stay. Ends early at a gap: the next call
-    /// goes on behind it.
+    /// Shows the waiting records in order, from the oldest on, until `visit` breaks. They stay in the spool. Ends early at a gap: a later call,
+    /// with the gap at the head, continues after it.
     pub fn peek(&self, mut visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {
         self.show(|found| visit(found.seq, found.record));
     }
 
-    /// The same from record `from` on, for who acknowledges each by itself ([`Spool::ack_each`]): a gap above the head does not end it.
+    /// Does as [`Self::peek`], from record `from` on, and continues after gaps above the head: for a caller that acknowledges each record by its
+    /// number ([`Spool::ack_each`]).
     pub fn peek_from(&self, from: Seq, mut visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         reader.show(self, Some(from), &mut |found| {
@@ -74,7 +75,7 @@ impl Spool {
         });
     }
 
-    /// As [`Self::peek`], with all that is known of each record.
+    /// Does as [`Self::peek`], and gives the number, time and CRC of each record.
     pub(crate) fn show(&self, mut visit: impl FnMut(Stored<'_>) -> ControlFlow<()>) {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         reader.show(self, None, &mut visit);
@@ -139,7 +140,7 @@ impl Reader {
         }
     }
 
-    /// Turns the walk to where `seq` is. At a gap that begins with the head (`at_head`), passes it.
+    /// Moves the walk to record `seq`. If a gap begins at the head (`at_head`), passes it.
     fn plan(&mut self, spool: &Spool, seq: Seq, at_head: bool) -> Plan {
         let mut state = spool.lock();
         let ledger = &state.ledger;
@@ -161,7 +162,7 @@ impl Reader {
             self.turn_to_card(&card, seq);
             return Plan::Read;
         }
-        // Neither medium has it: dropped from the stage, or lost with a card that is gone.
+        // Neither medium has it: it was dropped from the stage, or lost with a card that is gone.
         let low = state.stage.low();
         let (to, gap) = match on_card {
             true => (ledger.cursor.card_next.min(low), Gap::Media),
@@ -199,8 +200,8 @@ impl Reader {
         self.turn(source, &card.ring, place);
     }
 
-    /// Record `seq` is damaged, or missing without a reason. Turns to another copy of it, if one is whole; otherwise says which number
-    /// below `end` is the next to look for.
+    /// Moves the walk to another copy of record `seq`, which is damaged, or missing without a reason. If no copy is whole, returns the next number,
+    /// at most `end`, to look for.
     fn turn_to_copy(&mut self, spool: &Spool, seq: Seq, end: Seq) -> Result<(), Seq> {
         let card = spool.lock().card.clone();
         let reading = |card: &CardView| self.source == Source::Card(card.generation);
@@ -224,7 +225,7 @@ impl Reader {
         Err(next)
     }
 
-    /// Shows records from where the walk stands. Breaks where the whole reading ends; otherwise it is to be planned anew.
+    /// Shows records from the walk's place on. Breaks if the peek ends here; otherwise [`Self::plan`] comes next.
     fn run(
         &mut self,
         spool: &Spool,
@@ -306,7 +307,7 @@ impl Reader {
         ControlFlow::Break(())
     }
 
-    /// Whether there is reason to look for `seq` again where the walk has ended.
+    /// Whether `seq` may have come, here or in the other medium, since the walk ended.
     fn has_more(&self, state: &State, seq: Seq) -> bool {
         let Source::Card(generation) = self.source else {
             return state.stage.low() > seq;
@@ -320,7 +321,7 @@ impl Reader {
             || state.card.as_ref().is_none_or(grown)
     }
 
-    /// The number after those that should be at the end of this medium, and are not.
+    /// The end of the numbers that are missing at the end of this medium.
     fn missing_at_end(&self, state: &State) -> Seq {
         match self.source {
             Source::Stage => state.ledger.next,
@@ -328,15 +329,14 @@ impl Reader {
         }
     }
 
-    /// Passes the numbers from the head to `to`. Then it is to be planned anew.
+    /// Passes the numbers from the head to `to`. [`Self::plan`] comes next.
     fn pass(&mut self, spool: &Spool, to: Seq, damage: Option<Damage>) -> ControlFlow<()> {
         self.resume = None;
-        let mut state = spool.lock();
         let gap = match self.source {
             Source::Stage => Gap::Media,
-            Source::Card(_) => state.cause(damage),
+            Source::Card(_) => cause(spool.lock().card.clone(), damage),
         };
-        state.pass(to, gap);
+        spool.lock().pass(to, gap);
         ControlFlow::Continue(())
     }
 }
@@ -358,22 +358,23 @@ fn read_card(spool: &Spool, vblk: u64, to: &mut [u8]) -> Result<u64, Unreadable>
     Ok(count)
 }
 
-impl State {
-    /// Why numbers are missing on the card.
-    fn cause(&self, damage: Option<Damage>) -> Gap {
-        let Some(Damage { vblk, durable_vblk }) = damage else {
-            // the blocks are whole: it was written so
-            return Gap::Skipped;
-        };
-        let unsynced = self.card.as_ref().map(|card| &card.unsynced);
-        let synced = match durable_vblk {
-            Some(durable) => vblk < durable,
-            None => !unsynced.is_some_and(|unsynced| unsynced.contains(&vblk)),
-        };
-        if synced { Gap::Media } else { Gap::Unsynced }
-    }
+/// Why numbers are missing on the card.
+fn cause(card: Option<CardView>, damage: Option<Damage>) -> Gap {
+    let Some(Damage { vblk, durable_vblk }) = damage else {
+        // The blocks are whole: the gap was written.
+        return Gap::Skipped;
+    };
+    let synced = match (durable_vblk, card) {
+        (Some(durable), _) if vblk < durable => true,
+        (Some(_), Some(card)) => was_synced(&card.ring, vblk, card.tail),
+        (None, Some(card)) => !card.unsynced.contains(&vblk),
+        (durable, None) => durable.is_none(),
+    };
+    if synced { Gap::Media } else { Gap::Unsynced }
+}
 
-    /// Passes the numbers from the head to `to`: no record has them.
+impl State {
+    /// Moves the head to `to`: the numbers before it have no record.
     fn pass(&mut self, to: Seq, gap: Gap) {
         let lost = |state: &Self| {
             let tally = state.ledger.tally();
@@ -382,7 +383,7 @@ impl State {
         let before = lost(self);
         self.ledger.pass(to, gap);
         let after = lost(self);
-        // In the words of `headwater status`.
+        // The same words as in `headwater status`.
         for (count, by) in [
             (after.0 - before.0, "by a damaged card"),
             (after.1 - before.1, "by a power cut before they were synced"),

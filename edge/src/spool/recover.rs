@@ -1,57 +1,57 @@
-//! What a ring holds, found by reading alone: any bytes at all give an answer, the same one each time.
+//! Finding what a ring holds, only by reading. Any bytes give a result, the same one each time.
 //!
-//! Blocks are written in the order of their numbers and synced in that order, but for the last [few](Super::unsynced): those a
-//! power cut may have left whole, torn or unwritten, in any combination. So the newest block is found by bisection and then by
-//! looking at every block around; where anything looks unlike that (damage, a foreign block), every block of the file is read.
+//! Blocks are written and synced in the order of their numbers, except the last [few](Super::unsynced): a power cut may have left those whole,
+//! torn or unwritten, in any combination. So the newest block is found by bisection, then by reading every block around. If anything does not
+//! fit (damage, a block of another file), every block of the file is read.
 
 use crate::spool::format::acked::{AckedBits, AckedBytes};
 use crate::spool::format::block::{BLOCK, Cursor, Position, Seq, Vblk};
 use crate::spool::media::ring::Ring;
 
-/// How many blocks the full scan reads at once.
+/// Blocks that a full scan reads at once.
 const SCAN: usize = 16;
 
 /// What a ring holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// The newest block's opening.
+    /// The epoch of the newest block.
     pub epoch: u32,
-    /// The same, at random.
+    /// The run of the newest block, drawn at random at its opening.
     pub run: u16,
-    /// The block after the newest.
+    /// The number after the newest block's.
     pub tail: Vblk,
-    /// Blocks below this were synced.
+    /// Blocks below this number were synced.
     pub durable_vblk: Vblk,
-    /// Everything below is let go.
+    /// All records below this number are done: delivered, dropped or lost.
     pub head: Seq,
     /// The next record's number.
     pub next: Seq,
-    /// Whether blocks that may be unsynced are damaged, or hold a batch twice: then no copy of it is whole for certain.
+    /// Whether blocks that may be unsynced are damaged or hold a batch twice. Then no copy of the batch is certain to be whole.
     pub tangled: bool,
-    /// What the newest counters' block says of records above `head`.
+    /// Which records above `head` are delivered, by the newest block with counters.
     pub acked: AckedBytes,
-    /// The newest counters, and the position after the last record before any gap.
+    /// The newest counters, with the position after the last record before any gap.
     pub cursor: Cursor,
 }
 
 impl Recovered {
-    /// All blocks that may be unsynced are needed until everything below this number is let go: no one of them is known to hold
-    /// any record whole.
+    /// All blocks that may be unsynced are needed until every record below this number is done, because none of them is certain to hold a record
+    /// whole.
     pub fn untangled_at(&self) -> Seq {
         if self.tangled { self.next } else { 0 }
     }
 }
 
-/// A block's rank: of two blocks, the one with the higher rank was written later.
+/// A block's rank, its epoch and number: of two blocks, the one with the higher rank was written later.
 type Rank = (u32, Vblk);
 
-/// Finds what `ring` holds; `None` if there is not one live block.
+/// Finds what `ring` holds; `None` if it has no live block.
 pub fn find(ring: &Ring) -> Option<Recovered> {
     let newest = newest(ring)?;
     Some(read_back(ring, newest))
 }
 
-/// The newest block.
+/// The rank of the newest block, by bisection if that is certain.
 pub fn newest(ring: &Ring) -> Option<Rank> {
     if ring.blocks() <= 2 * ring.spec().unsynced() {
         return newest_by_scan(ring);
@@ -59,13 +59,13 @@ pub fn newest(ring: &Ring) -> Option<Rank> {
     bisect(ring).or_else(|| newest_by_scan(ring))
 }
 
-/// The newest block, by reading them all.
+/// The rank of the newest block, by reading all blocks.
 pub fn newest_by_scan(ring: &Ring) -> Option<Rank> {
     let mut chunk = vec![0; SCAN * BLOCK];
     let mut best = None;
     let mut place = 0;
     while place < ring.blocks() {
-        // what cannot be read at once is read block by block
+        // If they cannot be read at once, they are read one by one.
         let read = ring.read(place, &mut chunk);
         let count = read.as_ref().map_or(1, |count| *count);
         if read.is_err() && ring.read(place, &mut chunk[..BLOCK]).is_err() {
@@ -85,7 +85,7 @@ pub fn blocks_of(chunk: &[u8]) -> impl Iterator<Item = &[u8; BLOCK]> {
     chunk.as_chunks::<BLOCK>().0.iter()
 }
 
-/// What lies in a place, as seen from the block in place 0.
+/// Which lap of the ring a place belongs to, compared with place 0.
 #[derive(PartialEq)]
 enum Lap {
     Same,
@@ -119,7 +119,7 @@ fn bisect(ring: &Ring) -> Option<Rank> {
             Lap::Unclear => return None,
         }
     }
-    // Blocks wiped in the middle of the lap would end the bisection early: a few looks further on tell.
+    // Blocks wiped in the middle of the lap would end the bisection too early: some places further on are checked, too.
     const LOOKS: u64 = 32;
     let beyond = (same + unsynced).min(blocks);
     let further = (1..LOOKS).map(|i| beyond + i * (blocks - beyond) / LOOKS);
@@ -135,7 +135,7 @@ fn bisect(ring: &Ring) -> Option<Rank> {
         .max()
 }
 
-/// Reads from the newest block backwards: over all blocks that may be unsynced, and on to the cursor before them.
+/// Reads backwards from the newest block, over all blocks that may be unsynced, to the cursor before them.
 fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
     let mut found = Recovered {
         epoch,
@@ -162,7 +162,7 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
         }
         let block = ring.load(vblk, &mut bytes);
         let Some(block) = block.filter(|block| block.header.epoch <= oldest_epoch) else {
-            // Records are missing here: the source shall go on before them, not after.
+            // Records are missing here: the source must continue before them, not after.
             position = position.filter(|_| settled);
             found.tangled |= !settled;
             continue;

@@ -1,9 +1,9 @@
-//! Reading records block after block, over whatever lies there.
+//! Reading records block by block, whatever the blocks contain.
 //!
-//! - What comes out was put in: block and record CRC agree, and the record's number is part of its CRC.
-//! - Numbers may jump ahead where blocks are damaged or records were skipped, and may come again where a batch was written twice:
-//!   what that means is the caller's to judge, with [`Walk::damage`].
-//! - The buffer is the walk's own: what happens to the ring meanwhile cannot change a record once it is read.
+//! - Every record returned was written as it is: the CRCs of block and record match, and the record's CRC covers its number.
+//! - Numbers may skip ahead at damaged blocks or at records that were left out, and may repeat where a batch was written twice. The caller
+//!   decides what that means, with [`Walk::damage`].
+//! - The walk has its own buffer: writes to the ring do not change a record that was read.
 
 use crate::post::record::{MAX_RECORD_BYTES, Record};
 use crate::spool::format::block::{
@@ -12,12 +12,12 @@ use crate::spool::format::block::{
 use crate::spool::format::pack::RecordCrc;
 use crate::spool::media::ring::Ring;
 
-/// Between two records.
+/// A place between two records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Point {
-    /// The block.
+    /// The number of the block.
     pub vblk: Vblk,
-    /// Where in it; 0 for its first fragment.
+    /// Bytes from the block's beginning; 0 for its first fragment.
     offset: usize,
     seq: Seq,
 }
@@ -32,33 +32,33 @@ impl Point {
     }
 }
 
-/// A record as it was found.
+/// A record, with what is stored beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a> {
-    /// Its number.
+    /// The record's number.
     pub seq: Seq,
-    /// When it was read, in unix seconds by the board's clock.
+    /// When the source read it, in unix seconds by the board's clock.
     pub when: u32,
-    /// The record.
+    /// The partition key and the data.
     pub record: Record<'a>,
-    /// Its CRC.
+    /// The CRC of the record and its number.
     pub crc: RecordCrc,
 }
 
-/// Blocks that are not whole.
+/// Damaged or missing blocks between two records.
 #[derive(Clone, Copy, Debug)]
 pub struct Damage {
-    /// The last of them.
+    /// The last of the blocks.
     pub vblk: Vblk,
-    /// Up to where blocks were synced when the whole one after them was written, if there is one.
+    /// Blocks below this number were synced when the next whole block was written; `None` if no whole block follows.
     pub durable_vblk: Option<Vblk>,
 }
 
-/// Fills a buffer with the raw blocks from a block on, and returns how many: zero past the last, `Err` if they cannot be read.
+/// Fills a buffer with raw blocks from a number on, and returns how many: zero after the last, `Err` if they cannot be read.
 pub trait Load: FnMut(Vblk, &mut [u8]) -> Result<u64, Unreadable> {}
 impl<F: FnMut(Vblk, &mut [u8]) -> Result<u64, Unreadable>> Load for F {}
 
-/// The medium gave an error.
+/// The medium returned an error.
 #[derive(Clone, Copy, Debug)]
 pub struct Unreadable;
 
@@ -67,17 +67,17 @@ pub struct Unreadable;
 pub struct Walk {
     ring: Ring,
     buffer: Box<[u8]>,
-    /// Block number of the buffer's first block, and how many there are.
+    /// The number of the buffer's first block, and how many blocks it holds.
     first: Vblk,
     count: u64,
     place: Point,
-    /// The block at `place`, once it was seen to be live.
+    /// The header of the block at `place`, after that was found to be live.
     header: Option<Header>,
     epoch: u32,
     damage: Option<Damage>,
     /// Errors in a row.
     unreadable: u64,
-    /// A record that goes on in the next block: its CRC. Its bytes so far are in `joined`.
+    /// The CRC of a record that continues in the next block. Its bytes so far are in `joined`.
     open: Option<u32>,
     joined: Vec<u8>,
     cursor: Option<(Seq, Cursor)>,
@@ -108,13 +108,13 @@ impl Walk {
         }
     }
 
-    /// Reads `ring` from now on.
+    /// Continues with `ring`.
     pub fn switch(&mut self, ring: &Ring) {
         self.ring = ring.clone();
         self.count = 0;
     }
 
-    /// Goes on at `place`, with a fresh look at what is there.
+    /// Continues at `place`, without what was learned before.
     pub fn seek(&mut self, place: Point) {
         self.place = place;
         self.header = None;
@@ -125,27 +125,27 @@ impl Walk {
         self.cursor = None;
     }
 
-    /// Where it stands: after the last record it returned.
+    /// The place after the last record that was returned.
     pub fn place(&self) -> Point {
         self.place
     }
 
-    /// What was not whole since the last call.
+    /// The damage met since the last call.
     pub fn damage(&mut self) -> Option<Damage> {
         self.damage.take()
     }
 
-    /// How many blocks in a row could not be read at all.
+    /// How many blocks in a row gave an error.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
     }
 
-    /// The newest CURSOR passed, and the number of the record after it.
+    /// The last CURSOR passed, and the number of the record after it.
     pub fn cursor(&self) -> Option<&(Seq, Cursor)> {
         self.cursor.as_ref()
     }
 
-    /// The next record; `None` at the end of what there is.
+    /// The next record; `None` at the end.
     pub fn next(&mut self, load: &mut impl Load) -> Option<Stored<'_>> {
         let (seq, crc, bytes) = self.advance(load)?;
         let bytes = match bytes {
@@ -190,7 +190,7 @@ impl Walk {
             let seq = self.place.seq;
             let begins = matches!(fragment.kind, Kind::Full | Kind::First);
             if begins && self.open.take().is_some() {
-                // the record before does not go on where it should
+                // The previous record does not continue as it should.
                 self.damage = Some(Damage {
                     vblk: self.place.vblk,
                     durable_vblk: Some(header.durable_vblk),
@@ -199,7 +199,7 @@ impl Walk {
             match fragment.kind {
                 Kind::Full => {
                     self.place.seq += 1;
-                    // In one piece: the block's CRC has vouched for its bytes and its number.
+                    // A record in one piece: the CRC of the block covers its bytes and its number.
                     if decode_record(fragment.payload).is_some() {
                         let end = at + fragment.end;
                         let bytes = Bytes::Here(end - fragment.payload.len(), end);
@@ -224,9 +224,9 @@ impl Walk {
                         self.damaged(self.place.vblk);
                     }
                 }
-                // the rest of a record whose beginning is gone
+                // The rest of a record whose beginning is missing.
                 Kind::Middle | Kind::Last => {}
-                // Only the newest one counts, which is read at opening.
+                // Only the newest is used, and opening reads that.
                 Kind::Acked | Kind::Runs => {}
                 Kind::Cursor => {
                     let cursor = Cursor::decode(fragment.payload);
@@ -236,7 +236,7 @@ impl Walk {
         }
     }
 
-    /// Makes the block at `place` the current one, or passes over it if it is not live. `None` past the last.
+    /// Makes the block at `place` the current one, or skips it if it is not live. `None` after the last.
     fn enter(&mut self, load: &mut impl Load) -> Option<()> {
         let vblk = self.place.vblk;
         let buffered = (self.first..self.first + self.count).contains(&vblk);
@@ -244,7 +244,7 @@ impl Walk {
             true => self.inspect(vblk),
             false => None,
         };
-        // A block that is not live is read once more by itself: it may have been written while it was read.
+        // A block that is not live is read again by itself: it may have been written while it was read.
         let header = match header {
             Some(header) => Some(header),
             None => {
@@ -297,7 +297,7 @@ impl Walk {
         }
     }
 
-    /// The header of the buffered block `vblk`, if it is live. Epochs never fall along a ring: one that does is from before.
+    /// The header of the buffered block `vblk`, if it is live. Epochs never fall along a ring: a block with a lower one is from an earlier lap.
     fn inspect(&self, vblk: Vblk) -> Option<Header> {
         let at = (vblk - self.first) as usize * BLOCK;
         let bytes = self.buffer.get(at..)?.first_chunk()?;

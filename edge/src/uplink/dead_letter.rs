@@ -1,5 +1,5 @@
-//! Where a record goes that Kinesis can never accept: a file of JSON lines,
-//! `{"at":RFC 3339,"reason":TEXT,"PartitionKey":KEY,"Data":BASE64}`, next to the spool, bounded, the oldest half let go first.
+//! The file for records that Kinesis can never accept, next to the spool: JSON lines of the form
+//! `{"at":RFC 3339,"reason":TEXT,"PartitionKey":KEY,"Data":BASE64}`. A full file is renamed to `.old`, and the one before it is lost.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use crate::observe::journal;
 use crate::platform::file::{make_private, open_own, replaceable};
 use crate::post::record::Record;
 
-/// The file and the half before it hold at most this much each.
+/// The most bytes of the file, and of the `.old` one beside it.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// The dead-letter file.
@@ -25,12 +25,12 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// The file at `path`; made when first needed.
+    /// The file at `path`, which is made when it is first needed.
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Sets a record with this [`text`] aside, synced.
+    /// Appends a record, as [`text`] gives it, and syncs the file. If that fails, the record is lost, and the log says so.
     pub fn set_aside(&self, reason: &str, record: &[u8], at: SystemTime) {
         let path = self.path.display();
         match self.append(reason, record, at) {
@@ -56,7 +56,7 @@ impl DeadLetters {
         let len = file.metadata()?.len();
         let mut line = Vec::new();
         if !ends_a_line(&file, len)? {
-            // A power cut, or a full disk, tore the last line: this one does not join it.
+            // A power cut or a full disk tore the last line: this one begins a new line.
             line.push(b'\n');
         }
         let reason = serde_json::Value::from(journal::clean(reason));
@@ -65,14 +65,14 @@ impl DeadLetters {
         line.push(b'\n');
         let written = file.write_all(&line).and_then(|()| file.sync_data());
         if written.is_err() {
-            // Half a line is no letter, and takes the room of a disk that is full.
+            // Half a line is of no use, and takes space on a full disk.
             let _ = file.set_len(len);
         }
         written
     }
 }
 
-/// Whether the next line can be appended to `file`, of `len` bytes, as it is.
+/// Whether `file`, of `len` bytes, is empty or ends with a newline.
 fn ends_a_line(file: &fs::File, len: u64) -> io::Result<bool> {
     let Some(last) = len.checked_sub(1) else {
         return Ok(true);
@@ -82,7 +82,7 @@ fn ends_a_line(file: &fs::File, len: u64) -> io::Result<bool> {
     Ok(byte == *b"\n")
 }
 
-/// A record as it stands in the file: `"PartitionKey":KEY,"Data":BASE64}`.
+/// The end of a record's line in the file: `"PartitionKey":KEY,"Data":BASE64}`.
 pub fn text(record: Record<'_>) -> Vec<u8> {
     let key = serde_json::Value::from(record.partition_key);
     let mut text = format!(r#""PartitionKey":{key},"Data":""#).into_bytes();

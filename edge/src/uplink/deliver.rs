@@ -1,9 +1,9 @@
-//! The loop: take what may go, send it, act on the answer. One thread runs it.
+//! The loop: fill a call, send it, act on the response. One thread runs it.
 //!
-//! - The healthy way is in order: records are read from the head, a call carries them, all below its end are let go.
-//! - Once a record has to wait (its shard is throttled, or it is under suspicion) it is *parked* in the [`Window`], others pass it, and each record
-//!   is let go of by itself.
-//! - A call that the network broke stays as it is, and is sent again as far as the new aim allows: it may have arrived.
+//! - Normally records go in order: they are read from the head, a call carries them, and all below its end are acknowledged.
+//! - A record that has to wait (its shard is throttled, or it is a suspect) is *parked* in the [`Window`](crate::uplink::window::Window); others
+//!   pass it, and each record is acknowledged by its own number.
+//! - A call that the network broke may have arrived: it stays as it is, and is sent again as far as the new size allows.
 
 mod reports;
 mod tell;
@@ -36,74 +36,74 @@ use crate::uplink::pace::Pace;
 use crate::uplink::suspects::Verdict;
 use crate::uplink::window::SUSPECT;
 
-/// How long to wait for a record before looking whether the end was asked for.
+/// How long to wait for a record before checking whether the program is to end.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// While records wait for their shard, new ones are looked for this often: they may be another shard's.
+/// While records wait for their shard, new ones are looked for this often: they may belong to another shard.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The longest that one attempt may take beside its bytes: credentials, a connection, a server that is silent.
+/// The longest time of one attempt without its bytes: credentials, a connection, a silent server.
 const ATTEMPT: Duration = Duration::from_secs(10 * 60);
 
-/// The slowest link there is, in bytes a second: for how long a call's bytes may take to leave.
+/// The slowest link, in bytes a second: it limits how long the bytes of a call may take.
 const SLOWEST: u64 = 1000;
 
-/// While the program is ending, trouble is given this long to heal before the next attempt.
+/// The longest pause before the next attempt while the program is ending.
 const ENDING_PAUSE: Duration = Duration::from_millis(250);
 
-/// How often something that was mended by itself, the clock or the credentials, is tried again without a pause.
+/// How many attempts in a row are repeated at once after the clock or the credentials were renewed.
 const MAX_MENDED: u32 = 2;
 
-/// What the loop works with.
+/// The delivery loop, with all it needs; [`Uplink::run`] runs it.
 #[derive(Debug)]
 pub struct Uplink {
-    /// Where records wait.
+    /// The queue.
     pub spool: Arc<Spool>,
-    /// The way to Kinesis.
+    /// The client for Kinesis.
     pub client: Client,
-    /// Who the board is.
+    /// The board's credentials.
     pub keychain: Keychain,
-    /// Where impossible records go.
+    /// The file for records that Kinesis can never accept.
     pub dead_letters: DeadLetters,
-    /// The time.
+    /// Tells the time, and sleeps.
     pub clock: Arc<dyn Clock>,
-    /// What is told of the loop.
+    /// Counters and troubles for `status` and the metrics.
     pub counters: Arc<Counters>,
-    /// What it remembers across a restart.
+    /// Small facts that outlive a restart.
     pub facts: Arc<Facts>,
-    /// The board's reports, if it makes any.
+    /// The board's reports, if it sends any.
     pub outbox: Option<Arc<Outbox>>,
-    /// The stream, its region and its host, for what the user reads.
+    /// The stream, its region and its host, for messages.
     pub target: Target,
-    /// One record at a time, each naming the one before.
+    /// Whether `--ordered` is set: one record a call, each naming the one before.
     pub ordered: bool,
-    /// How the user wants posts to be delivered.
+    /// The options of delivery.
     pub flow: flow::Options,
-    /// The end was asked for: deliver what waits, but do not linger over trouble.
+    /// Asks the loop to end: it delivers what waits, with short pauses after failures.
     pub stop: Arc<Stop>,
-    /// The time for that is over.
+    /// Asks the loop to end at once.
     pub abort: Arc<Stop>,
 }
 
-/// What the next step is.
+/// What to do next.
 enum Step {
-    /// The next attempt, at once.
+    /// Attempt again at once.
     Go,
-    /// The next attempt, after a pause of the backoff's choice.
+    /// Attempt again after the backoff's pause.
     Pause(Eagerness),
 }
 
-/// How eagerly to try again.
+/// How soon to attempt again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Eagerness {
-    /// It heals by itself.
+    /// Soon: the trouble may end by itself.
     Quick,
-    /// A person must act.
+    /// Later: a person must act.
     Slow,
 }
 
 impl Uplink {
-    /// Delivers until the spool is closed and empty, or until the end was asked for and its time is over.
+    /// Delivers until the spool is closed and empty, or until `abort` is asked for.
     pub fn run(mut self) {
         let today = self.sent_today();
         let batch = Batch::new(&self.target.stream, self.flow.wire);
@@ -123,7 +123,7 @@ impl Uplink {
             }
             if flight.batch.entries().is_empty() {
                 if flight.suspects_wait_alone() {
-                    // Nothing is there to compare them with.
+                    // There is no record to compare them with.
                     flight.release_suspects();
                     self.pause_after(&mut flight, Eagerness::Slow);
                 } else if self.spool.is_closed() && !self.spool.wait(Duration::ZERO) {
@@ -137,7 +137,7 @@ impl Uplink {
                 && self.spool.is_closed()
                 && !self.spool.wait(Duration::ZERO)
             {
-                // The end is not held up for it.
+                // A report does not delay the end.
                 break;
             }
             if !self.may_spend(&mut flight) {
@@ -171,7 +171,7 @@ impl Uplink {
             let opens = flight.lanes.next_at(now).map(|at| at.saturating_sub(now));
             self.pause(opens.unwrap_or(LOOK).min(LOOK));
         } else if self.spool.wait(IDLE) && !self.flow.linger.is_zero() && !self.stop.asked() {
-            // A post that comes while nothing waits may wait for company.
+            // A post that comes while nothing waits may wait for others.
             self.pause(self.flow.linger);
         }
     }
@@ -186,7 +186,7 @@ impl Uplink {
         }
     }
 
-    /// Whether the call may be made now, by what the user allows the link. Waits a while if not.
+    /// Whether the limits of the link allow the call now. Waits a while if they do not.
     fn may_spend(&self, flight: &mut Flight) -> bool {
         let (now, wall) = (self.clock.elapsed(), self.clock.wall());
         let bytes = flight.batch.text_bytes() + CALL_BYTES;
@@ -204,7 +204,7 @@ impl Uplink {
         false
     }
 
-    /// One call, and what its answer means.
+    /// Makes one call, and acts on its result.
     fn attempt(&mut self, flight: &mut Flight) -> Step {
         if flight.flow.renew_connection(self.client.life()) {
             flight.flow.renewed(self.client.life());
@@ -281,7 +281,7 @@ impl Uplink {
             Outcome::Failed(Class::Impossible | Class::Refused, problem)
                 if flight.drops_order() =>
             {
-                // A number that Kinesis no longer knows is no fault of the record.
+                // Kinesis rejected the previous record's number, not this record.
                 log::warn!("{}", explain::of_order(&problem));
                 Step::Go
             }
@@ -293,7 +293,7 @@ impl Uplink {
                     flight.mended = mended_before + 1;
                     return Step::Go;
                 }
-                // What was learned of the server's time is wrong, or the key is.
+                // Either what was learned about the server's time is wrong, or the key.
                 if flight.time.forget() {
                     self.remember_time(flight.time);
                 }
@@ -309,7 +309,7 @@ impl Uplink {
                 self.hold(Class::Renew(Renew::Credentials), problem)
             }
             Outcome::Failed(Class::Hold, problem) => self.hold(Class::Hold, problem),
-            // A failure of the class "delivered" does not exist; were there one, sending again is the safe reading.
+            // There is no failure of the class "delivered". If there were one, sending again would be safe.
             Outcome::Failed(
                 class @ (Class::Retry | Class::Throttled | Class::Delivered),
                 problem,
@@ -321,7 +321,7 @@ impl Uplink {
         }
     }
 
-    /// The network broke the call: what had left of it may have arrived.
+    /// Handles a call that the network broke: what was sent of it may have arrived.
     fn broken(
         &mut self,
         flight: &mut Flight,
@@ -357,7 +357,7 @@ impl Uplink {
         Step::Go
     }
 
-    /// Some arrived, some did not: those are parked, and the others are let go of.
+    /// Handles a call of which some records were delivered: those are acknowledged, the others parked.
     fn partly(&self, flight: &mut Flight, classes: &[Class], problem: Problem) -> Step {
         let now = self.clock.elapsed();
         let batch = &flight.batch;
@@ -380,7 +380,7 @@ impl Uplink {
         let heals =
             |class: &Class| matches!(class, Class::Delivered | Class::Throttled | Class::Retry);
         match classes.iter().all(heals) {
-            // The lanes know when.
+            // The lanes decide when they go again.
             true if !classes.contains(&Class::Retry) => {
                 self.say(Class::Throttled, &problem);
                 Step::Go
@@ -393,7 +393,7 @@ impl Uplink {
         }
     }
 
-    /// The call is refused as it is: it is halved until one record is left, and then compared with others.
+    /// Handles a call that was refused as a whole: it is halved until one record is left, which is then compared with others.
     fn refused(&self, flight: &mut Flight, class: Class, count: usize, problem: Problem) -> Step {
         let posts = flight.batch.posts(count);
         if let Some(index) = flight.batch.report_in(count) {
@@ -441,13 +441,13 @@ impl Uplink {
         }
     }
 
-    /// Has what is in the batch read again.
+    /// Empties the batch; its records are read again.
     fn put_all_back(&self, flight: &mut Flight) {
         let maybe_arrived = flight.put_all_back();
         self.counters.sent_again.add(maybe_arrived as u64);
     }
 
-    /// Keeps a record that Kinesis can never take in the dead-letter file, as long as the spool has it.
+    /// Writes a record that Kinesis can never accept to the dead-letter file, if the spool still has it.
     fn set_aside(&self, seq: Seq, problem: &Problem) {
         let mut record = None;
         self.spool.peek_from(seq, |found, shown| {

@@ -1,5 +1,4 @@
-//! What the user reads when delivery is in trouble, in one line: what happened, what it means for the posts, what
-//! to do.
+//! The messages about delivery, each in one line: what happened, what it means for the posts, what to do.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +10,7 @@ use crate::aws::kinesis::outcome::Problem;
 use crate::aws::kinesis::{Class, Renew};
 use crate::net;
 
-/// Where records go, as the user knows it.
+/// Where records go, in the user's terms.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The stream's name.
@@ -22,15 +21,15 @@ pub struct Target {
     pub host: String,
 }
 
-/// The code of a problem on the way to the server.
+/// The code of a problem with the connection to the server.
 pub const UNREACHABLE: &str = "Unreachable";
 
-/// A failure of the connection to `place`, when the board's clock showed `wall`.
+/// Describes a failure of the connection to `place` at `wall`, the time of the board's clock.
 pub fn of_network(error: &ureq::Error, place: &Target, wall: SystemTime) -> Problem {
     let (code, message) = match net::explain::certificate_problem(error) {
         Some(NotValidYet | NotValidYetContext { .. }) if clock::is_unset(wall) => (
             "ClockNotSet",
-            "this board's clock is not set yet, so no server can be trusted: see that NTP runs, or set it with 'date'".into(),
+            "this board's clock is not set yet, so no certificate can be verified: make sure that NTP runs, or set the clock with 'date'".into(),
         ),
         Some(_) => ("Certificate", net::explain::explain(error, &place.host)),
         None => (UNREACHABLE, net::explain::explain(error, &place.host)),
@@ -41,7 +40,7 @@ pub fn of_network(error: &ureq::Error, place: &Target, wall: SystemTime) -> Prob
     }
 }
 
-/// The board's clock is off by so much.
+/// Says how far the board's clock is off.
 pub fn of_clock(time: ServerClock) -> String {
     match time.offset_ms() / 1000 {
         0 => "this board's clock is right again".into(),
@@ -53,7 +52,7 @@ pub fn of_clock(time: ServerClock) -> String {
     }
 }
 
-/// What the user allows the link holds posts back for so long.
+/// Says that the limits of the link hold posts back for `wait`.
 pub fn of_pace(waiting: u64, wait: Duration) -> String {
     let minutes = wait.as_secs().div_ceil(60);
     format!(
@@ -61,22 +60,22 @@ pub fn of_pace(waiting: u64, wait: Duration) -> String {
     )
 }
 
-/// Kinesis refused the sequence number that a record named as the one before it.
+/// Says that Kinesis rejected the sequence number of the previous record.
 pub fn of_order(problem: &Problem) -> String {
     format!(
-        "the stream no longer knows the sequence number of the record before ({problem}): this one is sent once more without it"
+        "the stream does not accept the previous record's sequence number ({problem}): the record is sent again without SequenceNumberForOrdering"
     )
 }
 
-/// The server does not know CBOR.
+/// Says that the server does not accept CBOR.
 pub fn of_wire(problem: &Problem, place: &Target) -> String {
     format!(
-        "{} does not take CBOR ({problem}): from now on posts go there in JSON; none is lost. Leave --wire cbor out",
+        "{} does not accept CBOR ({problem}): posts are sent in JSON from now on, and none is lost. Remove --wire cbor",
         place.host
     )
 }
 
-/// A problem of this class, on the way to `place`, with credentials of `provider`.
+/// Describes a problem of this class at `place`, with credentials of `provider`.
 pub fn explain(class: Class, problem: &Problem, place: &Target, provider: &Provider) -> String {
     let Target {
         stream,
@@ -95,12 +94,12 @@ pub fn explain(class: Class, problem: &Problem, place: &Target, provider: &Provi
              and start again"
         ),
         ("AccessDeniedException" | "AccessDenied", _) => format!(
-            "these credentials may not put into the stream '{stream}'; {kept}: allow kinesis:PutRecord and \
+            "these credentials may not write to the stream '{stream}'; {kept}: allow kinesis:PutRecord and \
              kinesis:PutRecords on it ({problem})"
         ),
         (code, Class::Hold) if code.starts_with("KMS") => {
             format!(
-                "the key that encrypts the stream '{stream}' refuses; {kept}: see to the key in KMS ({problem})"
+                "the KMS key of the stream '{stream}' cannot be used; {kept}: check the key and its policy in KMS ({problem})"
             )
         }
         (_, Class::Renew(Renew::Credentials)) => {
@@ -110,19 +109,19 @@ pub fn explain(class: Class, problem: &Problem, place: &Target, provider: &Provi
             )
         }
         (_, Class::Renew(Renew::Clock)) => format!(
-            "the signature is not accepted though the clock is right, so the secret key is wrong; {kept}: {} ({problem})",
+            "the signature is not accepted although the clock is right, so the secret key is wrong; {kept}: {} ({problem})",
             provider.advice()
         ),
         (_, Class::Refused) => format!(
-            "{host} refuses every record, so it is not the posts ({problem}); {kept}, trying again every minute: check AWS_STREAM_NAME, \
-             AWS_REGION and the endpoint, or a proxy's limits"
+            "{host} refuses every record, so no post is the cause ({problem}); {kept}, trying again every minute: check \
+             AWS_STREAM_NAME, AWS_REGION, the endpoint, and a proxy's limits"
         ),
         (_, Class::Throttled) => format!(
             "the stream '{stream}' takes no more for now; {kept}, trying again: if this lasts, add shards or use on-demand mode"
         ),
-        (_, Class::Retry) => format!("{host} is in trouble ({problem}); {kept}, trying again"),
+        (_, Class::Retry) => format!("{host} failed ({problem}); {kept}, trying again"),
         _ => format!(
-            "{host} refuses ({problem}); {kept}, trying again every minute: correct the set-up"
+            "{host} refuses the request ({problem}); {kept}, trying again every minute: correct the configuration"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! What the loop remembers from call to call: the next call's records, and what it learned of the way and of the stream. No I/O.
+//! The loop's state between calls: the records of the next call, and what was learned about the link and the stream. No I/O.
 
 mod fill;
 mod halves;
@@ -20,47 +20,47 @@ use crate::uplink::pace::Pace;
 use crate::uplink::suspects::Suspects;
 use crate::uplink::window::{Reason, SUSPECT, Window};
 
-/// Bytes of a call beside its records: the head with its signature, and TLS around it.
+/// Bytes of a call besides its records: the HTTP head with its signature, and TLS framing.
 pub const CALL_BYTES: usize = 1000;
 
-/// What the loop remembers from call to call.
+/// The loop's state between calls.
 pub struct Flight {
-    /// The next call's records; those of a call that broke stay in it.
+    /// The records of the next call; those of a call that the network broke stay in it.
     pub batch: Batch,
     /// How many of the batch's first records were sent before, and may have arrived.
     pub maybe_arrived: usize,
-    /// Number of the board's report that was taken last.
+    /// The number of the board's report that was last put into a batch.
     pub report: u64,
-    /// Those that were read and wait.
+    /// Records of the backlog that were read and have to wait.
     pub window: Window,
-    /// What goes before the backlog.
+    /// Which records go before the backlog.
     pub fresh: Fresh,
-    /// Some record waits while others pass it: each is let go of by itself.
+    /// Whether some record waits while others pass it: then each record is acknowledged by its own number.
     pub passing: bool,
     /// The throttled parts of the stream.
     pub lanes: Lanes,
-    /// Which shards took the records of the last call, where that was looked at.
+    /// The shard of each record of the last call; empty if the response was not searched for them.
     pub shards: heapless::Vec<Shard, MAX_RECORDS>,
     /// Records that were refused for a reason that may not be theirs.
     pub suspects: Suspects,
-    /// How much a call carries.
+    /// How many bytes a call carries.
     pub flow: Flow,
-    /// What the user allows the link.
+    /// The user's limits for the link.
     pub pace: Pace,
-    /// Most records in a call: fewer where a call was refused as it is.
+    /// Most posts of a call: fewer than [`MAX_RECORDS`] after a call was refused as a whole.
     pub limit: usize,
-    /// Strict order.
+    /// The sequence numbers for strict order.
     pub order: Order,
-    /// The failures in a row.
+    /// The pauses after failures in a row.
     pub backoff: Backoff,
-    /// The server's time.
+    /// How far the board's clock is from the server's.
     pub time: ServerClock,
-    /// Attempts in a row that mended something.
+    /// Attempts in a row that were repeated at once after the clock or the credentials were renewed.
     pub mended: u32,
 }
 
 impl Flight {
-    /// Before the first call.
+    /// The state before the first call.
     pub fn new(batch: Batch, pace: Pace, fresh: Fresh, time: ServerClock) -> Self {
         Self {
             batch,
@@ -82,7 +82,7 @@ impl Flight {
         }
     }
 
-    /// Has record `seq` wait.
+    /// Lets record `seq` wait, for this `reason`.
     pub fn park(&mut self, seq: Seq, reason: Reason) {
         self.window_of(seq).park(seq, reason);
     }
@@ -92,22 +92,22 @@ impl Flight {
         self.fresh.window_of(seq, &mut self.window)
     }
 
-    /// The records that wait, and why.
+    /// The records that were read and wait, each with its reason.
     pub fn parked(&self) -> impl Iterator<Item = (Seq, Reason)> {
         self.window.parked().chain(self.fresh.window.parked())
     }
 
-    /// Whether no record waits while others pass it.
+    /// Whether no record that was read has to wait.
     pub fn holds_none(&self) -> bool {
         self.window.is_empty() && self.fresh.window.is_empty()
     }
 
-    /// Whether what is in the batch goes alone, to be compared with a record under suspicion.
+    /// Whether the record in the batch goes alone, to compare it with a suspect.
     pub fn compares_alone(&self) -> bool {
         self.suspects.any() && !self.batch.is_empty()
     }
 
-    /// Whether the batch begins with a pack that is larger than a call is to be now. It can be made smaller.
+    /// Whether the batch begins with a pack that is larger than the next call may be, and can be split.
     pub fn begins_too_large(&self, life: Life) -> bool {
         let first = self.batch.entries().first().map_or(0, Entry::text_bytes);
         self.batch.posts(1) > 1 && first + CALL_BYTES > self.flow.call_bytes(life)
@@ -132,12 +132,12 @@ impl Flight {
         count.clamp(1, self.limit.min(self.batch.entries().len()))
     }
 
-    /// Whether nothing else waits than records that were refused, and the others to compare them with are through.
+    /// Whether only suspects wait: no other record is left to compare them with.
     pub fn suspects_wait_alone(&self) -> bool {
         self.suspects.any() && self.parked().all(|(_, reason)| reason == SUSPECT)
     }
 
-    /// Whether the call named the sequence number of the record before, which the next one then leaves out.
+    /// Whether the call named the previous record's sequence number. If so, the next call leaves it out.
     pub fn drops_order(&mut self) -> bool {
         let named = !self.order.after().is_empty();
         if named {

@@ -1,11 +1,12 @@
-//! How much one call may carry, and when a connection is better replaced.
+//! How many bytes one call carries, and when to replace a connection.
 //!
-//! A call is sized by time: it should take about two seconds, and longer where the way's delay is long: while an answer is on its way nothing
-//! leaves. A new process starts small, and doubles while calls succeed. A call that the network broke halves the size, and from then on it grows slowly. What the server refuses has no part in this.
+//! A call is sized by time: it should take about two seconds, and more where the round-trip time is long, because nothing is sent while a
+//! response is awaited. A new process starts small, and doubles the size while calls succeed. A call that the network broke halves it, and from
+//! then on it grows slowly. What the server refuses does not change it.
 //!
-//! Some links cut every connection: after so many bytes (a carrier's or a proxy's quota), or after so much time. A connection that broke is taken
-//! for a sign of such a [`Limit`]: the next ones are replaced before they reach it. Now and then one is not, and goes on in small calls:
-//! if it passes the place where the others broke, there is no such limit.
+//! Some links cut every connection after a number of bytes (a carrier's or a proxy's quota) or after some time. A broken connection is taken as a
+//! sign of such a [`Limit`]: the next ones are replaced before they reach it. Now and then one is kept, and carries small calls: if it passes the
+//! point where the others broke, there is no such limit.
 
 use std::time::Duration;
 
@@ -16,52 +17,52 @@ use crate::uplink::pace::Limits;
 /// How the user wants posts to be delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How long a live post may wait for company, so that several share a call.
+    /// How long a post may wait for others, so that several share a call.
     pub linger: Duration,
-    /// What delivery may use of the link.
+    /// How much of the link delivery may use.
     pub limits: Limits,
-    /// How calls are written.
+    /// The encoding of calls.
     pub wire: Wire,
-    /// Posts go in packs, not each in a record of its own.
+    /// Many posts share one record, as a pack.
     pub pack: bool,
-    /// After an outage, half of each call carries what was read since.
+    /// After an outage, half of each call carries posts that were read since.
     pub fresh_first: bool,
 }
 
-/// The first call of a process.
+/// Bytes of a process's first call.
 const FIRST: usize = 16 << 10;
 
-/// No call is planned smaller: less than this is one post anyway.
+/// No call is planned smaller: one post is about as large.
 const LEAST: usize = 1 << 10;
 
-/// No call is planned larger: a full PutRecords in base64.
+/// No call is planned larger: this is a full PutRecords in base64.
 const MOST: usize = 8 << 20;
 
-/// What a call should take, beside the way's delay.
+/// How long a call should take, without the round-trip time.
 const AIM: Duration = Duration::from_secs(2);
 
-/// A longer delay is not the way's: something stood in the queue before us, or was lost.
+/// A longer round trip was measured through a full queue or a lost packet.
 const LONGEST_DELAY: Duration = Duration::from_millis(1500);
 
-/// Nothing leaves while an answer is on its way: a call is longer by so many delays, so that most of the time is used.
+/// Nothing is sent while a response is awaited: a call takes this many round trips more, so that the link is busy most of the time.
 const DELAYS: u32 = 12;
 
-/// A new connection costs so many delays: TCP's greeting, and TLS's.
+/// Round trips of a new connection: one for TCP's handshake, one for that of TLS 1.3 (RFC 8446, section 2, "Protocol Overview").
 const GREETINGS: u32 = 2;
 
-/// How fast the aim grows once a call was broken: by one part in so many.
+/// After a call was broken, the aim grows by this part of itself: 1/4.
 const SLOWLY: usize = 4;
 
-/// What is known of the way to the server.
+/// What is known of the link to the server.
 #[derive(Debug)]
 pub struct Flow {
-    /// Bytes a call should have.
+    /// Planned bytes of a call.
     aim: usize,
-    /// Half of the size that broke last: the aim doubles up to it, and grows slowly from there.
+    /// Half of the size of the last call that was broken: the aim doubles up to it, and grows slowly from there.
     broke_at: Option<usize>,
-    /// Bytes a second, the time for the answer included.
+    /// Bytes a second, with the wait for the response.
     rate: Option<f64>,
-    /// The way's delay, there and back, as new connections tell it.
+    /// The round-trip time, measured at new connections.
     delay: Option<Duration>,
     bytes: Limit,
     time: Limit,
@@ -81,12 +82,12 @@ impl Default for Flow {
 }
 
 impl Flow {
-    /// How many bytes a call should have, whatever its connection.
+    /// Planned bytes of a call, whatever its connection.
     pub fn aim(&self) -> usize {
         self.aim
     }
 
-    /// How many bytes the next call may have, on a connection with such a life. Never 0: a post that is larger goes alone.
+    /// Most bytes of the next call on a connection with this `life`. Never 0: a post that is larger goes alone.
     pub fn call_bytes(&self, life: Life) -> usize {
         let by_bytes = self.bytes.room(to_f64(life.bytes));
         let by_time = self
@@ -99,35 +100,35 @@ impl Flow {
             .clamp(LEAST, MOST)
     }
 
-    /// Whether the next call is better made on a new connection: this one is near to where others broke.
+    /// Whether to make the next call on a new connection, because this one is close to where others broke.
     pub fn renew_connection(&self, life: Life) -> bool {
         self.bytes.is_near(to_f64(life.bytes)) || self.time.is_near(life.time.as_secs_f64())
     }
 
-    /// A new connection took so long until it could be written to.
+    /// Learns from how long a new connection `took` to open, with TLS.
     pub fn opened(&mut self, took: Duration) {
         let delay = (took / GREETINGS).min(LONGEST_DELAY);
-        // One that took longer has lost something on its way, or the way has become longer.
+        // A longer time means a lost packet, or a link that has become slower.
         let known = self.delay.map(|known| known + known / 8);
         self.delay = Some(known.map_or(delay, |known| known.min(delay)));
     }
 
-    /// The connection was replaced before it broke.
+    /// Learns that a connection was replaced before it broke.
     pub fn renewed(&mut self, life: Life) {
         self.bytes.kept(to_f64(life.bytes));
         self.time.kept(life.time.as_secs_f64());
     }
 
-    /// A call of so many bytes on the wire was answered, `took` after its first byte was written; `life` is the connection's after it.
+    /// Learns from a call of `bytes` on the wire whose response came `took` after its first byte was written. `life` is the connection's after it.
     pub fn succeeded(&mut self, bytes: usize, took: Duration, life: Life) {
         self.bytes.passed(to_f64(life.bytes));
         self.time.passed(life.time.as_secs_f64());
         let took = took.max(Duration::from_millis(1));
-        // A call that had less to carry tells little of what the way can carry.
+        // A small call says little about what the link can carry.
         if bytes < self.aim / 2 {
             return;
         }
-        // The delay is left in: too low a rate makes for calls that are a little small, one too high for calls without end.
+        // The round trip is included: a rate that is too low makes calls a little too small, one that is too high makes calls endless.
         let rate = to_f64(bytes) / took.as_secs_f64();
         self.rate = Some(self.rate.map_or(rate, |known| known + 0.3 * (rate - known)));
         let wanted = to_usize(to_f64(bytes) * self.aim_time().div_duration_f64(took));
@@ -144,7 +145,7 @@ impl Flow {
         }
     }
 
-    /// The network broke a call of so many bytes; `life` is the connection's, with what of the call had left.
+    /// Learns that the network broke a call of `bytes`. `life` is the connection's, with the part of the call that was sent.
     pub fn broke(&mut self, bytes: usize, life: Life) {
         let half = (bytes.min(self.aim) / 2).clamp(LEAST, MOST);
         self.aim = half;
@@ -153,7 +154,7 @@ impl Flow {
         self.time.broke(life.time.as_secs_f64());
     }
 
-    /// Bytes a second of late, the time for answers included; `None` while nothing is known.
+    /// Recent bytes a second, with the waits for responses; `None` while nothing is known.
     pub fn rate(&self) -> Option<f64> {
         self.rate
     }
@@ -163,26 +164,26 @@ impl Flow {
     }
 }
 
-/// A connection is replaced when it has used so much of what one is believed to stand.
+/// A connection is replaced at this part of the limit.
 const USED: f64 = 0.8;
 
-/// One that passes the limit by so much refutes it.
+/// A connection that lives this many times as long as the limit disproves it.
 const REFUTED: f64 = 1.3;
 
-/// Past the place where it would be replaced, a connection goes on in calls of this share of the limit.
+/// A connection that is kept to try the limit carries calls of this part of it.
 const STEP: f64 = 1.0 / 32.0;
 
-/// At most so many connections are replaced before one is tried further.
+/// At most this many connections are replaced before one is kept to try the limit.
 const MOST_PATIENT: u32 = 64;
 
-/// What a connection is believed to stand before the link cuts it, in bytes or in seconds.
+/// When the link is believed to cut a connection, in bytes or in seconds.
 #[derive(Debug, Default)]
 struct Limit {
-    /// Where connections broke; `None` while none did.
+    /// Where connections broke; `None` if none did.
     at: Option<f64>,
-    /// How many connections are replaced before one is tried further; doubled each time one breaks at the same place.
+    /// How many connections are replaced before one is kept; doubled each time one breaks at the same place.
     patience: u32,
-    /// How many were since.
+    /// How many were replaced since the limit was last tried.
     replaced: u32,
 }
 
@@ -225,7 +226,7 @@ impl Limit {
         !self.is_tried() && self.at.is_some_and(|at| life >= end(at))
     }
 
-    /// How much more a connection may have; `None` where there is no limit.
+    /// How much more a connection may carry; `None` if there is no limit.
     fn room(&self, life: f64) -> Option<f64> {
         let at = self.at?;
         let left = USED * at - life;

@@ -1,35 +1,34 @@
-//! Fresh posts first (`--fresh-first`): after an outage, half of each call carries what was read since the network came back, the other half the
-//! backlog from its oldest on. Where one has less to give, the other has the rest.
+//! Fresh posts first (`--fresh-first`): after an outage, half of each call carries posts that were read since the network returned, the other half
+//! the backlog, oldest first. If one of the two does not fill its half, the other takes the rest.
 //!
-//! What is fresh is the spool's to know, so that a restart sends none of it again: all from the beginning of its newest [`Run`] on. The run begins
-//! with the first post that was read after the network came back, and ends when the backlog before it is through. If the network goes and comes
-//! back meanwhile, the next run begins where posts have piled up since, as far as the spool can note one more; if not, the one in progress goes on.
+//! The spool keeps what is fresh, so that a restart sends none of it again: all records from the beginning of the newest [`Run`] on. A run begins
+//! with the first post that was read after the network returned, and ends when the backlog before it is delivered. If the network fails and
+//! returns meanwhile, a new run begins where posts have piled up since, unless the spool has too many runs: then the one in progress continues.
 
 use crate::aws::kinesis::MAX_RECORDS;
 use crate::spool::{Run, Seq};
 use crate::uplink::queue::Queue;
 use crate::uplink::window::Window;
 
-/// Fewer fresh posts than this go with the next call or two: no new run is begun for the sake of the next ones.
+/// No new run begins for fewer fresh posts than this: they go with the next call or two anyway.
 const PILED_UP: u64 = MAX_RECORDS as u64;
 
-/// What is remembered of fresh posts.
+/// Which posts are fresh, and which of those wait.
 #[derive(Debug)]
 pub struct Fresh {
-    /// The user wants them first.
+    /// Whether `--fresh-first` is set.
     is_wanted: bool,
-    /// No call has got through since one broke, or since the start where that finds no run in progress: what waits is backlog.
+    /// Whether no call has succeeded since one broke, or since a start without a run in progress: all that waits is backlog.
     was_out: bool,
-    /// Records from here on are fresh; all are backlog if this is the end of numbers.
+    /// Records from here on are fresh; with `Seq::MAX` all are backlog.
     from: Seq,
-    /// The fresh ones that were read and wait.
+    /// The fresh records that were read and have to wait.
     pub window: Window,
-    /// Half of the call is being filled.
+    /// Whether the fresh half of a call is being filled.
     pub is_half: bool,
 }
 
 impl Default for Fresh {
-    /// Fresh posts are not wanted first.
     fn default() -> Self {
         Self {
             is_wanted: false,
@@ -42,7 +41,7 @@ impl Default for Fresh {
 }
 
 impl Fresh {
-    /// Before the first call.
+    /// The state before the first call.
     pub fn new(is_wanted: bool, queue: &impl Queue) -> Self {
         Self {
             is_wanted,
@@ -51,7 +50,7 @@ impl Fresh {
         }
     }
 
-    /// The first record that is fresh.
+    /// The first fresh record; `Seq::MAX` if none is.
     pub fn from(&self) -> Seq {
         self.from
     }
@@ -64,13 +63,13 @@ impl Fresh {
         }
     }
 
-    /// The network broke a call.
+    /// Notes that the network broke a call.
     pub fn broke(&mut self) {
         self.was_out = true;
     }
 
-    /// Records were delivered, and let go of: if they are the first since an outage, what comes from now on is fresh. True if it is, and the next
-    /// call is to be filled anew.
+    /// Records were acknowledged. If they are the first since an outage, posts that come from now on are fresh: returns true, and the next call is
+    /// to be filled again.
     pub fn begins(&mut self, queue: &impl Queue) -> bool {
         if !std::mem::take(&mut self.was_out) || !self.is_wanted {
             return false;
@@ -90,12 +89,12 @@ impl Fresh {
             && self.window.end() >= full.reach
             && queue.begin_run(full.reach)
         {
-            // What holds it up is backlog from now on.
+            // The records that the full run waits for are backlog from now on.
             run = queue.newest_run();
         }
         let from = run.map_or(Seq::MAX, |run| run.from);
         if from != self.from {
-            // Those that waited are read again where they belong now.
+            // The records that waited are read again, as fresh or as backlog.
             self.from = from;
             self.window = Window::default();
         }

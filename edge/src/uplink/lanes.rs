@@ -1,10 +1,10 @@
 //! Which records may go while a part of the stream is throttled.
 //!
-//! Kinesis spreads records over its shards by the MD5 of their partition key: each shard owns a contiguous range of the 128-bit hashes. Here
-//! that space is cut into 64 equal *cells*. A *lane* is a row of cells in which records were throttled, with a rate of its own. Everything
-//! outside the lanes goes unimpeded, and while nothing is throttled there is no lane.
+//! Kinesis assigns records to shards by the MD5 of their partition key: each shard owns a contiguous range of the 128-bit hashes (Kinesis API
+//! reference, "PutRecord", and "HashKeyRange"). Here that space is cut into 64 equal *cells*. A *lane* is a row of cells whose records were
+//! throttled, with a rate of its own. Records outside the lanes are not limited; while nothing is throttled there is no lane.
 //!
-//! A lane has the cells of one shard, as the answers name it. Where a server names none, it is halved as long as its halves fare differently.
+//! A lane covers the cells of one shard, as the responses name it. If a server names no shards, a lane is halved while its halves differ.
 
 mod cells;
 mod lane;
@@ -22,22 +22,23 @@ pub use random::Random;
 pub use shards::Shard;
 use shards::Shards;
 
-/// A lane begins with the rate at which its records were accepted, or with this share of what was refused: other boards may have been first.
+/// A lane begins with the rate at which its records were accepted, or with this share of what was refused, if that is more: other boards may have
+/// used up the shard.
 const GUESS: f64 = 0.25;
 
-/// A call may take so long without costing a lane its pace; beyond, tokens are lost.
+/// The longest call for which a lane keeps its tokens; in a longer one, tokens are lost.
 const LONGEST_TRIP: Duration = Duration::from_secs(2);
 
-/// Results that suffice to look whether a lane's halves fare differently.
+/// This many results suffice to compare a lane's halves.
 const EVIDENCE: f64 = 400.0;
 
-/// So many records accepted between two lanes say that they are of two shards.
+/// This many records accepted between two lanes show that they belong to two shards.
 const FREE: f64 = 8.0;
 
-/// So many refusals suffice, too.
+/// This many refusals suffice, too.
 const REFUSALS: f64 = 20.0;
 
-/// A lane is forgotten when it refused nothing for so long and held nothing back for [`UNBOUND`].
+/// A lane is removed when none of its records was refused for this time, and none held back for [`UNBOUND`].
 const UNREFUSED: Duration = Duration::from_secs(10);
 
 /// See [`UNREFUSED`].
@@ -51,14 +52,14 @@ pub fn cell_of(partition_key: &str) -> u8 {
 /// The lanes of one stream.
 #[derive(Debug)]
 pub struct Lanes {
-    /// They do not overlap.
+    /// No two overlap.
     lanes: Vec<Lane>,
-    /// What was accepted in the whole stream.
+    /// The rate at which the whole stream accepts records.
     accepted: Meter,
     shards: Shards,
-    /// The results in each cell that a lane has, since its lane was last looked at.
+    /// The results in each cell of a lane since the lane's halves were last compared.
     evidence: [Results; CELLS as usize],
-    /// When the first token since the last answer was taken: from then to the answer is a trip.
+    /// When the first token since the last response was taken: the time from then to the response is a trip.
     taken: Option<Duration>,
     trip: Duration,
     random: Random,
@@ -66,13 +67,13 @@ pub struct Lanes {
 
 impl Default for Lanes {
     fn default() -> Self {
-        // Each board, and each start, draws other numbers.
+        // Each board, and each start, gets other random numbers.
         Self::with_seed(RandomState::new().build_hasher().finish())
     }
 }
 
 impl Lanes {
-    /// Whose random numbers are those of this seed.
+    /// Lanes with the random numbers of this seed.
     pub fn with_seed(seed: u64) -> Self {
         Self {
             lanes: Vec::new(),
@@ -95,7 +96,7 @@ impl Lanes {
         self.lanes.len()
     }
 
-    /// Whether a record of this cell may go now. Takes a token of the cell's lane; a cell without a lane has no limit.
+    /// Whether a record of this cell may go now; takes a token of the cell's lane. A cell without a lane has no limit.
     pub fn take(&mut self, cell: u8, now: Duration) -> bool {
         let Some(index) = self.index_of(cell) else {
             return true;
@@ -107,7 +108,7 @@ impl Lanes {
         may_go
     }
 
-    /// Which lane a cell is in, from 1; 0 where it is in none. Holds until the next call's results are learned.
+    /// The number of the cell's lane, from 1; 0 if it has none. Valid until the next call's results are learned.
     pub fn lane_of(&self, cell: u8) -> u8 {
         // There are no more lanes than cells.
         let number = |index| u8::try_from(index + 1).unwrap_or_default();
@@ -120,27 +121,27 @@ impl Lanes {
         covered == usize::from(CELLS) && self.lanes.iter().all(|lane| lane.opens_at(now) > now)
     }
 
-    /// A token that was taken for a record of this cell was not used.
+    /// Returns a token that was taken for a record of this cell and not used.
     pub fn give_back(&mut self, cell: u8) {
         if let Some(index) = self.index_of(cell) {
             self.lanes[index].tokens += 1.0;
         }
     }
 
-    /// When the next of the lanes that held a record back will let one go. Asked once all that waits was tried with [`Lanes::take`]; what is
-    /// held back from then on counts for the next time.
+    /// When the first of the lanes that held a record back lets one go; `None` if none did. Ask after all that waits was tried with
+    /// [`Lanes::take`]: the answer forgets which lanes held records back.
     pub fn next_at(&mut self, now: Duration) -> Option<Duration> {
         let held = self.lanes.iter_mut();
         held.filter_map(|lane| std::mem::take(&mut lane.holds).then(|| lane.opens_at(now)))
             .min()
     }
 
-    /// One call was accepted as a whole, with `count` records: all there is to tell while there is no lane.
+    /// Counts a call of `count` records that were all accepted. This suffices while there is no lane.
     pub fn accepted(&mut self, now: Duration, count: usize) {
         self.accepted.add(now, WINDOW, to_f64(count));
     }
 
-    /// Records of these cells were accepted by these shards. Where a server does not name them, the lanes go by how records fare.
+    /// Learns which shards accepted records of which cells, and fits the lanes to them.
     pub fn learn(&mut self, shards: impl Iterator<Item = (u8, Shard)>) {
         for (cell, shard) in shards {
             self.shards.learn(cell, shard);
@@ -163,8 +164,8 @@ impl Lanes {
         }
     }
 
-    /// Learns from one call's results: each record's cell, and whether it was accepted (true) or throttled (false). Records with another outcome
-    /// are left out. While there are lanes every call is told here, with refusals or without.
+    /// Learns from one call's results: each record's cell, and whether it was accepted (true) or throttled (false). Records with another class
+    /// are left out. While there are lanes, every call must be reported here.
     pub fn answered(&mut self, now: Duration, results: impl Iterator<Item = (u8, bool)>) {
         let mut cells = [Results::default(); CELLS as usize];
         for (cell, accepted) in results {
@@ -205,7 +206,7 @@ impl Lanes {
         self.lanes.iter().position(holds_cell)
     }
 
-    /// Parts the lanes in which the halves fare differently; a part without refusals is free.
+    /// Splits the lanes whose halves differ; a part without refusals needs no lane.
     fn split(&mut self, now: Duration) {
         for index in (0..self.lanes.len()).rev() {
             let lane = &self.lanes[index];
@@ -228,12 +229,12 @@ impl Lanes {
                     }
                 }
             }
-            // Later results are another matter: the rates have changed.
+            // The rates have changed: later results are compared anew.
             self.evidence[cells.range()].fill(Results::default());
         }
     }
 
-    /// Makes lanes where records were refused outside of those there are. `before` is what the stream accepted a second before this call.
+    /// Makes lanes where records outside of all lanes were refused. `before` is the rate at which the stream accepted records before this call.
     fn throttle(
         &mut self,
         now: Duration,
@@ -257,7 +258,7 @@ impl Lanes {
         };
         for part in parts {
             let refused = part.range().filter(|cell| free[*cell].refused > 0.0);
-            // A call of a few records tells where its shard begins and ends only by those that were refused.
+            // In a call of a few records, only the refused ones show where the shard begins and ends.
             let Some(refused) = refused.map(Interval::of).reduce(Interval::cover) else {
                 continue;
             };
@@ -268,8 +269,8 @@ impl Lanes {
             let rate = accepted.max(GUESS * results.refused).clamp(1.0, MOST_RATE);
             let mut lane = Lane::new(new, rate, now, self.random.fraction());
             lane.accepted.add(now, WINDOW, accepted);
-            // Lanes within it, and lanes beside it as fast as it with nothing accepted in between, are of the same shard as far as anyone
-            // can tell.
+            // Lanes within it belong to the same shard as far as can be told; so do lanes beside it with a similar rate and nothing accepted in
+            // between.
             let mut index = 0;
             while let Some(other) = self.lanes.get(index).filter(|_| !known) {
                 let span = lane.cells.cover(other.cells);
@@ -289,7 +290,7 @@ impl Lanes {
     }
 }
 
-/// The stretches, and each cell outside of them in which something was refused: to which shard it belongs its first accepted record tells.
+/// The stretches, and each cell outside of them in which a record was refused: its shard is unknown until one of its records is accepted.
 fn with_unnamed(mut stretches: Vec<Interval>, cells: &[Results]) -> Vec<Interval> {
     let named = stretches.len();
     for (cell, results) in cells.iter().enumerate() {

@@ -1,23 +1,23 @@
-//! From the spool to Kinesis.
+//! Delivers records from the spool to Kinesis.
 //!
-//! A record leaves the spool in two ways only: Kinesis has it, or Kinesis can never take it and it stands in the dead-letter file. All else,
-//! whatever happens, ends in another attempt.
+//! A record leaves the spool in only two ways: Kinesis acknowledged it, or Kinesis can never accept it and it was written to the dead-letter
+//! file. Everything else leads to another attempt.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `deliver` | the loop: take what may go, send it, act on the answer |
-//! | `flight` | what it remembers from call to call; `fill`: which records the next one carries; `settle`: what its answer lets go of |
+//! | `deliver` | the loop: fill a call, send it, act on the response |
+//! | `flight` | the loop's state between calls; `fill`: which records the next call carries; `settle`: which ones its response removes |
 //! | `queue` | the spool, as the loop sees it |
-//! | `fresh`, `flight/halves` | fresh posts before the backlog: which they are, and a call of both |
-//! | `flow` | how much one call carries |
-//! | `pace` | what a metered link may carry |
-//! | `lanes` | which records may go while a part of the stream is throttled |
+//! | `fresh`, `flight/halves` | fresh posts before the backlog: which posts are fresh, and a call half of each |
+//! | `flow` | how many bytes one call carries |
+//! | `pace` | the limits of a metered link, in bytes a second and a day |
+//! | `lanes` | which records may go while some shards are throttled |
 //! | `window` | the records that wait while others pass them |
-//! | `suspects` | whether a refusal is a record's own fault |
-//! | `order` | strict order: the sequence number of the record before |
+//! | `suspects` | whether a refusal is caused by the record itself |
+//! | `order` | strict order: the sequence number of the previous record |
 //! | `backoff` | how long to wait after a failure |
-//! | `dead_letter` | where a record goes that Kinesis can never take |
-//! | `explain` | what the user reads of all that |
+//! | `dead_letter` | the file for records that Kinesis can never accept |
+//! | `explain` | the messages for the user |
 
 mod backoff;
 mod dead_letter;

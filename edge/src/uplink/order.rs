@@ -1,4 +1,5 @@
-//! Strict order (`--ordered`): each PutRecord names the sequence number that the record before it with the same partition key got.
+//! Strict order (`--ordered`): each PutRecord names, as its `SequenceNumberForOrdering`, the sequence number of the previous record with the same
+//! partition key (Kinesis API reference, "PutRecord").
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -6,31 +7,31 @@ use heapless::HistoryBuf;
 
 use crate::aws::kinesis::outcome::SequenceNumber;
 
-/// Keys that are remembered. One that was not seen among so many records gets its order from its place in time alone.
+/// How many records are remembered. A key that none of them had names no sequence number: its records are ordered by the time of their calls.
 const REMEMBERED: usize = 128;
 
-/// The newest sequence numbers, by partition key.
+/// The newest sequence numbers, by the hash of the partition key.
 #[derive(Debug, Default)]
 pub struct Order {
     newest: HistoryBuf<(u64, SequenceNumber), REMEMBERED>,
-    /// The key of the record in flight; `None` where order is not asked for.
+    /// The hash of the key of the record in flight; `None` without strict order.
     current: Option<u64>,
 }
 
 impl Order {
-    /// The next call carries one record with this partition key.
+    /// Notes that the next call carries one record with this partition key.
     pub fn follow(&mut self, partition_key: &str) {
         let mut hasher = DefaultHasher::new();
         partition_key.hash(&mut hasher);
         self.current = Some(hasher.finish());
     }
 
-    /// The next call carries no post.
+    /// Notes that the next call carries no post.
     pub fn stand_aside(&mut self) {
         self.current = None;
     }
 
-    /// The sequence number that the record in flight comes after; empty if there is none.
+    /// The sequence number that the record in flight names; empty if none is known.
     pub fn after(&self) -> &str {
         let Some(current) = self.current else {
             return "";
@@ -42,12 +43,12 @@ impl Order {
             .map_or("", |(_, number)| number)
     }
 
-    /// The number that the record in flight would name is not known to Kinesis: it names none.
+    /// Forgets all numbers: Kinesis rejected the one that was named.
     pub fn forget(&mut self) {
         self.newest = HistoryBuf::new();
     }
 
-    /// The record in flight got this number.
+    /// Remembers the sequence number of the record in flight.
     pub fn arrived(&mut self, number: SequenceNumber) {
         if let Some(current) = self.current.take() {
             self.newest.write((current, number));

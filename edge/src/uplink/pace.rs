@@ -1,4 +1,4 @@
-//! What a metered link may carry: bytes a second (`--max-rate`) and bytes a day (`--max-bytes-per-day`).
+//! The limits of a metered link: bytes a second (`--max-rate`) and bytes a day (`--max-bytes-per-day`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-/// A call may have so much time's worth of the rate.
+/// A call may carry what the rate allows in this time.
 const CALL: Duration = Duration::from_secs(2);
 
-/// What delivery may use of the link, as the user set it.
+/// How much of the link delivery may use, as the user set it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes a second; `None` is as fast as the link.
+    /// Bytes a second; `None` for no limit.
     pub rate: Option<u64>,
-    /// Bytes each day, by UTC; `None` is without end.
+    /// Bytes a day (UTC); `None` for no limit.
     pub per_day: Option<u64>,
 }
 
@@ -31,13 +31,13 @@ pub struct Today {
 pub struct Pace {
     limits: Limits,
     today: Today,
-    /// What the rate allows now; below 0 when more was sent.
+    /// Bytes that the rate allows now, never above 0; below 0 while the bytes sent exceed the rate.
     level: f64,
     counted_at: Duration,
 }
 
 impl Pace {
-    /// With what was already sent `today`, by an earlier process.
+    /// Continues with the bytes that earlier processes sent `today`.
     pub fn new(limits: Limits, today: Today) -> Self {
         Self {
             limits,
@@ -47,7 +47,7 @@ impl Pace {
         }
     }
 
-    /// How many bytes the next call may have. A post that is larger may go alone, once [`Pace::wait`] says so.
+    /// The most bytes of the next call. A larger post goes alone, once [`Pace::wait`] returns zero for it.
     pub fn room(&mut self, wall: SystemTime) -> usize {
         self.today.turn(wall);
         let by_rate = self
@@ -64,8 +64,8 @@ impl Pace {
         })
     }
 
-    /// How long a call of so many bytes has to wait; nothing if it may go now. A call that is larger than what a whole day may have goes as the
-    /// first of a day: it would otherwise wait for ever.
+    /// How long a call of `bytes` must wait; zero if it may go now. A call larger than the limit of a whole day goes as the first of a day,
+    /// because it would otherwise wait forever.
     pub fn wait(&mut self, now: Duration, wall: SystemTime, bytes: usize) -> Duration {
         self.today.turn(wall);
         if let Some(most) = self.limits.per_day
@@ -83,7 +83,7 @@ impl Pace {
         Duration::from_secs_f64((-self.level / rate).min(to_f64(DAY_SECONDS)))
     }
 
-    /// So many bytes were sent, whether they arrived or not.
+    /// Counts `bytes` on the wire, delivered or not.
     pub fn spent(&mut self, wall: SystemTime, bytes: usize) {
         self.today.turn(wall);
         self.today.bytes = self.today.bytes.saturating_add(bytes as u64);
@@ -92,7 +92,7 @@ impl Pace {
         }
     }
 
-    /// What was sent today: kept as a fact, and shown.
+    /// Bytes sent today, for the status and for the next process.
     pub fn today(&self) -> Today {
         self.today
     }
@@ -104,7 +104,7 @@ impl Today {
         self.bytes
     }
 
-    /// A new day begins with nothing sent. A clock that is set back over midnight is no new day.
+    /// Starts a new count if the day has changed. A clock that is set back over midnight does not start one.
     fn turn(&mut self, wall: SystemTime) {
         let day = since_1970(wall) / DAY_SECONDS;
         if day != self.day && day + 1 != self.day {

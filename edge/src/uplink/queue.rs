@@ -1,13 +1,13 @@
-//! The queue as the loop sees it: the spool, or one of a simulation.
+//! The queue as the loop sees it, so that tests can run the loop against a simulated one.
 
 use std::ops::ControlFlow;
 
 use crate::post::record::Record;
 use crate::spool::{Run, Seq, Spool};
 
-/// What waits, as the loop sees it: the spool, or one of a simulation.
+/// The spool, or the queue of a simulation.
 pub trait Queue {
-    /// The oldest record that waits, or the next one to come.
+    /// See [`Spool::head`].
     fn head(&self) -> Seq;
     /// See [`Spool::peek`].
     fn peek(&self, visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>);

@@ -1,47 +1,47 @@
-//! Whether a refusal is a record's own fault: pure, no I/O.
+//! Whether a refusal is caused by the record itself. No I/O.
 //!
-//! Kinesis refuses a call with a `ValidationException`, and says what of it is not as it should be: the partition key, the stream's name.
-//! Where the answer does not say that it is the record, only a comparison tells: the record is refused, *then* another is accepted, *then* the
-//! first is refused again. Until that was seen a record that is refused stays: what refuses every record is a matter of the set-up.
+//! Kinesis refuses a call with a `ValidationException`, whose message names what is invalid: the partition key, the stream's name. If it does not
+//! name a part of the record, only a comparison can tell: the record is refused, *then* another is accepted, *then* the first is refused again.
+//! Until then a refused record stays in the spool: if every record is refused, the cause is the configuration.
 
 use heapless::Vec;
 
 use crate::spool::Seq;
 
-/// If so many different records are refused and none is accepted, it is none of theirs.
+/// If this many different records are refused and none is accepted, no record is the cause.
 const ENOUGH: usize = 3;
 
-/// Records that were refused for a reason that may not be theirs.
+/// Records that were refused, perhaps not because of themselves.
 #[derive(Debug, Default)]
 pub struct Suspects {
     refused: Vec<Seq, ENOUGH>,
-    /// Another record was accepted since the first of them was refused.
+    /// Whether another record was accepted since the first of them was refused.
     accepted: bool,
 }
 
-/// What follows from one more refusal of a record that was sent alone.
+/// What to do about a refused record that was sent alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Others are accepted, and it alone is not: it can never be.
+    /// Set it aside: others are accepted, so it can never be.
     Impossible,
-    /// Another record is to be tried meanwhile.
+    /// Try another record, to compare.
     TryAnother,
-    /// The refusal is not about a record: all of them are kept, and tried again slowly.
+    /// Keep all records and try again slowly: no record is the cause.
     Hold,
 }
 
 impl Suspects {
-    /// Whether some record is under suspicion.
+    /// Whether there is any suspect.
     pub fn any(&self) -> bool {
         !self.refused.is_empty()
     }
 
-    /// Whether it is still to be seen that another record is accepted: the next one is sent alone.
+    /// Whether no other record was accepted yet: the next one is sent alone, to compare.
     pub fn compares(&self) -> bool {
         self.any() && !self.accepted
     }
 
-    /// Record `seq`, sent alone, was refused. `has_other` says whether another record waits that could be tried.
+    /// Notes that record `seq`, sent alone, was refused. `has_other` says whether another record waits that could be tried.
     pub fn refused(&mut self, seq: Seq, has_other: bool) -> Verdict {
         let known = self.refused.iter().position(|refused| *refused == seq);
         match known {
@@ -62,7 +62,7 @@ impl Suspects {
         Verdict::TryAnother
     }
 
-    /// Record `seq` was accepted, or some others were (`None`): the suspects may be tried again.
+    /// Notes that record `seq` was accepted, or several others (`None`): the suspects may be tried again.
     pub fn accepted(&mut self, seq: Option<Seq>) {
         self.refused.retain(|refused| Some(*refused) != seq);
         self.accepted = self.any();

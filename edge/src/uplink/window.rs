@@ -1,17 +1,16 @@
-//! The records that were read and have to wait while others pass them: pure, no I/O.
+//! The records that were read and have to wait while others pass them. No I/O.
 //!
-//! It costs a byte for each record between the oldest that waits and the newest that was read; the bytes of a record that waits stay in the
-//! spool, and are read again when its turn comes.
+//! The window takes one byte for each of [`WINDOW`] numbers. The records themselves stay in the spool, and are read again when they may go.
 
 use crate::spool::{Seq, WINDOW};
 
-/// Why a record waits, in one byte: the cell of a throttled lane (below 64), or one of these.
+/// Why a record waits: the cell of a throttled lane (below 64), [`READY`] or [`SUSPECT`].
 pub type Reason = u8;
 
-/// It may go at once.
+/// The record may go at once.
 pub const READY: Reason = 64;
 
-/// It goes again once another record was accepted: see [`Suspects`](crate::uplink::suspects::Suspects).
+/// The record goes again after another record was accepted; see [`Suspects`](crate::uplink::suspects::Suspects).
 pub const SUSPECT: Reason = 65;
 
 const NOT_PARKED: Reason = u8::MAX;
@@ -19,12 +18,12 @@ const NOT_PARKED: Reason = u8::MAX;
 /// Which records are parked, and how far the spool was read.
 #[derive(Debug, Default)]
 pub struct Window {
-    /// That of record `seq` at `seq mod WINDOW`. Empty until the first is parked.
+    /// The reason of record `seq` is at `seq mod WINDOW`. Empty until the first record is parked.
     reasons: Vec<Reason>,
     parked: u64,
-    /// None is parked below.
+    /// No record below this is parked.
     low: Seq,
-    /// The next record to be read.
+    /// All records below this were read.
     end: Seq,
 }
 
@@ -39,12 +38,12 @@ impl Window {
         self.parked().next().map(|(seq, _)| seq)
     }
 
-    /// The next record to be read.
+    /// The next record to read.
     pub fn end(&self) -> Seq {
         self.end
     }
 
-    /// All below `end` was read: it is parked, in a call, or gone.
+    /// Notes that all records below `end` were read: each is parked, in a call, or gone.
     pub fn read_to(&mut self, end: Seq) {
         self.end = end;
         if self.is_empty() {
@@ -52,7 +51,7 @@ impl Window {
         }
     }
 
-    /// Records below this may be read while the oldest that waits in the spool is `head`.
+    /// Only records below this may be read while the spool's oldest record is `head`.
     pub fn reach(&self, head: Seq) -> Seq {
         match self.is_empty() {
             true => head + WINDOW,
@@ -60,7 +59,7 @@ impl Window {
         }
     }
 
-    /// Has record `seq`, which was read, wait; or wait for another reason than before.
+    /// Parks record `seq`, which was read, or changes its reason.
     pub fn park(&mut self, seq: Seq, reason: Reason) {
         if self.reasons.is_empty() {
             self.reasons = vec![NOT_PARKED; WINDOW as usize];
@@ -73,7 +72,7 @@ impl Window {
         self.parked += u64::from(before == NOT_PARKED);
     }
 
-    /// Record `seq` no longer waits: it goes, or is gone.
+    /// Removes record `seq` from the window: it goes, or is gone.
     pub fn unpark(&mut self, seq: Seq) {
         let in_reach = !self.is_empty() && (self.low..self.end).contains(&seq);
         if in_reach && self.reasons[index(seq)] != NOT_PARKED {
@@ -82,12 +81,12 @@ impl Window {
         }
     }
 
-    /// Why record `seq`, which is parked, waits.
+    /// Why record `seq` waits. It must be parked.
     pub fn reason(&self, seq: Seq) -> Reason {
         self.reasons[index(seq)]
     }
 
-    /// All below `head` have left the spool.
+    /// Removes all records below `head`: they have left the spool.
     pub fn forget_below(&mut self, head: Seq) {
         while self.low < head && !self.is_empty() {
             self.unpark(self.low);
@@ -97,7 +96,7 @@ impl Window {
         self.end = self.end.max(head);
     }
 
-    /// The parked records and why they wait, oldest first.
+    /// The parked records with their reasons, oldest first.
     pub fn parked(&self) -> impl Iterator<Item = (Seq, Reason)> {
         let range = if self.is_empty() {
             0..0

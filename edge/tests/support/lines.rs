@@ -107,6 +107,14 @@ impl Folder {
         }
     }
 
+    /// A folder with the file `log`, which holds `text`; the file's path comes along.
+    pub fn with_log(text: &str) -> (Self, PathBuf) {
+        let folder = Self::new();
+        let file = folder.file("log");
+        append(&file, text);
+        (folder, file)
+    }
+
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use headwater::observe::counters::Counters;
 use headwater::observe::monitor::{Monitor, Patience};
-use headwater::observe::snapshot::{About, Past};
+use headwater::observe::past::Past;
+use headwater::observe::snapshot::About;
 use headwater::observe::systemd::Systemd;
 use headwater::platform::facts::Facts;
 use headwater::platform::time::TestClock;

@@ -176,6 +176,9 @@ struct State {
 
 impl XApi {
     /// Serves with an empty script.
+    ///
+    /// # Errors
+    /// If no port can be listened on.
     pub fn start(settings: Settings) -> io::Result<Self> {
         let api = Arc::new(Api {
             settings,
@@ -233,6 +236,9 @@ impl XApi {
     }
 
     /// Adds a rule, as another program of the same account may have.
+    ///
+    /// # Errors
+    /// If X would refuse the rule, with its words.
     pub fn add_rule(&self, value: &str, tag: Option<&str>) -> Result<(), String> {
         let mut state = self.api.state();
         state.add_rule(value, tag.map(str::to_owned))

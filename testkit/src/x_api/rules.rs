@@ -30,7 +30,10 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Reads a rule; the error is what the server answers in `details`.
+    /// Reads a rule.
+    ///
+    /// # Errors
+    /// If `value` is no rule of X's language. The error is what X answers in `details`.
     pub fn parse(id: String, value: &str, tag: Option<String>) -> Result<Self, String> {
         if value.chars().count() > MAX_RULE_CHARS {
             return Err(format!(

@@ -6,7 +6,7 @@
 //! verdict then says so.
 
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 use aws_credential_types::Credentials;
@@ -27,8 +27,6 @@ use crate::net::endpoint::Endpoint;
 use crate::net::roots::Roots;
 use crate::net::{agent, explain};
 use crate::settings::Config;
-
-const SILENCE: Duration = Duration::from_secs(10);
 
 /// 2^128: one more than the largest hash key.
 const NO_HASH_KEY: &str = "340282366920938463463374607431768211456";
@@ -100,7 +98,7 @@ impl Asker {
         const FORM: &str = "application/x-www-form-urlencoded";
         let mut signer = Signer::new(sts, &self.region, "sts");
         let signature = signer.sign(FORM, None, body.as_bytes(), credentials, self.now())?;
-        let mut request = agent::agent(sts, self.roots.client_config(), SILENCE)
+        let mut request = agent::agent(sts, self.roots.client_config(), agent::CHECK_SILENCE)
             .post(&url)
             .header("content-type", FORM)
             .header("x-amz-date", &signature.date)
@@ -340,12 +338,12 @@ fn refusal(
             "the signature is not accepted, so the secret key is wrong: {advice}"
         )),
         (_, Class::Retry | Class::Throttled) => Doubtful(format!(
-            "{host} is in trouble ({problem}): a run tries again by itself; run the check again"
+            "{host} failed ({problem}): a run tries again by itself; run the check again"
         )),
         (_, Class::Refused | Class::Impossible) => Bad(format!(
             "{host} refuses every record ({problem}): check AWS_STREAM_NAME, AWS_REGION and the endpoint, or a proxy's limits"
         )),
-        _ => Bad(format!("{host} refuses ({problem})")),
+        _ => Bad(format!("{host} refuses the request ({problem})")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests the connection to the server: DNS, TCP, TLS, and its clock.
 
 use std::net::ToSocketAddrs;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::CertificateError::{NotValidYet, NotValidYetContext};
 
@@ -11,8 +11,6 @@ use crate::net::endpoint::Endpoint;
 use crate::net::roots::Roots;
 use crate::net::{agent, explain, proxy};
 use crate::observe::screen;
-
-const SILENCE: Duration = Duration::from_secs(10);
 
 /// Tests the DNS lookup of the server's name.
 pub fn name(endpoint: &Endpoint) -> Verdict {
@@ -64,7 +62,7 @@ pub struct Offset {
 pub fn greet(endpoint: &Endpoint, roots: &Roots) -> Greeting {
     let host = endpoint.authority();
     let sent = SystemTime::now();
-    match agent::agent(endpoint, roots.client_config(), SILENCE)
+    match agent::agent(endpoint, roots.client_config(), agent::CHECK_SILENCE)
         .get(endpoint.as_str())
         .call()
     {

@@ -1,6 +1,6 @@
 //! An event that repeats is logged once and then summed up: after one minute, then every ten.
 //!
-//! Two lines are the same event if they differ only in their digits: "connecting again in 1.5s" and "connecting again in 2.0s".
+//! Two lines are the same event if they differ only in their digits: "connecting again in 1.50 s" and "connecting again in 2.00 s".
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;

@@ -1,24 +1,24 @@
-//! One event of Jetstream, read as far as this program needs it.
+//! One event of Jetstream, with the members that this program needs.
 
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use crate::source::lenient::{self, Maybe, Object, Text, skip, unescaped};
 
-/// The kind of record that is a post.
+/// The collection of posts.
 const POST: &str = "app.bsky.feed.post";
 
 /// An event, borrowed from its message.
 #[derive(Debug, Default)]
 pub struct Event<'a> {
-    /// Who did it.
+    /// The DID of the account.
     pub did: Text<'a>,
-    /// When the server saw it, in microseconds since 1970; 0 where it does not say.
+    /// When the server saw the event, in microseconds since 1970; 0 if it does not say.
     pub time_us: u64,
     commit: Maybe<Commit<'a>>,
 }
 
-/// A change to someone's records.
+/// A change to an account's records.
 #[derive(Debug, Default)]
 struct Commit<'a> {
     collection: Text<'a>,
@@ -30,7 +30,10 @@ struct Post<'a> {
     text: Option<&'a RawValue>,
 }
 
-/// Reads a message. An error is one that holds no event.
+/// Reads a message.
+///
+/// # Errors
+/// If it is not valid JSON.
 pub fn parse(message: &str) -> serde_json::Result<Event<'_>> {
     lenient::object(message.as_bytes())
 }
@@ -68,7 +71,7 @@ impl<'a> Object<'a> for Post<'a> {
     }
 }
 
-/// A time, which may come as a text, with a fraction or with an exponent; 0 for what is none.
+/// A time, which may be a string and may have a fraction or an exponent; 0 if it is no number.
 fn microseconds(json: &RawValue) -> u64 {
     let number = json.get().trim_matches('"');
     if number.contains(['e', 'E']) {
@@ -79,8 +82,7 @@ fn microseconds(json: &RawValue) -> u64 {
 }
 
 impl<'a> Event<'a> {
-    /// The text of the post that was written, if one was; a delete carries none. May be written to
-    /// `buffer`.
+    /// The text of the post, if the event is a new or changed post. It is borrowed, or written to `buffer`.
     pub fn post_text<'b>(&self, buffer: &'b mut String) -> Option<&'b str>
     where
         'a: 'b,

@@ -1,14 +1,12 @@
-//! Posts of Bluesky, through Jetstream: one WebSocket with one JSON event a message, no account
-//! needed.
+//! Posts of Bluesky, through Jetstream: a WebSocket with one JSON event a message (the README of github.com/bluesky-social/jetstream, "Consuming
+//! Jetstream"). It needs no account.
 //!
-//! The server keeps about 36 hours and takes up anywhere in them: every event carries its time, and
-//! the time of the last one seen is the cursor. It rides with each record, and is remembered now
-//! and then besides, since a keyword may match nothing for hours. Each connection begins a few
-//! seconds before it: a post read twice is the same item, one not read is lost.
+//! The server keeps about 36 hours, and a connection can begin at any time in them. Every event carries its time, and the time of the last event is
+//! the *cursor*. It is the position of each record, and is also kept as a fact now and then, because a keyword may match nothing for hours. Each
+//! connection begins a few seconds before the cursor: a post that is read twice is stored once, one that is not read is lost.
 //!
-//! The cursor follows no event from the future: one server's mistake would have every other asked for
-//! what it does not have yet, for ever. The board's clock tells; while that is not set, the event
-//! before does, for a mistake comes alone.
+//! The cursor does not follow events from the future: after one server's mistake, every server would be asked for events it does not have yet. The
+//! board's clock tells what is the future; while it is not set, the previous event's time does, because mistakes are single events.
 
 pub(crate) mod event;
 
@@ -31,62 +29,59 @@ use crate::net::roots::Roots;
 use crate::net::unversioned::TransportAdapter;
 use crate::post::filter::Filter;
 use crate::post::record::Record;
-use crate::source::retry::{Backoff, Failure};
+use crate::source::retry::{Backoff, Failure, In};
 use crate::source::wire::{self, Watch};
 use crate::source::{Feed, Source, Stopped};
 
-/// The server pings every 30 s.
+/// How long a server may be silent: it pings every 30 s.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// How far before the cursor a connection begins: events come a little out of order, and hosts are
-/// a little apart.
+/// How far before the cursor a connection begins, in microseconds: events come slightly out of order, and servers differ slightly.
 const REWIND_US: u64 = 5_000_000;
 
-/// A first event this much later than the cursor means that the server no longer had what lay
-/// between.
+/// If the first event is this many microseconds after the cursor, the server no longer has the events between.
 const GAP_US: u64 = 10 * 60 * 1_000_000;
 
-/// An event this much later than it is now is a server's mistake.
+/// An event this many microseconds in the future is a server's mistake.
 const AHEAD_US: u64 = 10 * 60 * 1_000_000;
 
-/// Bluesky has dozens of events a second, wanted or not: a server that has had none for so long is cut off from it, though it pings.
+/// Bluesky has dozens of events a second, wanted or not. A server that sends none for this time is cut off from it, even if it pings.
 const NO_EVENTS: Duration = Duration::from_secs(2 * 60);
 
-/// How often the cursor is remembered while nothing matches.
+/// How often the cursor is kept as a fact while no post matches.
 const REMEMBER_EVERY: Duration = Duration::from_secs(30);
 
-/// A connection that brought this many events has proved itself.
+/// A connection is healthy after this many events.
 const PROVEN_EVENTS: u32 = 100;
 
-/// The longest message taken. The server is asked to leave out what is longer than a record; this
-/// is for one that does not know how.
+/// Bytes of the longest message. The server is asked to leave out messages longer than a record; this is for servers that cannot.
 const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
-/// Where the cursor is remembered.
+/// The fact that holds the cursor.
 const CURSOR_FACT: &str = "jetstream.cursor";
 
-/// What a position of this source begins with; the cursor follows.
+/// The beginning of this source's positions; the cursor follows.
 const POSITION_PREFIX: &str = "jetstream ";
 
 /// Where to find Jetstream, and which posts are wanted.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Servers to choose from, such as `wss://jetstream2.us-east.bsky.network`: at least one.
+    /// Servers, such as `wss://jetstream2.us-east.bsky.network`. At least one.
     pub endpoints: Vec<Endpoint>,
     /// Which posts are wanted.
     pub filter: Filter,
-    /// Whose certificates are trusted.
+    /// The trusted root certificates.
     pub roots: Roots,
 }
 
-/// The stream of all posts, filtered on the board.
+/// The source: the stream of all posts, filtered on the board.
 #[derive(Debug)]
 pub struct Jetstream {
     settings: Settings,
 }
 
 impl Jetstream {
-    /// A stream that is opened when it is run.
+    /// A source that connects when it is run.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
@@ -109,7 +104,7 @@ impl Source for Jetstream {
         let mut why = "no Jetstream server is named: set JETSTREAM_URL".to_owned();
         for endpoint in endpoints {
             let host = endpoint.authority();
-            match wire::connect(roots, &Watch::alone(wire::CHECK_SILENCE), endpoint) {
+            match wire::connect(roots, &Watch::of_check(), endpoint) {
                 Ok(_) => return Ok(format!("{host} can be reached")),
                 Err(error) => why = explain::explain(&error, host),
             }
@@ -120,26 +115,27 @@ impl Source for Jetstream {
 
 type Socket = WebSocket<TransportAdapter>;
 
-/// Why a connection ended.
+/// Why a connection ended, in words.
 type Trouble = (Failure, String);
 
-/// The stream while it is read.
+/// The state of reading the stream.
 struct Reader<'a> {
     settings: &'a Settings,
     feed: &'a Feed,
     backoff: Backoff,
     /// Whether a connection was open before.
     was_open: bool,
-    /// Which of the servers is used.
+    /// The index of the server in use.
     host: usize,
-    /// The time of the last event seen; 0 before the first one ever.
+    /// The time of the last event, in microseconds since 1970; 0 before the first one ever.
     cursor: u64,
+    /// When the cursor was last kept as a fact.
     remembered: Duration,
-    /// The time of the event before, whatever it was.
+    /// The time of the previous event, even if it was wrong.
     before: u64,
-    /// Whether the connection has proved itself.
+    /// Whether the connection is healthy.
     is_proven: bool,
-    /// A text without its escapes.
+    /// A buffer for a text with escapes.
     text: String,
 }
 
@@ -183,13 +179,13 @@ impl<'a> Reader<'a> {
                 self.host = (self.host + 1) % self.settings.endpoints.len();
             }
             let pause = self.backoff.failed(self.feed, failure, None);
-            let text = format!("connecting again in {pause:.1?}: {what}");
+            let text = format!("connecting again {}: {what}", In(pause));
             self.feed.trouble(Level::Warn, &text);
             self.feed.sleep(pause)?;
         }
     }
 
-    /// One connection, until something ends it.
+    /// Makes one connection, and reads from it until it ends.
     fn session(&mut self) -> Result<Infallible, Ended> {
         let endpoint = &self.settings.endpoints[self.host];
         let mut socket = self.open(endpoint)?;
@@ -203,7 +199,7 @@ impl<'a> Reader<'a> {
         );
         let result = self.read(&mut socket);
         if matches!(result, Err(Ended::Stopped)) || self.feed.stop.asked() {
-            // The connection ends either way.
+            // Whether the close arrives or not, the connection ends.
             let _ = socket.close(None);
         }
         result
@@ -263,7 +259,7 @@ impl<'a> Reader<'a> {
         let mut heard = self.feed.clock.elapsed();
         let mut is_cut_off = false;
         loop {
-            // This also answers the pings that came before.
+            // This also answers earlier pings.
             let text = match socket.read() {
                 Ok(Message::Text(text)) => text,
                 Ok(Message::Close(_)) => {
@@ -296,7 +292,7 @@ impl<'a> Reader<'a> {
             let is_timely = self.is_timely(event.time_us);
             if is_timely && events == 0 && asked > 0 && event.time_us > asked.saturating_add(GAP_US)
             {
-                let why = format!("{host} no longer has what is so old");
+                let why = format!("{host} no longer has posts that are so old");
                 self.feed.missed((asked / 1000, event.time_us / 1000), &why);
             }
             self.take(&event, is_timely, &text)?;
@@ -308,55 +304,55 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The server pings, and has had no event for so `long`.
+    /// Handles a server that pings, but has sent no event for this `long`: another one is tried, if there is any.
     fn cut_off(&mut self, long: Duration) -> Result<(), Trouble> {
         let host = self.settings.endpoints[self.host].authority();
         let minutes = long.as_secs() / 60;
         let what = format!("{host} pings, but has sent no event for {minutes} min");
         if self.settings.endpoints.len() > 1 {
-            // Whatever it did before, another is tried.
+            // Even if it was healthy before, another one is tried.
             self.is_proven = false;
             return Err((Failure::Network, what));
         }
-        // A server of one's own may have so few.
-        let text = format!("{what}: if it should have, look at what feeds it");
+        // The user's own server may have so few events.
+        let text = format!("{what}: if that is unexpected, check where it gets its events from");
         self.feed.trouble(Level::Warn, &text);
         Ok(())
     }
 
-    /// Whether an event of that time can be, and the cursor may follow it.
+    /// Whether an event of this time is not in the future, so that the cursor may follow it.
     fn is_timely(&mut self, time_us: u64) -> bool {
         let before = std::mem::replace(&mut self.before, time_us);
         let latest = self.now_us().unwrap_or(match before.max(self.cursor) {
-            // Nothing to compare the first event ever with: once the clock is set, its time is looked at again.
+            // There is nothing to compare the first event ever with. Its time is checked again when the clock is set.
             0 => u64::MAX,
             before => before,
         });
         time_us <= latest.saturating_add(AHEAD_US)
     }
 
-    /// Forgets a cursor that an earlier version took from a wrong event.
+    /// Discards a cursor of the future, which was taken from a wrong event before the clock was set.
     fn doubt_cursor(&mut self) {
         let latest = self.now_us().map(|now| now.saturating_add(AHEAD_US));
         if latest.is_some_and(|latest| self.cursor > latest) {
             warn!(
-                "the place in the stream that was remembered is of the future: reading begins with what is new"
+                "the position in the stream from an earlier run is in the future: reading begins with new posts"
             );
             self.cursor = 0;
         }
     }
 
-    /// What time it is, if the board's clock is set.
+    /// The time in microseconds since 1970, if the board's clock is set or the server's time is known.
     fn now_us(&self) -> Option<u64> {
         let is_set = !clock::is_unset(self.feed.clock.wall());
         let is_known = self.feed.counters.clock_offset_ms.get() != 0;
         (is_set || is_known).then(|| self.feed.now_ms().saturating_mul(1000))
     }
 
-    /// Hands over an event that is a wanted post.
+    /// Passes an event on if it is a wanted post.
     fn take(&mut self, event: &Event<'_>, is_timely: bool, line: &str) -> Result<(), Stopped> {
         if is_timely && event.time_us > 0 {
-            // The rewind brings old events again; a host that is behind must not set the cursor back.
+            // The rewind repeats old events, and a server may be behind: neither may set the cursor back.
             self.cursor = self.cursor.max(event.time_us);
             self.feed.happened(event.time_us / 1000);
         }
@@ -375,7 +371,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let mut position = heapless::String::<32>::new();
-        // A prefix and 20 digits fit.
+        // Cannot fail: a prefix and 20 digits fit.
         let _ = std::fmt::Write::write_fmt(
             &mut position,
             format_args!("{POSITION_PREFIX}{}", self.cursor),

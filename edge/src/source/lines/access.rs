@@ -1,4 +1,4 @@
-//! Whether the files can be read, asked before a run; for root also whether the service's user can, who may do less.
+//! Checks before a run whether the files can be read. If root asks, also whether the service's user can read them.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -10,13 +10,13 @@ use anyhow::bail;
 use crate::source::lines::follow::trouble;
 use crate::source::lines::pattern;
 
-/// The user of the service, as edge/dist/headwater.service has it.
+/// The user of the service, as in edge/dist/headwater.service.
 const SERVICE_USER: &str = "headwater";
 
-/// Says of all files how they are.
+/// Says for each input whether it can be read, or is waited for.
 ///
 /// # Errors
-/// One of them cannot be read; also which, and what to do.
+/// If one of them cannot be read. The error names it, and says what to do.
 pub fn check(inputs: &[PathBuf]) -> anyhow::Result<String> {
     let mut good = Vec::new();
     for input in inputs {
@@ -42,7 +42,7 @@ pub fn check(inputs: &[PathBuf]) -> anyhow::Result<String> {
     Ok(good.join("; "))
 }
 
-/// Whether there is such a file.
+/// Whether the file exists. An error if it exists and cannot be read.
 fn can_be_read(path: &Path) -> anyhow::Result<bool> {
     match File::open(path) {
         Ok(_) if path.is_dir() => bail!("{} is a folder: name a file", path.display()),
@@ -52,14 +52,14 @@ fn can_be_read(path: &Path) -> anyhow::Result<bool> {
     }
     if rustix::process::geteuid().is_root() && service_may_read(path) == Some(false) {
         bail!(
-            "{0} may not be read by the service's user {SERVICE_USER}, though by root: give it the right to, for a log of the system with 'usermod -aG adm {SERVICE_USER}'; then 'sudo -u {SERVICE_USER} test -r {0}' succeeds",
+            "{0} may not be read by the service's user {SERVICE_USER}, only by root: grant the permission (for a system log: 'usermod -aG adm {SERVICE_USER}'), until 'sudo -u {SERVICE_USER} test -r {0}' succeeds",
             path.display()
         );
     }
     Ok(true)
 }
 
-/// Whether the service's user may read it; `None` if there is no such user, or nobody to ask.
+/// Whether the service's user may read the file; `None` if there is no such user, or no `runuser` command.
 fn service_may_read(path: &Path) -> Option<bool> {
     let as_the_user = |test: &[&str]| {
         let mut command = Command::new("runuser");

@@ -1,6 +1,5 @@
-//! What a line travels in: `{"headwater":1,"id":ULID,"at":TIME,"from":HOST,"line":VALUE}`. TIME is
-//! when it was read, by RFC 3339 in UTC with milliseconds; VALUE is the line itself where that is
-//! JSON, else the line as a string.
+//! The envelope of a line: `{"headwater":1,"id":ULID,"at":TIME,"from":HOST,"line":VALUE}`. TIME is when the line was read, as in RFC 3339, in UTC with
+//! milliseconds. VALUE is the line itself if it is JSON, else the line as a JSON string.
 
 use std::io::Write;
 use std::ops::Range;
@@ -8,31 +7,31 @@ use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
-use crate::platform::time::Rfc3339;
+use crate::platform::time::{Rfc3339, unix_ms};
 use crate::post::record::MAX_RECORD_BYTES;
-use crate::source::lines::id::{Ulid, unix_ms};
+use crate::source::lines::id::Ulid;
 
-/// Where the id stands: it is all that differs between envelopes of one moment.
+/// The place of the id, which alone differs between envelopes of one millisecond.
 const ID: Range<usize> = 21..21 + Ulid::CHARS;
 
-/// Writes envelopes, each in the place of the one before it.
+/// Writes envelopes, all into one buffer.
 #[derive(Debug)]
 pub struct Envelope {
-    /// The host as JSON.
+    /// The host's name as a JSON string.
     host: String,
-    /// The last envelope: its first `head` bytes, up to the value, serve every line read in that millisecond.
+    /// The last envelope. Its first `head` bytes, up to the value, are the same for every line of one millisecond.
     data: Vec<u8>,
     head: usize,
     unix_ms: u64,
     id: [u8; Ulid::CHARS],
 }
 
-/// One line in its envelope.
+/// An envelope with its line.
 #[derive(Clone, Copy, Debug)]
 pub struct Sealed<'a> {
     /// The envelope's bytes.
     pub data: &'a [u8],
-    /// The id in it.
+    /// The id of the line.
     pub id: &'a str,
 }
 
@@ -50,7 +49,7 @@ impl Envelope {
         envelope
     }
 
-    /// Puts `line`, which is this `json` if it is any, into an envelope.
+    /// Puts `line` into an envelope. `json` is the line as JSON, if it is valid JSON.
     pub fn seal(
         &mut self,
         line: &str,
@@ -69,19 +68,19 @@ impl Envelope {
         match json {
             Some(json) => self.data.extend_from_slice(json.get().as_bytes()),
             None => {
-                // Writing to memory does not fail, here and below.
+                // Cannot fail, here and below: it writes to memory.
                 let _ = serde_json::to_writer(&mut self.data, line);
             }
         }
         self.data.push(b'}');
         Sealed {
             data: &self.data,
-            // Its characters are ASCII.
+            // Cannot fail: its characters are ASCII.
             id: std::str::from_utf8(&self.id).unwrap_or_default(),
         }
     }
 
-    /// Writes the head of the envelopes of a moment; the id is filled in later.
+    /// Writes the head of the envelopes of a millisecond, with an empty id.
     fn begin(&mut self, unix_ms: u64) {
         let (at, host) = (Rfc3339(unix_ms), &self.host);
         self.data.clear();

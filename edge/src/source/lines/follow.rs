@@ -1,4 +1,4 @@
-//! All followed files, each in its turn, and what is told of them.
+//! Following several files in turn, and reporting their troubles.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,13 +14,13 @@ use crate::source::lines::places::Places;
 use crate::source::lines::siblings;
 use crate::source::lines::tail::Tail;
 
-/// How often the end of a file is looked at.
+/// How often the end of a file is checked.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// After how many looks new files are looked for that match a pattern.
+/// New files that match a pattern are searched once in so many checks.
 const LOOKS_A_SEARCH: u32 = 5;
 
-/// The most files that are followed: each is an open one, and has a place that is written down.
+/// Most files that are followed: each is open, and its place is kept.
 const MAX_FILES: usize = 128;
 
 /// Follows the files that `inputs` name until the feed is stopped.
@@ -38,10 +38,10 @@ pub fn follow(inputs: &[PathBuf], maker: &mut Maker<'_>) {
 /// All followed files.
 #[derive(Debug)]
 pub struct Follower {
-    /// Those that may match several names.
+    /// Inputs with `*` or `?`.
     patterns: Vec<PathBuf>,
     tails: Vec<Tail>,
-    /// How many of the tails have a name that the user gave: those are waited for.
+    /// How many of the tails, the first ones, have a name that the user gave: they are kept if the file is gone.
     named: usize,
     places: Places,
     looks: u32,
@@ -49,7 +49,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Begins where an earlier run ended.
+    /// Continues where an earlier run ended.
     pub fn new(inputs: &[PathBuf], maker: &Maker<'_>) -> Self {
         let absolutes = inputs
             .iter()
@@ -68,6 +68,9 @@ impl Follower {
     }
 
     /// Gives each file a turn. Returns whether there may be more to read at once.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn round(&mut self, maker: &mut Maker<'_>) -> Result<bool, Stopped> {
         if maker.feed.stop.asked() {
             return Err(Stopped);
@@ -91,7 +94,7 @@ impl Follower {
             let text = format!("no file matches {} yet: waiting for one", shown.display());
             troubles.push((Level::Warn, text));
         }
-        // All are known before one is read, which may take as long as an outage.
+        // All files are opened before one is read, because a full spool may make a read wait for hours.
         for tail in &mut self.tails {
             tail.enter(maker.feed, &mut self.places)?;
         }
@@ -114,7 +117,7 @@ impl Follower {
         Ok(is_more)
     }
 
-    /// Adds the files that match a pattern now. What rotation made of another is read with that one.
+    /// Adds the files that match a pattern now. Rotated files are left out: they are read with the file that they were.
     fn search(&mut self) {
         let mut found = BTreeSet::new();
         for pattern in &self.patterns {
@@ -123,7 +126,7 @@ impl Follower {
                     .into_iter()
                     .filter(|path| path.is_file()),
             );
-            // One that was rotated away and has no successor yet.
+            // A file that was rotated away and has no successor yet.
             let known = self.places.names();
             found.extend(
                 known
@@ -152,7 +155,7 @@ impl Follower {
             1 => first.clone(),
             all => format!("{first} (and {} more)", all - 1),
         };
-        // Said once, and kept in the status while it lasts.
+        // It is logged once, and stays in the status while it lasts.
         if self.told.as_ref() != Some(&text) {
             maker.feed.trouble(*level, &text);
             self.told = Some(text);
@@ -160,7 +163,7 @@ impl Follower {
     }
 }
 
-/// Whether the file at `path` is what rotation, or compression, made of one of `all`, or a compressed one.
+/// Whether the file at `path` is compressed, or is one of `all` after rotation.
 fn is_of_another(path: &Path, all: &BTreeSet<PathBuf>) -> bool {
     let name = |path: &Path| {
         path.file_name()
@@ -174,7 +177,7 @@ fn is_of_another(path: &Path, all: &BTreeSet<PathBuf>) -> bool {
         || beside.any(|other| name(other).is_some_and(|other| siblings::is_rotated(&own, &other)))
 }
 
-/// What a person reads of a file that cannot be read.
+/// Says, with its level, why a file cannot be read.
 pub fn trouble(path: &Path, error: &io::Error) -> (Level, String) {
     let shown = path.display();
     match error.kind() {
@@ -185,14 +188,12 @@ pub fn trouble(path: &Path, error: &io::Error) -> (Level, String) {
         io::ErrorKind::PermissionDenied => (
             Level::Error,
             format!(
-                "{shown} may not be read by this user, and nothing of it is read until then: give it the right to, for a log of the system with 'usermod -aG adm headwater' and a restart"
+                "{shown} may not be read by this user, and nothing of it is read until it may: grant the permission (for a system log: 'usermod -aG adm headwater', then restart)"
             ),
         ),
         _ => (
             Level::Warn,
-            format!(
-                "{shown} cannot be read: {error}; trying again, what is in the file stays there"
-            ),
+            format!("{shown} cannot be read: {error}; trying again, its lines are read later"),
         ),
     }
 }

@@ -1,12 +1,14 @@
-//! Names of lines, as ULIDs: 48 bits of milliseconds since 1970, then 80 bits that tell apart what
-//! has the same time; 26 characters that sort as the numbers do.
+//! Ids of lines, as ULIDs: 48 bits of milliseconds since 1970, then 80 bits that distinguish ids of the same time; 26 characters that sort like the
+//! numbers (the ULID specification, "Canonical String Representation").
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anyhow::anyhow;
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// A line's name.
+use crate::platform::time::unix_ms;
+
+/// A line's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ulid(u128);
 
@@ -16,15 +18,15 @@ const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LOW_80: u128 = (1 << 80) - 1;
 
 impl Ulid {
-    /// How many characters it is written with.
+    /// Characters of an id.
     pub const CHARS: usize = 26;
 
-    /// The id for a time in milliseconds since 1970, and the low 80 bits of `rest`.
+    /// The id with this time, in milliseconds since 1970, and the low 80 bits of `rest`.
     pub fn new(unix_ms: u64, rest: u128) -> Self {
         Self(u128::from(unix_ms) << 80 | rest & LOW_80)
     }
 
-    /// Its characters.
+    /// The id in base 32.
     pub fn chars(self) -> [u8; Self::CHARS] {
         std::array::from_fn(|index| {
             let shift = 5 * (Self::CHARS - 1 - index);
@@ -33,15 +35,17 @@ impl Ulid {
     }
 }
 
-/// Names for the lines of one run over an input without places: the time they were read, and a
-/// number that begins at random and counts up.
+/// Ids of lines of an input without places, such as a pipe: the time at which a line was read, and a number that starts at random and counts up.
 #[derive(Debug)]
 pub struct Run {
     next: u128,
 }
 
 impl Run {
-    /// Begins at a number of its own.
+    /// Starts at a random number.
+    ///
+    /// # Errors
+    /// If the system gives no random numbers.
     pub fn new() -> anyhow::Result<Self> {
         let mut bytes = [0; 16];
         SystemRandom::new()
@@ -52,17 +56,11 @@ impl Run {
         })
     }
 
-    /// The name of a line read at `now`.
+    /// The id of a line that was read at `now`.
     pub fn next(&mut self, now: SystemTime) -> Ulid {
         self.next = self.next.wrapping_add(1);
         Ulid::new(unix_ms(now), self.next)
     }
-}
-
-/// Milliseconds since 1970.
-pub fn unix_ms(time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,32 +1,30 @@
-//! Lines of standard input or of files: sensors, logs, anything that prints. Each becomes one record, in an [`envelope`] that says when
-//! and where it was read.
+//! Lines of standard input or of files: sensors, logs, anything that prints. Each becomes one record, in an [`envelope`] with the time and the host.
 //!
-//! Standard input, a pipe or a serial port is read as it comes ([`pipe`]). Files are followed as they grow, are rotated or cut short
-//! ([`tail`]), several at once ([`follow`]), and every line has a [`place`] to come back to, from which its id is made.
+//! Standard input, a pipe or a serial port is read as it comes ([`pipe`]). Files are followed as they grow, are rotated or truncated ([`tail`]),
+//! several at once ([`follow`]). Every line has a [`place`], from which reading can continue and from which the line's id is made.
 //!
-//! # Which file is it?
+//! # How a file is recognised
 //!
-//! Neither a name nor an inode says so for long: rotation takes the name, a copy (`/var/log` in RAM, a restored backup) has another
-//! inode, and an inode is used again. So a place holds several things that were seen together:
+//! Neither its name nor its inode identifies a file for long: rotation gives the name to another file, a copy (`/var/log` in RAM, a restored backup)
+//! has another inode, and an inode is used again. So a place holds several properties:
 //!
-//! - the **name** that is followed, as a CRC: one name's places are never taken for another's;
-//! - the **content**: a CRC of the first 256 bytes, as far as they were read, and of the 64 just before the place. A file *fits* if it
-//!   has both, and is at least as long as the place is far. Content decides; two files with the same beginning differ before the place;
-//! - the **inode**, which is asked first, and alone where nothing was read yet;
-//! - the **time** the file was last written to, as far as was seen: what is younger had the name later;
-//! - the **turn**: how many files the name had before. It tells which of two places is the later, and keeps the ids of what one inode
-//!   held one after the other apart;
-//! - what the ids of the file's lines have in common: its birth, and a CRC of name, inode, birth, turn and first line. It stays when the
-//!   file moves to another inode, and is the same when the file is read again from its start.
+//! - the **name** that is followed, as a CRC: places of different names are never confused;
+//! - the **content**: CRCs of the first 256 bytes, as far as they were read, and of the 64 bytes before the place. A file *fits* if both match
+//!   and it is long enough. Content decides; two files with the same beginning differ before the place;
+//! - the **inode**, which is compared first, and which alone decides while nothing was read;
+//! - the **time** of the file's last write that was seen: a younger file had the name later;
+//! - the **turn**: how many files had the name before. It orders two places, and separates the ids of files that had one inode in turn;
+//! - the common part of the ids of the file's lines: the file's birth time, and a CRC of name, inode, birth time, turn and first line. It does not
+//!   change when the file moves to another inode, and is the same if the file is read again from its start.
 //!
-//! Whenever a file is left, cut short, or not where it was at the start of the program:
+//! When a file is rotated, truncated, or missing at the start of the program:
 //!
-//! 1. What was being read is looked for: by inode, then under its name, then beside it and beside its link's target, by content. It is
-//!    read to its end, with a last line that nobody will end any more.
-//! 2. Then come the [`siblings`] younger than it, the oldest first, and at last the file that has the name now.
-//! 3. What is gone or compressed is a gap: said with its size where that is known, and counted ([`Feed::gap`]).
+//! 1. The file that was being read is searched: by inode, then by content: under its name, beside it, and beside its link's target. It is read
+//!    to its end, with a last line that has no newline.
+//! 2. Then come the [`siblings`] younger than it, oldest first, and at last the file that has the name now.
+//! 3. What was deleted or compressed is a gap: it is logged, with its size if that is known, and counted ([`Feed::gap`]).
 //!
-//! Where two answers are possible, lines are rather read again than left out.
+//! In doubt, lines are read again rather than left out.
 
 mod access;
 pub(crate) mod envelope;
@@ -58,25 +56,25 @@ use crate::source::lenient;
 use crate::source::split::Next;
 use crate::source::{Feed, Source, Stopped};
 
-/// Which lines are read, and what becomes of them.
+/// Which lines are read, and how they become records.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where they come from.
+    /// Where lines come from.
     pub input: Input,
-    /// Which are wanted; `None` is all.
+    /// Which lines are wanted; `None` for all.
     pub filter: Option<Filter>,
-    /// Where in a line of JSON the partition key stands; a line without it goes by its id.
+    /// Where the partition key is in a line of JSON. A line without it has its id as the key.
     pub partition_key: Option<Pointer>,
-    /// This machine's name: `from` in the envelope.
+    /// The host's name, `from` in the envelope.
     pub host: String,
 }
 
-/// A place that lines come from.
+/// Where lines come from (`--input`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Standard input: its end ends the source.
     Stdin,
-    /// Files, followed as they grow, are rotated, cut short or made anew; or one named pipe or serial port. They may appear later. A name
+    /// Files, which are followed as they grow, are rotated, truncated or replaced; or one named pipe or serial port. They need not exist yet. A name
     /// with `*` or `?` stands for all files that match it.
     Files(Vec<PathBuf>),
 }
@@ -103,7 +101,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines that are read when it is run.
+    /// A source that begins to read when it is run.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
@@ -142,12 +140,12 @@ impl Source for Lines {
     }
 }
 
-/// Whether `path` names a pipe or device, which has no places to come back to.
+/// Whether `path` names a pipe or a device, which cannot be read again from a place.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-/// Makes records of lines, in memory that is used again.
+/// Makes records from lines, in buffers that are reused.
 #[derive(Debug)]
 struct Maker<'a> {
     feed: &'a Feed,
@@ -164,8 +162,8 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// Hands over what was read, or counts it as not wanted or not usable; `is_first` in its file. What is handed over is to be flushed
-    /// before the next read: lines come many at a time.
+    /// Passes a line on to the feed, or counts it as filtered or unusable. `is_first` says that it is the first of its file. The caller must flush
+    /// the feed before its next read.
     fn put(
         &mut self,
         next: &Next<'_>,
@@ -178,7 +176,7 @@ impl<'a> Maker<'a> {
                 let Text { text, is_mended } = Text::of(line, is_first);
                 let is_mended = is_mended || raw.len() as u64 != *taken;
                 self.feed.counters.mended.add(is_mended.into());
-                // Of nothing but NUL bytes nothing is left.
+                // A line of only NUL bytes is left out.
                 if !(is_mended && text.is_empty()) {
                     self.put_line(&text, id, position)?;
                 }

@@ -1,60 +1,61 @@
-//! Which file comes after the one that is being read, and what is missed between the two.
+//! Which file comes after the one that is being read, and what is lost between the two.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::platform::file::open_unnoted;
 use crate::source::Feed;
 use crate::source::lines::place::{Place, mtime_ms};
 use crate::source::lines::siblings::{self, Sibling};
 
-/// Where a file was read to, and where to look for those that come after it.
+/// How far a file was read, and where to search for the files after it.
 #[derive(Clone, Debug)]
 pub struct Search {
     /// The name that is followed.
     pub path: PathBuf,
-    /// Where the file was when it was opened, behind all links.
+    /// The file's path when it was opened, without links.
     pub real: Option<PathBuf>,
-    /// So far it was read.
+    /// How far it was read.
     pub place: Place,
 }
 
-/// What is missed of a file that is not there any more.
+/// How much is lost of a file that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gone {
-    /// Nothing: it is there, or nothing of it was read.
+    /// Nothing: the file exists, or nothing of it was read.
     Nothing,
-    /// So many bytes.
+    /// This many bytes.
     Bytes(u64),
-    /// If anything, it is not known how much.
+    /// It is unknown how much, if anything.
     Unknown,
 }
 
-/// The file to go on with.
+/// The next file to read.
 #[derive(Debug)]
 pub struct Found {
-    /// Opened.
+    /// The open file.
     pub file: File,
-    /// As it was then.
+    /// Its metadata when it was opened.
     pub now: Metadata,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What is missed before it.
+    /// What is lost between the last file and this one.
     pub missed: Missed,
 }
 
-/// What is missed.
+/// What is lost between two files.
 #[derive(Debug, Default)]
 pub struct Missed {
-    /// How many bytes, where that is known, and what.
+    /// For each gap its bytes, if known, and what it is.
     gaps: Vec<(Option<u64>, String)>,
-    /// When the youngest of it was last written to.
+    /// The time of the last write to the youngest lost file, in ms since 1970.
     pub until_ms: u64,
 }
 
 impl Missed {
-    /// Counts it.
+    /// Logs and counts the gaps.
     pub fn tell(self, feed: &Feed) {
         for (bytes, what) in self.gaps {
             feed.gap(bytes, what);
@@ -63,12 +64,15 @@ impl Missed {
 }
 
 impl Search {
-    /// The file that had the name after this one, which is `own` if it is still there; `None` if there is none yet.
+    /// The file that had the name after this one; `None` if there is none yet. `own` is this one's metadata if it still exists.
+    ///
+    /// # Errors
+    /// If the next file cannot be opened.
     pub fn after(&self, own: Option<&Metadata>, gone: Gone) -> io::Result<Option<Found>> {
         let beside = siblings::beside(&self.path, self.real.as_deref());
         let own_inode = own.map(siblings::inode);
         let named = fs::metadata(&self.path).ok().map(|it| siblings::inode(&it));
-        // What a file held before it was first read may have been copied, and cut off: that is younger, or older, than it.
+        // The content of a file of which nothing was read may have been copied and truncated: the copy may be older or younger than the file.
         let known = own_inode.filter(|_| self.place.offset() > 0);
         let mut later = self.younger(&beside, known, gone);
         later.retain(|sibling| ![own_inode, named].contains(&Some(sibling.inode)));
@@ -96,12 +100,15 @@ impl Search {
         }))
     }
 
-    /// The file that comes before `own`, of which nothing was read; else what is missed there.
+    /// The unread file before `own`, of which nothing was read either; if there is none, what is lost before `own`.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
     pub fn before(&self, own: &Metadata) -> io::Result<Result<Found, Missed>> {
         let beside = siblings::beside(&self.path, self.real.as_deref());
         let named = fs::metadata(&self.path).ok().map(|it| siblings::inode(&it));
         let own_inode = siblings::inode(own);
-        // One that was deleted has no place in their order but its time.
+        // A deleted file is not among its siblings: only its time orders it.
         let is_there =
             named == Some(own_inode) || beside.iter().any(|sibling| sibling.inode == own_inode);
         let before: Vec<_> = beside
@@ -125,12 +132,12 @@ impl Search {
         }
     }
 
-    /// Those that are younger than the file `own`; without it, than what was read.
+    /// The siblings younger than the file `own`, or without `own` than what was read.
     fn younger(&self, beside: &[Sibling], own: Option<(u64, u64)>, gone: Gone) -> Vec<Sibling> {
         siblings::after(beside, own, self.place.seen_ms(), gone != Gone::Nothing)
     }
 
-    /// The first of `later` that can be read, and what is missed before it.
+    /// The first of `later` that is not compressed, and what is lost before it.
     fn walk(
         &self,
         later: &[Sibling],
@@ -142,7 +149,7 @@ impl Search {
         let next = later.iter().find(|sibling| !sibling.is_packed);
         for packed in later.iter().take_while(|sibling| sibling.is_packed) {
             missed.until_ms = missed.until_ms.max(packed.mtime_ms);
-            // Compressed while it was read: all of it was. Compression keeps the time, some in whole seconds.
+            // The file was compressed while it was read, and was read completely. Compression keeps the time, perhaps in whole seconds.
             let was_read = |own: &Metadata| {
                 let is_as_old = mtime_ms(own) / 1000 == packed.mtime_ms / 1000;
                 own.nlink() == 0 && is_as_old && packed.bytes.is_none_or(|all| all == own.len())
@@ -151,7 +158,7 @@ impl Search {
                 continue;
             }
             let mut bytes = packed.bytes;
-            // The oldest is the one that was being read, unless it is too short.
+            // The oldest is the file that was being read, unless it is too short.
             let may_be_own = missed.gaps.is_empty() && bytes.is_none_or(|all| all >= offset);
             if gone != Gone::Nothing && may_be_own {
                 gone = Gone::Nothing;
@@ -178,23 +185,26 @@ impl Search {
     }
 }
 
-/// How many files were deleted that had a number below that of the newest one that was read.
+/// How many deleted files had a number below that of the newest one that was read.
 fn holes(beside: &[Sibling], later: &[Sibling], own: Option<(u64, u64)>) -> u32 {
     let is_read = |sibling: &&Sibling| !later.contains(sibling);
-    // A number that was missing before is no news.
+    // Numbers that were missing before do not count.
     let first = later.first();
     let newest = first.and_then(|first| beside.iter().rfind(is_read).or(Some(first)));
     let newest = own.or(newest.map(|sibling| sibling.inode));
     newest.map_or(0, |newest| siblings::holes(beside, newest))
 }
 
-/// Opens what can be followed.
+/// Opens a regular file to follow it.
+///
+/// # Errors
+/// If it cannot be opened, or is no regular file.
 pub fn open_file(path: &Path) -> io::Result<(File, Metadata)> {
-    // To open a pipe would wait for its writer.
+    // Opening a pipe would wait for its writer.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    let file = File::open(path)?;
+    let file = open_unnoted(path, OpenOptions::new().read(true))?;
     let now = file.metadata()?;
     Ok((file, now))
 }

@@ -1,14 +1,14 @@
-//! File names with `*` and `?`, as a shell reads them: neither matches a `/`, nor a `.` at the beginning of a name.
+//! File names with `*` and `?`, as in a shell: neither matches a `/`, or a `.` at the beginning of a name (glob(7)).
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// Whether `path` holds what stands for other characters, and is not the name of a file itself.
+/// Whether `path` contains `*` or `?`, and is not itself the name of a file.
 pub fn is_pattern(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?']) && fs::symlink_metadata(path).is_err()
 }
 
-/// What matches `pattern`, sorted.
+/// The paths that match `pattern`, sorted.
 pub fn matching(pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
@@ -42,7 +42,7 @@ fn names_in(folder: &Path, pattern: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether `pattern` describes `path`, which need not exist.
+/// Whether `path`, which need not exist, matches `pattern`.
 pub fn matches(pattern: &Path, path: &Path) -> bool {
     let (mut parts, mut names) = (pattern.components(), path.components());
     loop {
@@ -64,7 +64,7 @@ fn matches_name(pattern: &str, name: &str) -> bool {
         return false;
     }
     let (mut pattern, mut name) = (pattern.chars(), name.chars());
-    // Where the newest star was, to let it match one character more.
+    // The state at the last star, to let it match one character more.
     let mut again = None;
     loop {
         let before = name.clone();

@@ -12,18 +12,18 @@ use log::{info, warn};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-use crate::source::Feed;
 use crate::source::lines::Maker;
 use crate::source::lines::id::Run;
 use crate::source::split::{LineSplitter, Next};
+use crate::source::{Feed, SLICE};
 
-/// How long a stop may go unseen while nothing comes.
-const SLICE: Duration = Duration::from_millis(250);
-
-/// How long after a device failed, or a pipe had no writer, it is tried again.
+/// How long to wait before a device that failed is opened again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Reads standard input to its end.
+///
+/// # Errors
+/// If it cannot be read, or the system gives no random numbers.
 pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
     let stdin = io::stdin().as_fd().try_clone_to_owned();
     let stdin = File::from(stdin.context("standard input cannot be read")?);
@@ -40,7 +40,7 @@ pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
         info!("the input has ended");
         // A last line may lack its newline.
         if let Some(rest) = lines.rest() {
-            // If the program ends just now, nothing else is left to do either.
+            // An error means that the program is ending, and this was the last line.
             let id = run.next(maker.feed.clock.wall());
             let _ = maker.put(&rest, id, b"", is_first);
             maker.feed.flush();
@@ -49,11 +49,12 @@ pub fn read_stdin(maker: &mut Maker<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a pipe or a device until the program ends: writers of a pipe come and go, a port is
-/// unplugged and comes back.
+/// Reads a pipe or a device until the program ends: writers of a pipe come and go, a serial port is unplugged and plugged in again.
+///
+/// # Errors
+/// If the system gives no random numbers.
 pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
-    // Without a writer, opening a pipe would wait for one; a terminal must not become the program's
-    // own.
+    // NONBLOCK: opening a pipe must not wait for a writer. NOCTTY: a terminal must not become the controlling terminal.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut lines = LineSplitter::new(maker.feed.max_record_bytes);
     let mut run = Run::new()?;
@@ -85,7 +86,7 @@ pub fn read_device(path: &Path, maker: &mut Maker<'_>) -> anyhow::Result<()> {
     }
 }
 
-/// Hands over whole lines until there is nothing more to read, or the feed is stopped.
+/// Passes complete lines on until there is nothing more to read, or the program is ending.
 fn read_to_end(
     patient: &mut Patient<'_>,
     lines: &mut LineSplitter,
@@ -113,7 +114,7 @@ fn read_to_end(
     }
 }
 
-/// A file that is waited for in slices, so that a stop is seen.
+/// A file whose waits are cut into slices, so that the program's end is noticed.
 struct Patient<'a> {
     file: File,
     feed: &'a Feed,
@@ -143,7 +144,7 @@ impl Read for Patient<'_> {
     }
 }
 
-/// A reader that flushes what was handed over before it reads more.
+/// A reader that flushes the feed before each read.
 struct Flushed<'a, R> {
     reader: R,
     feed: &'a Feed,

@@ -1,51 +1,52 @@
 //! A place in a followed file, and the id of the line that begins there.
 //!
-//! As a position in the spool it is written `lines PATH_CRC BORN_MS IDENT INODE TURN OFFSET HEAD_BYTES HEAD_CRC BEFORE_BYTES BEFORE_CRC
-//! SEEN_MS`, in decimal. What each means for the identity of a file is said at the top of [`crate::source::lines`].
+//! As a position in the spool it is `lines PATH_CRC BORN_MS IDENT INODE TURN OFFSET HEAD_BYTES HEAD_CRC BEFORE_BYTES BEFORE_CRC SEEN_MS`, in
+//! decimal. How they identify a file is explained in [`crate::source::lines`].
 //!
-//! The same line of the same file has the same id whenever it is read, so that what a power cut makes the program read twice is stored
-//! once. `IDENT` keeps apart what one inode held one after the other: its turn is in it, and its first line.
+//! The same line of the same file has the same id whenever it is read, so that a line read twice after a power cut is stored once. `IDENT` includes
+//! the turn and the first line, so it separates files that had one inode in turn.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, absolute};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use crate::source::lines::id::{Ulid, unix_ms};
+use crate::platform::time::{since_1970, unix_ms};
+use crate::source::lines::id::Ulid;
 
-/// The most of a file's beginning that tells it from another.
+/// Most bytes of a file's beginning that are compared.
 const MAX_HEAD_BYTES: usize = 256;
 
-/// The most that is compared of what stands just before a place.
+/// Most bytes before a place that are compared.
 const MAX_BEFORE_BYTES: usize = 64;
 
-/// The longest text of a position: a word and eleven numbers.
+/// Bytes of the longest position: a word and eleven numbers.
 pub const MAX_POSITION_BYTES: usize = 176;
 
-/// Right after a line that was read, or at the start of a file.
+/// The place after a line that was read, or at the start of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The name the user gave, as a CRC: places under another name are none of this one's.
+    /// The CRC of the name that is followed.
     path_crc: u32,
-    /// When the file was made, in ms since 1970; where the file system does not know, when it was first opened.
+    /// The file's birth time, in ms since 1970; if the file system does not keep it, when the file was first opened.
     born_ms: u64,
-    /// What the ids of its lines have in common. Stays when the file is copied to another inode.
+    /// The common part of the ids of its lines. It does not change when the file is copied to another inode.
     ident: u32,
-    /// The inode it had when it was opened last.
+    /// The file's inode when it was last opened.
     inode: u64,
-    /// How many files this name had before, counted from the first that was read.
+    /// How many files had the name before, counted from the first that was read.
     turn: u64,
     /// Bytes before this place.
     offset: u64,
     head: Print,
     before: Print,
-    /// All that was written until then, in ms since 1970, was read: what was written to later is younger.
+    /// All that was written until this time, in ms since 1970, was read: a file with a later write is younger.
     seen_ms: u64,
 }
 
-/// A few bytes, as their number and CRC.
+/// A fingerprint of some bytes: their number and CRC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Print {
     bytes: u16,
@@ -60,7 +61,7 @@ impl Print {
         }
     }
 
-    /// Whether `file` holds these bytes from `offset` on.
+    /// Whether `file` has these bytes at `offset`.
     fn is_at(self, file: &File, offset: u64) -> io::Result<bool> {
         let mut buffer = [0; MAX_HEAD_BYTES];
         let Some(bytes) = buffer.get_mut(..usize::from(self.bytes)) else {
@@ -74,7 +75,7 @@ impl Print {
     }
 }
 
-/// The bytes just before a place, as far as they are compared.
+/// The last bytes before a place, as many as are compared.
 #[derive(Clone, Debug)]
 pub struct Before {
     bytes: [u8; MAX_BEFORE_BYTES],
@@ -82,7 +83,7 @@ pub struct Before {
 }
 
 impl Before {
-    /// Those before `offset` in `file`; none if they cannot be read.
+    /// Reads the bytes before `offset` in `file`; none if they cannot be read.
     pub fn read(file: &File, offset: u64) -> Self {
         let len = offset.min(MAX_BEFORE_BYTES as u64);
         let mut before = Self {
@@ -98,7 +99,7 @@ impl Before {
         before
     }
 
-    /// Moves on over `bytes`.
+    /// Moves the place over `bytes`.
     fn push(&mut self, bytes: &[u8]) {
         let newest = &bytes[bytes.len().saturating_sub(MAX_BEFORE_BYTES)..];
         let kept = self.len.min(MAX_BEFORE_BYTES - newest.len());
@@ -113,7 +114,7 @@ impl Before {
 }
 
 impl Place {
-    /// The start of the file with this `metadata`, first opened at `now`, `after` the place in the one that had the name before.
+    /// The start of the file with this `metadata`, first opened at `now`. `after` is the place in the file that had the name before.
     pub fn start(path: &Path, metadata: &Metadata, now: SystemTime, after: Option<&Self>) -> Self {
         let turn = after.map_or(0, |after| after.turn + 1);
         let path_crc = path_crc(path);
@@ -131,17 +132,17 @@ impl Place {
             offset: 0,
             head: Print::default(),
             before: Print::default(),
-            // Just before what it holds now.
+            // Just before the last write, so that the file itself is younger.
             seen_ms: after.map_or(mtime_ms(metadata).saturating_sub(1), |after| after.seen_ms),
         }
     }
 
-    /// The name's CRC.
+    /// The CRC of the name that is followed; see [`path_crc`].
     pub fn path_crc(&self) -> u32 {
         self.path_crc
     }
 
-    /// The inode the file had when it was opened last.
+    /// The file's inode when it was last opened.
     pub fn inode(&self) -> u64 {
         self.inode
     }
@@ -151,27 +152,27 @@ impl Place {
         self.offset
     }
 
-    /// How many files the name had before.
+    /// How many files had the name before.
     pub fn turn(&self) -> u64 {
         self.turn
     }
 
-    /// Until when all that was written was read.
+    /// Until when all writes were read, in ms since 1970.
     pub fn seen_ms(&self) -> u64 {
         self.seen_ms
     }
 
-    /// The file was opened, under whatever inode it has now.
+    /// Notes the inode of the file that was opened.
     pub fn open(&mut self, metadata: &Metadata) {
         self.inode = metadata.ino();
     }
 
-    /// All that was written until `mtime_ms` was read, or is missed.
+    /// Notes that all writes until `mtime_ms` were read, or are lost.
     pub fn see(&mut self, mtime_ms: u64) {
         self.seen_ms = self.seen_ms.max(mtime_ms);
     }
 
-    /// The place after the line that begins here: its `taken` bytes in `file`, of which `raw` are at hand, the last ones.
+    /// The place after the line that begins here and takes `taken` bytes of `file`. `raw` are its last bytes, as far as they are in memory.
     pub fn after(&self, taken: u64, raw: &[u8], file: &File, before: &mut Before) -> Self {
         let mut after = *self;
         after.offset += taken;
@@ -179,7 +180,7 @@ impl Place {
             let first = &raw[..raw.len().min(MAX_HEAD_BYTES)];
             after.ident = crc32c::crc32c_append(self.ident, first);
         }
-        // What was too long, or began with NUL bytes, is not all at hand.
+        // A line that was too long, or began with NUL bytes, is not completely in memory.
         let is_whole = raw.len() as u64 == taken;
         if is_whole || raw.len() >= MAX_BEFORE_BYTES {
             before.push(raw);
@@ -205,7 +206,10 @@ impl Place {
         after
     }
 
-    /// Whether `file` still holds what was read: it begins with it, has the same bytes just before this place, and is no shorter.
+    /// Whether `file` fits: it begins with the same bytes, has the same bytes before this place, and is long enough.
+    ///
+    /// # Errors
+    /// If it cannot be read.
     pub fn fits(&self, file: &File) -> io::Result<bool> {
         let before = u64::from(self.before.bytes);
         Ok(file.metadata()?.len() >= self.offset
@@ -215,15 +219,15 @@ impl Place {
                 .is_at(file, self.offset.saturating_sub(before))?)
     }
 
-    /// The id of a line of this file that begins at `offset`: the file's birth, its turn, the offset, and what tells files of the same
-    /// birth apart. `self` is any place behind the first line.
+    /// The id of this file's line that begins at `offset`: the file's birth time, its turn, the offset, and the common part of its ids. `self` may be
+    /// any place after the first line.
     pub fn id(&self, offset: u64) -> Ulid {
         let (turn, offset) = (self.turn & 0xff, offset & 0xff_ffff_ffff);
         let rest = u128::from(turn) << 72 | u128::from(offset) << 32 | u128::from(self.ident);
         Ulid::new(self.born_ms, rest)
     }
 
-    /// As a position in the spool.
+    /// The place as a position in the spool.
     pub fn position(&self) -> heapless::String<MAX_POSITION_BYTES> {
         let Self {
             path_crc,
@@ -239,7 +243,7 @@ impl Place {
         let (head_bytes, head_crc) = (head.bytes, head.crc);
         let (before_bytes, before_crc) = (before.bytes, before.crc);
         let mut text = heapless::String::new();
-        // A word and eleven numbers fit.
+        // Cannot fail: a word and eleven numbers fit.
         let _ = std::fmt::Write::write_fmt(
             &mut text,
             format_args!(
@@ -249,7 +253,7 @@ impl Place {
         text
     }
 
-    /// Reads a position; `None` if it is none of a line in a file.
+    /// Reads a position; `None` if it is not that of a place in a file.
     pub fn parse(position: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(position).ok()?.strip_prefix("lines ")?;
         let mut numbers = text.split(' ').map(|number| number.parse::<u64>().ok());
@@ -275,7 +279,7 @@ impl Place {
     }
 }
 
-/// A file's name as a number; a relative name and the absolute one are the same.
+/// The CRC of a file's absolute name.
 pub fn path_crc(path: &Path) -> u32 {
     let path = absolute(path).unwrap_or_else(|_| path.to_owned());
     crc32c::crc32c(path.as_os_str().as_bytes())
@@ -287,8 +291,7 @@ pub fn mtime_ms(metadata: &Metadata) -> u64 {
 }
 
 fn ns(time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(since_1970(time).as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
-//! The places of all followed files. The spool's position is that of its newest record, in one file; those of the others are a fact (see
-//! [`crate::platform::facts`]), written each time before a record of another file follows, and when a file is opened. Both are in RAM
-//! that outlives the process, so a crash of the program loses neither; and the fact is never ahead of the records, which are flushed
-//! before it.
+//! The places of all followed files. The spool's position is the place of the newest record, in one file. The places of the other files are a fact
+//! (see [`crate::platform::facts`]), which is written before each record of another file, and when a file is opened. Both are in RAM that
+//! outlives the process, so a crash of the program loses neither. The records are flushed before the fact, so it is never ahead of them.
 //!
-//! After a power cut the position is as old as the newest record on the card, and the fact as old as the last orderly end: lines are
-//! read again, and have the ids they had.
+//! After a power cut the position is that of the newest record on the card, and the fact that of the last orderly end: lines are read again, and get
+//! the same ids as before.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,19 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::source::lines::place::{Place, path_crc};
 use crate::source::{Feed, Stopped};
 
-/// The fact's name.
+/// The name of the fact.
 const FACT: &str = "lines.places";
 
-/// What is known of one followed file.
+/// What is known about one followed file.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Right after the last line of it that was handed over.
+    /// The place after the last line that was passed on.
     pub place: Place,
-    /// Where the file was when it was opened, behind all links; `None` if that is not known.
+    /// The file's path when it was opened, without links; `None` if it is not known.
     pub real: Option<PathBuf>,
 }
 
-/// The same, as it is written.
+/// An [`Entry`] in the fact.
 #[derive(Serialize, Deserialize)]
 struct Written {
     name: String,
@@ -38,14 +37,14 @@ struct Written {
 #[derive(Debug, Default)]
 pub struct Places {
     entries: BTreeMap<u32, (String, Entry)>,
-    /// Whose place the spool's position is.
+    /// The name, as a CRC, whose place is the spool's position.
     newest: Option<u32>,
-    /// Whether an end was seen since the fact was written.
+    /// Whether a file's end was read since the fact was written.
     is_news: bool,
 }
 
 impl Places {
-    /// What an earlier run left: its fact, and the newest record's position, of those the later.
+    /// The places of an earlier run: those of its fact, or the newest record's position where that is later.
     pub fn open(feed: &Feed) -> Self {
         let text: String = feed.state.get(FACT).unwrap_or_default();
         let written: Vec<Written> = serde_json::from_str(&text).unwrap_or_default();
@@ -64,7 +63,7 @@ impl Places {
             let (_, entry) = places.entries.entry(crc).or_insert_with(no_name);
             let order = |place: &Place| (place.turn(), place.offset());
             if order(&entry.place) < order(&place) {
-                // A file that was moved on from is not where the one before it was.
+                // It is another file, whose path is not that of the entry.
                 if entry.place.turn() != place.turn() {
                     entry.real = None;
                 }
@@ -74,18 +73,22 @@ impl Places {
         places
     }
 
-    /// What is known of the file with that name.
+    /// What is known about the file with this name.
     pub fn of(&self, path: &Path) -> Option<&Entry> {
         Some(&self.entries.get(&path_crc(path))?.1)
     }
 
-    /// The names of all that something is known of.
+    /// The names of all known files.
     pub fn names(&self) -> impl Iterator<Item = &Path> {
         let names = self.entries.values().map(|(name, _)| name);
         names.filter(|name| !name.is_empty()).map(Path::new)
     }
 
-    /// A record of the file with that name's `crc` follows. That of another would take the place of its position in the spool.
+    /// Prepares for a record of the file with this name's `crc`: if the last record was another file's, writes the fact, because the spool's position
+    /// will not hold that file's place any more.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn turn_to(&mut self, crc: u32, feed: &Feed) -> Result<(), Stopped> {
         if self.newest != Some(crc) {
             if self.newest.is_some() {
@@ -96,14 +99,14 @@ impl Places {
         Ok(())
     }
 
-    /// So far was read.
+    /// Notes how far a file was read.
     pub fn moved(&mut self, place: &Place) {
         if let Some((_, entry)) = self.entries.get_mut(&place.path_crc()) {
             entry.place = *place;
         }
     }
 
-    /// So far was read, and that is all there is.
+    /// Notes that a file was read to its end, at this place.
     pub fn seen(&mut self, place: &Place) {
         if let Some((_, entry)) = self.entries.get_mut(&place.path_crc()) {
             self.is_news |= entry.place.seen_ms() != place.seen_ms();
@@ -111,7 +114,10 @@ impl Places {
         }
     }
 
-    /// Writes down when files were last written to, as far as they were read: after a record, whose position cannot know it.
+    /// Writes the fact if a file's end was read since: the times of last writes are not in the positions of records.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn save_news(&mut self, feed: &Feed) -> Result<(), Stopped> {
         if self.is_news {
             self.save(feed)?;
@@ -119,14 +125,17 @@ impl Places {
         Ok(())
     }
 
-    /// A file was opened under this name.
+    /// Notes that a file was opened under this name, and writes the fact.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn opened(&mut self, path: &Path, entry: Entry, feed: &Feed) -> Result<(), Stopped> {
         let name = path.to_string_lossy().into_owned();
         self.entries.insert(entry.place.path_crc(), (name, entry));
         self.save(feed)
     }
 
-    /// The file with that name is followed no more.
+    /// Removes the file with this name, which is no longer followed.
     pub fn forget(&mut self, path: &Path) {
         self.entries.remove(&path_crc(path));
     }
@@ -145,7 +154,7 @@ impl Places {
             place: entry.place.position().as_str().to_owned(),
         });
         let written: Vec<_> = written.collect();
-        // Texts can always be written.
+        // Cannot fail: strings can always be written as JSON.
         let text = serde_json::to_string(&written).unwrap_or_default();
         feed.state.set(FACT, text);
         self.is_news = false;

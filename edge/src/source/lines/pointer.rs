@@ -1,5 +1,4 @@
-//! A JSON pointer (RFC 6901) to the partition key in a line of JSON, followed without taking the
-//! line apart: nothing is copied on the way.
+//! A JSON pointer (RFC 6901) to the partition key in a line of JSON. It is followed without copying any part of the line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +12,7 @@ use crate::source::lenient::Text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer(Vec<String>);
 
-/// Why a text is no JSON pointer.
+/// A text that is no JSON pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoPointer(String);
 
@@ -42,8 +41,7 @@ impl fmt::Display for NoPointer {
 impl std::error::Error for NoPointer {}
 
 impl Pointer {
-    /// The text, number or truth value it points to in `json`; `None` if there is none, or it is
-    /// empty.
+    /// The string, number or boolean that it points to in `json`; `None` if there is none, or it is empty.
     pub fn text_in<'a>(&self, json: &'a RawValue) -> Option<Cow<'a, str>> {
         let mut value = json;
         for step in &self.0 {
@@ -58,7 +56,7 @@ impl Pointer {
     }
 }
 
-/// One step: to the member of that name, or the element of that index.
+/// One step: to the member with this name, or the element with this index.
 struct Step<'s>(&'s str);
 
 impl<'de> DeserializeSeed<'de> for Step<'_> {

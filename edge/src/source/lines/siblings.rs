@@ -1,38 +1,39 @@
-//! The files beside a followed one: those that had its name, or hold a copy of what it held.
+//! The siblings of a followed file: files beside it that had its name, or hold a copy of its content.
 //!
-//! Rotation names them after the file: `FILE.1` and `FILE.2` (a higher number is older, unless the times of three or more say the
-//! opposite), `FILE-20260131`, `FILE.old`, or with the number before the ending, `app.1.log` and `app-2026-01-31.log`. Where the followed
-//! name is a link, the files named like its target but for their digits count, too. Compression adds `.gz` and the like.
+//! Rotation names them after the file: `FILE.1` and `FILE.2` (a higher number is older, unless the times of three or more files show the opposite),
+//! `FILE-20260131`, `FILE.old`, or with the number before the extension, `app.1.log` and `app-2026-01-31.log`. If the followed name is a link, files
+//! whose names differ from its target's only in digits are siblings, too. Compression adds `.gz` and the like (logrotate(8)).
 
 use std::cmp::Reverse;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::platform::file::open_unnoted;
 use crate::source::lines::place::{Place, mtime_ms};
 
-/// What compression adds to a name.
+/// Extensions of compressed files.
 const PACKED: [&str; 6] = [".gz", ".xz", ".zst", ".bz2", ".lz4", ".Z"];
 
-/// A file beside the followed one.
+/// A sibling of the followed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sibling {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Which file that is.
+    /// Its device and inode.
     pub inode: (u64, u64),
-    /// Its length; of a compressed one the length of its content, where that is known.
+    /// Its length in bytes; if it is compressed, that of its content, if known.
     pub bytes: Option<u64>,
-    /// When it was last written to, in ms since 1970.
+    /// The time of its last write, in ms since 1970.
     pub mtime_ms: u64,
     /// Whether it is compressed.
     pub is_packed: bool,
-    /// `1` of `FILE.1`.
+    /// The number in its name: 1 for `FILE.1`.
     number: Option<u32>,
 }
 
-/// Every file that may have had the name `path`, the oldest first. `real` is where it was when it was opened last.
+/// All files that may have had the name `path`, oldest first. `real` is the followed file's path, without links, when it was last opened.
 pub fn beside(path: &Path, real: Option<&Path>) -> Vec<Sibling> {
     let mut names: Vec<(PathBuf, bool)> = vec![(path.to_owned(), false)];
     let target = fs::canonicalize(path).ok();
@@ -56,7 +57,7 @@ pub fn beside(path: &Path, real: Option<&Path>) -> Vec<Sibling> {
     found
 }
 
-/// Whether `name` is what rotation makes of `original`.
+/// Whether rotation may have renamed `original` to `name`.
 pub fn is_rotated(name: &str, original: &str) -> bool {
     number_in(unpacked(name).0, original).is_some()
 }
@@ -66,11 +67,11 @@ pub fn is_packed(name: &str) -> bool {
     unpacked(name).1
 }
 
-/// The file that holds what was read up to `place`, and where: by its inode and content, or by its content under the same name or beside
-/// it; none where nothing was read, as an empty file is no better known by its inode than by its time.
+/// Finds the file that was read up to `place`, and its path: by inode and content, else by content, under the same name or beside it. None if
+/// nothing was read: then the inode says no more than the time.
 ///
 /// # Errors
-/// One of them cannot be read that may be it.
+/// If a file that may be the one cannot be read.
 pub fn holding(
     path: &Path,
     real: Option<&Path>,
@@ -89,10 +90,10 @@ pub fn holding(
     for other in [fs::canonicalize(path).ok().as_deref(), real] {
         all.extend(other.into_iter().flat_map(files_beside));
     }
-    // An entry's own inode number and length spare opening, and so waking, pipes and devices.
+    // Inode and length are known without opening the file, which would disturb pipes and devices.
     all.retain(|(_, metadata)| metadata.is_file() && metadata.len() >= place.offset());
     let opened = |path: &Path| {
-        let file = File::open(path)?;
+        let file = open_unnoted(path, OpenOptions::new().read(true))?;
         let fits = place.fits(&file)?;
         Ok::<_, io::Error>(fits.then(|| (file, path.to_owned())))
     };
@@ -108,13 +109,13 @@ pub fn holding(
     {
         return Ok(Some(found));
     }
-    // A copy made early holds less.
+    // Longest first: an early copy is shorter.
     all.sort_by_key(|(_, metadata)| Reverse(metadata.len()));
     Ok(all.iter().find_map(|(path, _)| opened(path).ok()?))
 }
 
-/// Those of `siblings` that are younger than the file `own`; without it, than a file last written to at `seen_ms`, which may itself be a
-/// compressed one of the same time if `is_gone`.
+/// The siblings that are younger than the file `own`, or without `own` than a file whose last write was at `seen_ms`. If `is_gone`, a compressed one
+/// of that time counts too: it may be that file.
 pub fn after(
     siblings: &[Sibling],
     own: Option<(u64, u64)>,
@@ -128,13 +129,13 @@ pub fn after(
     let later = later.filter(|(index, sibling)| match at {
         Some(at) => *index > at,
         None if is_gone && sibling.is_packed => sibling.mtime_ms >= seen_ms,
-        // A copy made just before its original was cut short has the time of what came then.
+        // A copy that was made just before its original was truncated has a later time.
         None => sibling.mtime_ms > seen_ms,
     });
     later.map(|(_, sibling)| sibling.clone()).collect()
 }
 
-/// How many of the numbers between the file `own` and the followed name have no file: each was deleted.
+/// How many of the numbers between the file `own` and the followed name have no file. Each of those files was deleted.
 pub fn holes(siblings: &[Sibling], own: (u64, u64)) -> u32 {
     let number = |sibling: &Sibling| sibling.number.filter(|number| *number > 0);
     let all_numbered = siblings.iter().all(|sibling| number(sibling).is_some());
@@ -148,7 +149,7 @@ pub fn holes(siblings: &[Sibling], own: (u64, u64)) -> u32 {
     }
 }
 
-/// Which file it is on this machine.
+/// The file's device and inode.
 pub fn inode(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
@@ -177,13 +178,13 @@ fn sibling(name: &Path, by_shape: bool, path: PathBuf, metadata: &Metadata) -> O
     })
 }
 
-/// The name without what compression adds, and whether it had that.
+/// The name without the extension of compression, and whether it had one.
 fn unpacked(name: &str) -> (&str, bool) {
     let bare = PACKED.iter().find_map(|ending| name.strip_suffix(ending));
     (bare.unwrap_or(name), bare.is_some())
 }
 
-/// What rotation put into `original` to make `name` of it: a number, or something else; `None` if `name` is not made so.
+/// The number that rotation put into `original` to make `name`; inner `None` if it is no number, outer `None` if `name` is not made by rotation.
 fn number_in(name: &str, original: &str) -> Option<Option<u32>> {
     let (stem, ending) = match original.rfind('.') {
         Some(dot) if dot > 0 => original.split_at(dot),
@@ -196,18 +197,18 @@ fn number_in(name: &str, original: &str) -> Option<Option<u32>> {
     }
     let added = name.strip_prefix(stem)?.strip_suffix(ending)?;
     let number = added.strip_prefix(['.', '-', '_'])?;
-    // worker-1.log need not have been worker.log.
+    // worker-1.log need not be a rotated worker.log.
     let is_date = number.len() >= 6 && number.as_bytes()[..4].iter().all(u8::is_ascii_digit);
     let is_number = added.starts_with('.') && short_number(number).is_some();
     (is_date || is_number).then(|| short_number(number))
 }
 
-/// A number that counts files; a date is none.
+/// A number that counts files: not a date.
 fn short_number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|_| text.len() < 6)
 }
 
-/// A name with one mark in the place of each run of digits.
+/// A name in which each run of digits is replaced by one 0.
 fn shape(name: &str) -> String {
     let mut shape = String::new();
     for c in name.chars() {
@@ -220,7 +221,7 @@ fn shape(name: &str) -> String {
     shape
 }
 
-/// Sorts them, the oldest first.
+/// Sorts them, oldest first.
 fn sort(siblings: &mut [Sibling]) {
     let are_numbered = siblings.iter().all(|sibling| sibling.number.is_some());
     match are_numbered {
@@ -236,7 +237,7 @@ fn sort(siblings: &mut [Sibling]) {
     }
 }
 
-/// Whether a higher number is newer: the times of at least three files say so.
+/// Whether a higher number is newer, as shown by the times of at least three files.
 fn is_ascending(siblings: &[Sibling]) -> bool {
     let mut by_number: Vec<_> = siblings.iter().collect();
     by_number.sort_by_key(|sibling| sibling.number);
@@ -254,7 +255,7 @@ fn files_beside(path: &Path) -> Vec<(PathBuf, Metadata)> {
     files.filter(|(_, metadata)| metadata.is_file()).collect()
 }
 
-/// How long the content of a compressed file is, which gzip alone writes, at the end: modulo 4 GiB.
+/// Bytes of a compressed file's content, modulo 4 GiB. Only gzip stores them, at its end (RFC 1952, section 2.3.1, "Member header and trailer").
 fn content_bytes(path: &Path, metadata: &Metadata) -> Option<u64> {
     let mut last = [0; 4];
     let at = metadata.len().checked_sub(last.len() as u64)?;

@@ -1,10 +1,10 @@
-//! One followed file: what is read, and where to go on when its name goes to another, or it is cut short.
+//! Following one file: reading it, and finding the next file after a rotation or a truncation.
 //!
-//! When the name has gone to another file, the old one is read to its very end first: who writes it may not know yet. Then come the
-//! files that had the name between the two, the oldest first, and then the one that has it now.
+//! After a rotation the old file is read to its very end first, because its writer may not have noticed yet. Then come the files that had the name
+//! between the two, oldest first, and then the file that has the name now.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf, absolute};
 
@@ -18,13 +18,13 @@ use crate::source::lines::siblings;
 use crate::source::split::{LineSplitter, Next};
 use crate::source::{Feed, Stopped};
 
-/// How often a rotated file's end must be seen before it is left.
+/// How often the end of a rotated file must be seen before the next file is read.
 const LAST_LOOKS: u32 = 5;
 
-/// How much of one file is read before the others have their turn: so many reads.
+/// How many reads one file has in a turn.
 const READS_A_TURN: u32 = 64;
 
-/// What a step of a tail gives: trouble that may heal, or the end of the program.
+/// The result of a step: the inner error is trouble with the file, which may end; the outer one means that the program is ending.
 pub type Step<T> = Result<io::Result<T>, Stopped>;
 
 /// A file that is followed by its name.
@@ -32,7 +32,7 @@ pub type Step<T> = Result<io::Result<T>, Stopped>;
 pub struct Tail {
     path: PathBuf,
     open: Option<Open>,
-    /// How often the end was seen in a row since the name went to another file.
+    /// How often the end was seen in a row since the rotation.
     last_looks: u32,
     is_over: bool,
 }
@@ -40,15 +40,22 @@ pub struct Tail {
 /// The file that is being read.
 #[derive(Debug)]
 struct Open {
-    file: File,
-    /// Right after the last line handed over.
-    place: Place,
-    before: Before,
+    at: Progress,
     lines: LineSplitter,
-    /// How long the file was when it was last looked at.
+    /// The file's length when it was last checked.
     seen_bytes: u64,
-    /// Whether it is known that nothing comes before it.
+    /// Whether it is known that no unread file comes before it.
     is_first: bool,
+}
+
+/// A file, and how far its lines were passed on.
+#[derive(Debug)]
+struct Progress {
+    file: File,
+    /// The place after the last line that was passed on.
+    place: Place,
+    /// The bytes before that place.
+    before: Before,
 }
 
 impl Tail {
@@ -62,17 +69,20 @@ impl Tail {
         }
     }
 
-    /// The name that is followed.
+    /// The name that is followed, as an absolute path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the file was deleted, and read to its end, and no other has its name.
+    /// Whether the file was deleted and read to its end, and no other file has its name.
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// Takes what is left for a line: the file is deleted, and followed no more.
+    /// Ends following a file that was deleted: its last bytes are a line, even without a newline.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn end(mut self, maker: &mut Maker<'_>, places: &mut Places) -> Step<()> {
         let result = match &mut self.open {
             Some(open) => open.read_last(maker, places)?,
@@ -82,8 +92,11 @@ impl Tail {
         Ok(result)
     }
 
-    /// Hands over the whole lines there are, up to a bound, and looks what became of the file. Returns whether there may be more at
+    /// Passes the next complete lines on, up to a limit, and checks for a rotation or a truncation. Returns whether there may be more to read at
     /// once.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn turn(&mut self, maker: &mut Maker<'_>, places: &mut Places) -> Step<bool> {
         if self.open.is_none() {
             match self.begin(maker.feed, places)? {
@@ -114,16 +127,19 @@ impl Tail {
         Ok(Ok(true))
     }
 
-    /// Opens the file, if it is there, and notes that it is followed: from now on it is found again, wherever it goes.
+    /// Opens the file, if it exists, and notes its place: from now on it is found again after a rotation.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn enter(&mut self, feed: &Feed, places: &mut Places) -> Result<(), Stopped> {
         if self.open.is_none() {
-            // The turn that follows tells what is wrong.
+            // The turn that follows reports an error.
             let _ = self.begin(feed, places)?;
         }
         Ok(())
     }
 
-    /// Opens the file where an earlier run left it, else at its start.
+    /// Opens the file at the place of an earlier run, else at its start.
     fn begin(&mut self, feed: &Feed, places: &mut Places) -> Step<()> {
         let Some(Entry { place, real }) = places.of(&self.path).cloned() else {
             return match open_file(&self.path) {
@@ -165,36 +181,42 @@ impl Tail {
         }
         self.last_looks = 0;
         self.open = Some(Open {
-            before: Before::read(&file, place.offset()),
+            at: Progress {
+                before: Before::read(&file, place.offset()),
+                file,
+                place,
+            },
             seen_bytes: place.offset(),
             is_first: false,
             lines: LineSplitter::new(feed.max_record_bytes),
-            file,
-            place,
         });
         let real = fs::canonicalize(at).ok();
         places.opened(&self.path, Entry { place, real }, feed)
     }
 
-    /// Whether nothing comes before this file, of which nothing was read yet. What it held may have been copied, and cut off, while it had
-    /// no beginning to know it by: then goes on with that copy.
+    /// Whether no unread file comes before this one. Its content may have been copied and truncated before any of it was read: if so, continues with
+    /// that copy.
     fn is_first(&mut self, feed: &Feed, places: &mut Places) -> Step<bool> {
-        let Some(open) = self.open.as_mut().filter(|open| open.place.offset() == 0) else {
+        let Some(open) = self
+            .open
+            .as_mut()
+            .filter(|open| open.at.place.offset() == 0)
+        else {
             return Ok(Ok(true));
         };
-        let own = match open.file.metadata() {
+        let own = match open.at.file.metadata() {
             Ok(own) if own.len() > 0 && !open.is_first => own,
             Ok(_) => return Ok(Ok(true)),
             Err(error) => return Ok(Err(error)),
         };
-        let search = search(&self.path, &open.place, places);
+        let search = search(&self.path, &open.at.place, places);
         match search.before(&own) {
             Ok(Ok(found)) => {
                 self.go_on_with(found, &search.place, feed, places)?;
                 return Ok(Ok(false));
             }
             Ok(Err(missed)) => {
-                open.place.see(missed.until_ms);
+                open.at.place.see(missed.until_ms);
                 open.is_first = true;
                 missed.tell(feed);
             }
@@ -203,7 +225,7 @@ impl Tail {
         Ok(Ok(true))
     }
 
-    /// All was read: finds out whether the name went to another file.
+    /// At the end of the file: checks for a rotation.
     fn at_the_end(&mut self, maker: &mut Maker<'_>, places: &mut Places) -> Step<bool> {
         match self.next_of_a_left_one(places) {
             Ok(Some(next)) => {
@@ -213,7 +235,7 @@ impl Tail {
                 if let Err(error) = open.read_last(maker, places)? {
                     return Ok(Err(error));
                 }
-                let place = open.place;
+                let place = open.at.place;
                 self.go_on_with(next, &place, maker.feed, places)?;
                 Ok(Ok(true))
             }
@@ -222,19 +244,19 @@ impl Tail {
         }
     }
 
-    /// What comes after this file, once its name is another's and its end was seen often enough.
+    /// The next file, if this one was rotated and its end was seen often enough.
     fn next_of_a_left_one(&mut self, places: &Places) -> io::Result<Option<Found>> {
         let Some(open) = &mut self.open else {
             return Ok(None);
         };
-        let own = open.file.metadata()?;
+        let own = open.at.file.metadata()?;
         match fs::metadata(&self.path) {
             Ok(named) if siblings::inode(&named) == siblings::inode(&own) => {
                 self.last_looks = 0;
                 return Ok(None);
             }
             Ok(_) => {}
-            // Rotation takes the name away before it gives it to a new file.
+            // Rotation renames the file before it makes the new one.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -243,22 +265,23 @@ impl Tail {
             return Ok(None);
         }
         self.last_looks = 0;
-        let next = search(&self.path, &open.place, places).after(Some(&own), Gone::Nothing)?;
+        let next = search(&self.path, &open.at.place, places).after(Some(&own), Gone::Nothing)?;
         self.is_over = next.is_none() && own.nlink() == 0;
         Ok(next)
     }
 
-    /// The file no longer holds what was read of it: goes on in a copy of what it held, if there is one.
+    /// After a truncation: continues in a copy of the old content, if there is one.
     fn go_on_after_a_cut(&mut self, feed: &Feed, places: &mut Places) -> Step<bool> {
         let Some(open) = &self.open else {
             return Ok(Ok(false));
         };
-        info!("{} was cut short", self.path.display());
-        let gone = Gone::Bytes(open.seen_bytes.saturating_sub(open.place.offset()));
-        self.go_on_elsewhere(&search(&self.path, &open.place, places), gone, feed, places)
+        info!("{} was truncated", self.path.display());
+        let gone = Gone::Bytes(open.seen_bytes.saturating_sub(open.at.place.offset()));
+        let search = search(&self.path, &open.at.place, places);
+        self.go_on_elsewhere(&search, gone, feed, places)
     }
 
-    /// Goes on in whatever file holds now what was read, else after what is gone. Returns whether there is any.
+    /// Continues in the file that has the content now, else with the next file. Returns false if there is neither.
     fn go_on_elsewhere(
         &mut self,
         search: &Search,
@@ -279,7 +302,7 @@ impl Tail {
         Ok(Ok(true))
     }
 
-    /// Reads that file from its start.
+    /// Continues with the next file, from its start.
     fn go_on_with(
         &mut self,
         next: Found,
@@ -306,7 +329,7 @@ impl Tail {
     }
 }
 
-/// What to go on from.
+/// A search from this place on.
 fn search(path: &Path, place: &Place, places: &Places) -> Search {
     Search {
         path: path.to_owned(),
@@ -316,52 +339,45 @@ fn search(path: &Path, place: &Place, places: &Places) -> Search {
 }
 
 impl Open {
-    /// Whether the file no longer holds what was read of it.
+    /// Whether the file was truncated: it no longer has the content that was read.
     fn is_cut(&mut self, places: &mut Places) -> io::Result<bool> {
-        let now = self.file.metadata()?;
-        let read = self.place.offset() + self.lines.pending();
-        if now.len() < read || !self.place.fits(&self.file)? {
+        let Progress { file, place, .. } = &mut self.at;
+        let now = file.metadata()?;
+        let read = place.offset() + self.lines.pending();
+        if now.len() < read || !place.fits(file)? {
             return Ok(true);
         }
         self.seen_bytes = now.len();
         if now.len() == read && read > 0 {
-            self.place.see(mtime_ms(&now));
-            places.seen(&self.place);
+            place.see(mtime_ms(&now));
+            places.seen(place);
         }
         Ok(false)
     }
 
-    /// Reads once, and hands over the lines that this completed. Returns whether anything was read.
+    /// Reads once, and passes on the lines that are complete. Returns whether anything was read.
     fn read(&mut self, maker: &mut Maker<'_>, places: &mut Places) -> Step<bool> {
-        let mut reader = Once {
-            file: &self.file,
-            at: Some(self.place.offset() + self.lines.pending()),
-            count: 0,
-        };
+        let mut at = Some(self.at.place.offset() + self.lines.pending());
+        let mut count = 0;
         let result = loop {
+            let mut reader = Once {
+                file: &self.at.file,
+                at: &mut at,
+                count: &mut count,
+            };
             match self.lines.next(&mut reader) {
-                Ok(Next::End) => break Ok(reader.count > 0),
-                Ok(next) => {
-                    let after = put(
-                        &next,
-                        &self.place,
-                        &self.file,
-                        &mut self.before,
-                        maker,
-                        places,
-                    )?;
-                    self.place = after;
-                }
+                Ok(Next::End) => break Ok(count > 0),
+                Ok(next) => self.at.pass(&next, maker, places)?,
                 Err(error) => break Err(error),
             }
         };
-        places.moved(&self.place);
+        places.moved(&self.at.place);
         maker.feed.flush();
         maker.feed.alive();
         Ok(result)
     }
 
-    /// Reads to the very end, and takes what stands there for a line: nobody will end it any more.
+    /// Reads to the very end, and takes the rest as a line: its newline will not come.
     fn read_last(&mut self, maker: &mut Maker<'_>, places: &mut Places) -> Step<()> {
         loop {
             match self.read(maker, places)? {
@@ -371,55 +387,57 @@ impl Open {
             }
         }
         if let Some(rest) = self.lines.rest() {
-            let after = put(
-                &rest,
-                &self.place,
-                &self.file,
-                &mut self.before,
-                maker,
-                places,
-            )?;
-            self.place = after;
-            places.moved(&self.place);
+            self.at.pass(&rest, maker, places)?;
+            places.moved(&self.at.place);
             maker.feed.flush();
         }
         Ok(Ok(()))
     }
 }
 
-/// Hands over the line that begins at `place`, and returns the place after it.
-fn put(
-    next: &Next<'_>,
-    place: &Place,
-    file: &File,
-    before: &mut Before,
-    maker: &mut Maker<'_>,
-    places: &mut Places,
-) -> Result<Place, Stopped> {
-    let raw = match next {
-        Next::Line { raw, .. } => raw,
-        Next::TooLong(_) | Next::End => &[][..],
-    };
-    let after = place.after(next.taken(), raw, file, before);
-    places.turn_to(place.path_crc(), maker.feed)?;
-    let id = after.id(place.offset());
-    maker.put(next, id, after.position().as_bytes(), place.offset() == 0)?;
-    Ok(after)
+impl Progress {
+    /// Passes on the line that begins at the place, and moves the place after it.
+    fn pass(
+        &mut self,
+        next: &Next<'_>,
+        maker: &mut Maker<'_>,
+        places: &mut Places,
+    ) -> Result<(), Stopped> {
+        let raw = match next {
+            Next::Line { raw, .. } => raw,
+            Next::TooLong(_) | Next::End => &[][..],
+        };
+        let after = self
+            .place
+            .after(next.taken(), raw, &self.file, &mut self.before);
+        places.turn_to(after.path_crc(), maker.feed)?;
+        let offset = self.place.offset();
+        maker.put(
+            next,
+            after.id(offset),
+            after.position().as_bytes(),
+            offset == 0,
+        )?;
+        self.place = after;
+        Ok(())
+    }
 }
 
-/// One read of a file at a place: then whoever asks finds out what became of the file.
+/// One read of a file. After it the caller checks the file again.
 struct Once<'a> {
     file: &'a File,
-    at: Option<u64>,
-    count: usize,
+    /// Where to read; `None` after the read.
+    at: &'a mut Option<u64>,
+    /// How many bytes were read.
+    count: &'a mut usize,
 }
 
-impl Read for Once<'_> {
+impl io::Read for Once<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.at.take() {
             Some(at) => {
-                self.count = self.file.read_at(buffer, at)?;
-                Ok(self.count)
+                *self.count = self.file.read_at(buffer, at)?;
+                Ok(*self.count)
             }
             None => Ok(0),
         }

@@ -1,21 +1,21 @@
-//! The text of a line, whatever its bytes are: an odd byte never costs the line.
+//! The text of a line. Invalid bytes are replaced or removed: they never make a line unusable.
 
 use std::borrow::Cow;
 
-/// What some editors put before the first line of a file.
+/// The byte order mark, which some editors put before a file's first line (RFC 3629, section 6).
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A line's text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Text<'a> {
-    /// Without NUL bytes, and with U+FFFD for what is not UTF-8.
+    /// The line without NUL bytes, and with U+FFFD for invalid UTF-8.
     pub text: Cow<'a, str>,
-    /// Whether that changed anything.
+    /// Whether anything was removed or replaced.
     pub is_mended: bool,
 }
 
 impl<'a> Text<'a> {
-    /// The text of `line`; without its byte order mark if it `is_first`.
+    /// The text of `line`, without a byte order mark if it `is_first` of its file.
     pub fn of(line: &'a [u8], is_first: bool) -> Self {
         let line = match line.strip_prefix(BYTE_ORDER_MARK) {
             Some(rest) if is_first => rest,

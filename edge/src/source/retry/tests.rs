@@ -41,3 +41,17 @@ fn what_is_remembered_is_read_back() {
         assert_eq!(other.parse::<Counts>(), Err(()), "{other}");
     }
 }
+
+#[test]
+fn a_pause_is_told_in_seconds() {
+    for (ms, text) in [
+        (0, "in 0 s"),
+        (250, "in 0.25 s"),
+        (1_500, "in 1.50 s"),
+        (16_000, "in 16 s"),
+        (59_870, "in 59 s"),
+        (960_000, "in 960 s"),
+    ] {
+        assert_eq!(In(Duration::from_millis(ms)).to_string(), text);
+    }
+}

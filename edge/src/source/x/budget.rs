@@ -1,24 +1,25 @@
-//! What the posts of a day may cost. X bills each post read; a day is one of UTC.
+//! The limit of posts a day (`--max-per-day`). X bills each post that is read. Days are in UTC.
 
 use std::num::NonZeroU64;
 use std::str::FromStr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::platform::time::since_1970;
 use crate::source::Feed;
 
-/// Where the day's count is remembered.
+/// The fact that holds the day's count.
 const FACT: &str = "x.day";
 
 const DAY_SECS: u64 = 24 * 60 * 60;
 
-/// Posts read today, against the most that may be.
+/// How many posts were read today, and the limit.
 #[derive(Debug)]
 pub struct Budget {
     max: Option<NonZeroU64>,
     today: Today,
 }
 
-/// What is remembered: two numbers with a space between.
+/// The count of a day. As a fact: two numbers with a space between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Today {
     /// Days since 1970.
@@ -27,13 +28,13 @@ struct Today {
 }
 
 impl Budget {
-    /// Takes up the count of an earlier run on the same day.
+    /// Continues the count of an earlier run on the same day.
     pub fn new(max: Option<NonZeroU64>, feed: &Feed) -> Self {
         let today = feed.state.get(FACT).unwrap_or_default();
         Self { max, today }
     }
 
-    /// What reading may cost, for a person.
+    /// Says what reading may cost.
     pub fn price(&self) -> String {
         const EACH: &str = "X bills every post read, at about $0.005 to $0.015";
         match self.max {
@@ -51,12 +52,15 @@ impl Budget {
         }
     }
 
-    /// How many posts have been read today, and how long it is until tomorrow, when this day is full.
+    /// If the day's posts are used up: how many were read, and how long it is until the next day.
     pub fn full(&mut self, feed: &Feed) -> Option<(u64, Duration)> {
         self.is_full(feed).then(|| (self.today.posts, left(feed)))
     }
 
-    /// How many posts of a gap may be read now: half of the day's are kept for the stream. An error says how long it is until tomorrow.
+    /// How many posts of a gap may be read now. Half of the day's posts are kept for the stream.
+    ///
+    /// # Errors
+    /// If fewer than `least` may be read: how long it is until the next day.
     pub fn room_for_gap(&mut self, least: u64, feed: &Feed) -> Result<u64, Duration> {
         let Some(max) = self.max else {
             return Ok(u64::MAX);
@@ -70,37 +74,37 @@ impl Budget {
         }
     }
 
-    /// Whether posts of a gap may never be read, since half of a day's are fewer than the `least` that can be asked for.
+    /// Whether posts of a gap can never be read, because half of a day's posts are fewer than `least`, the smallest request.
     pub fn is_too_small(&self, least: u64) -> bool {
         self.max.is_some_and(|max| max.get() / 2 < least)
     }
 
-    /// Counts the posts of a page before it is asked for.
+    /// Counts the posts of a page before it is requested.
     pub fn reserve(&mut self, posts: u64, feed: &Feed) {
         self.turn_page(feed);
         self.today.posts += posts;
         self.save(feed);
     }
 
-    /// The page had so many fewer.
+    /// Takes back `posts` that were reserved and not in the page.
     pub fn give_back(&mut self, posts: u64, feed: &Feed) {
         self.today.posts = self.today.posts.saturating_sub(posts);
         self.save(feed);
     }
 
-    /// Counts one post. True when the day is full.
+    /// Counts one post. True if the day's posts are then used up.
     pub fn spend(&mut self, feed: &Feed) -> bool {
         let Some(max) = self.max else { return false };
         self.turn_page(feed);
         self.today.posts += 1;
-        // Remembered a hundred times a day at most: a crash forgets one percent.
+        // The fact is written at most a hundred times a day: a crash loses at most one percent of the count.
         if self.today.posts.is_multiple_of((max.get() / 100).max(1)) {
             self.save(feed);
         }
         self.today.posts >= max.get()
     }
 
-    /// Remembers the count.
+    /// Writes the count to the fact.
     pub fn save(&self, feed: &Feed) {
         if self.max.is_some() {
             feed.state.set(FACT, self.today);
@@ -118,8 +122,7 @@ impl Budget {
 }
 
 impl Today {
-    /// The count on this `day`. A clock that was set back over midnight opens no new day; one that
-    /// was more than a day ahead was wrong.
+    /// The count on this `day`. A clock that is set back over midnight does not start a new day; if it was more than a day ahead, it was wrong.
     fn on(self, day: u64) -> Self {
         if day == self.day || day + 1 == self.day {
             self
@@ -129,17 +132,13 @@ impl Today {
     }
 }
 
-/// Until the next day.
+/// The time until the next day.
 fn left(feed: &Feed) -> Duration {
     Duration::from_secs(DAY_SECS - wall_secs(feed) % DAY_SECS)
 }
 
 fn wall_secs(feed: &Feed) -> u64 {
-    feed.clock
-        .wall()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
+    since_1970(feed.clock.wall()).as_secs()
 }
 
 impl std::fmt::Display for Today {

@@ -1,5 +1,4 @@
-//! Calls of X's API: each bears the token, and any answer but a success is sorted by what to do
-//! about it.
+//! Requests to X's API. Each carries the token, and a response that is no success is classified by what to do about it.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,34 +11,34 @@ use crate::source::x::outcome::{self, ApiError, NoPage, Wait};
 use crate::source::x::settings::{Auth, Settings};
 use crate::source::x::token;
 
-/// X sends at least a keep-alive every 20 s; some more for the way.
+/// How long X may be silent: it sends a keep-alive at least every 20 s (X developer platform, "Handling disconnections"). The rest is for the network.
 pub const SILENCE: Duration = Duration::from_secs(22);
 
-/// The fields of a post that are asked for, of the stream and of the search. The author comes along in `includes.users`, and what a post
-/// repeats, quotes or answers in `includes.tweets`, whole: the text of a retweet itself is cut at 140 characters.
+/// The fields of a post that stream and search are asked for. The author is sent in `includes.users`; posts that a post repeats, quotes or answers are
+/// sent whole in `includes.tweets`, because the text of a retweet itself is truncated to 140 characters.
 pub const POST_FIELDS: &str = "tweet.fields=created_at,author_id,lang,note_tweet,referenced_tweets\
     &expansions=author_id,referenced_tweets.id,referenced_tweets.id.author_id\
     &user.fields=username,name";
 
-/// The most of an answer other than the stream that is read.
+/// Most bytes that are read of a response other than the stream.
 const MAX_ANSWER_BYTES: u64 = 256 << 10;
 
-/// The same for a page of the search: a hundred posts, and those they refer to.
+/// Most bytes of a page of the search: a hundred posts, and those they refer to.
 const MAX_PAGE_BYTES: u64 = 8 << 20;
 
-/// Who calls.
+/// A client of X's API.
 pub struct Client<'a> {
-    /// What it was set up with.
+    /// The settings of the source.
     pub settings: &'a Settings,
     watch: Watch,
     agent: Agent,
     token: Option<String>,
-    /// Whether the token was given up since X last took one.
+    /// Whether a token was discarded since X last accepted one.
     gave_up_token: bool,
 }
 
 impl<'a> Client<'a> {
-    /// One without a token yet.
+    /// A client without a token.
     pub fn new(settings: &'a Settings, watch: Watch) -> Self {
         Self {
             settings,
@@ -50,7 +49,10 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Has a token, by asking for one where none was given.
+    /// Gets a token, if there is none yet.
+    ///
+    /// # Errors
+    /// If X refuses the keys, or cannot be asked.
     pub fn authorize(&mut self) -> Result<(), ApiError> {
         if self.token.is_none() {
             let token = match &self.settings.auth {
@@ -63,30 +65,30 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    /// The token for a consumer key and secret.
+    /// Exchanges a consumer key and secret for a token.
     fn exchange(&self, key: &str, secret: &str) -> Result<String, ApiError> {
         let request = token::request(&self.settings.endpoint, key, secret);
         let answer = self.send(request).map_err(|error| match error {
-            // Whatever else X finds wrong with such a request, it is the keys.
+            // In this request only the keys can be wrong, whatever X says.
             ApiError::Person(_) | ApiError::Unauthorized => ApiError::Unauthorized,
             other => other,
         })?;
         token::read(&self.text(answer)?)
     }
 
-    /// X took the token: when it refuses one again, a new one is worth asking for.
+    /// Notes that X accepted the token: if it refuses it later, a new one may help.
     pub fn accepted(&mut self) {
         self.gave_up_token = false;
     }
 
-    /// X refused the token: gives it up. True when a new one may do better.
+    /// Discards the token, which X refused. True if a new one may help.
     pub fn refused(&mut self) -> bool {
         let can_ask = matches!(self.settings.auth, Auth::Consumer { .. });
         let had_token = self.token.take().is_some();
         can_ask && had_token && !std::mem::replace(&mut self.gave_up_token, true)
     }
 
-    /// What to tell a person when X refuses what there is.
+    /// The message for a person if X refuses the credentials.
     pub fn refusal(&self) -> String {
         let (what, check) = match self.settings.auth {
             Auth::Bearer(_) => ("bearer token", "X_BEARER_TOKEN"),
@@ -101,7 +103,7 @@ impl<'a> Client<'a> {
         )
     }
 
-    /// What to tell a person who asked whether X can be read.
+    /// The message for a person who runs `headwater check`.
     pub fn in_words(&self, trouble: ApiError) -> String {
         match trouble {
             ApiError::Network(what) | ApiError::Server(what) | ApiError::Person(what) => what,
@@ -113,7 +115,10 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Asks for an answer that ends.
+    /// Makes a request, and returns the body of the response.
+    ///
+    /// # Errors
+    /// If X refuses it, or cannot be asked.
     pub fn ask(
         &self,
         method: Method,
@@ -127,7 +132,10 @@ impl<'a> Client<'a> {
         self.text(self.send(request.body(json.unwrap_or_default()))?)
     }
 
-    /// Opens the stream at `path`: the answer's body, which does not end, and what time it is for X.
+    /// Opens the stream at `path`. Returns the body of the response, which does not end, and X's time.
+    ///
+    /// # Errors
+    /// If X refuses it, or cannot be asked.
     pub fn open(&self, path: &str) -> Result<(Body, Option<SystemTime>), ApiError> {
         let request = self.request(Method::GET, path);
         let (head, body) = self.send(request.body(String::new()))?.into_parts();
@@ -136,7 +144,10 @@ impl<'a> Client<'a> {
         Ok((body, date))
     }
 
-    /// Asks the search for the page at `path`; also how long to wait before the next one.
+    /// Fetches the page of the search at `path`. Returns its body, and how long to wait before the next request, if X's rate limit is used up.
+    ///
+    /// # Errors
+    /// If X refuses it, or cannot be asked.
     pub fn search(&self, path: &str) -> Result<(String, Option<Duration>), NoPage> {
         let request = self.request(Method::GET, path);
         let (head, body) = self.any_answer(request.body(String::new()))?.into_parts();
@@ -160,7 +171,10 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Sends a request; any answer but a success is trouble.
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// If the response is no success, or none comes.
     pub fn send(&self, request: http::Result<Request<String>>) -> Result<Response<Body>, ApiError> {
         let answer = self.any_answer(request)?;
         if answer.status().is_success() {
@@ -172,12 +186,12 @@ impl<'a> Client<'a> {
         Err(outcome::of_answer(head.status.as_u16(), wait, &body))
     }
 
-    /// Sends a request, and takes any answer.
+    /// Sends a request, and returns the response, whatever its status.
     fn any_answer(
         &self,
         request: http::Result<Request<String>>,
     ) -> Result<Response<Body>, ApiError> {
-        // What is wrong with it came from the user's settings; the token is no part of the error.
+        // An invalid request comes from the user's settings. The error does not contain the token.
         let request = request.map_err(|error| {
             let what = format!("X cannot be asked ({error}): check X_API_URL and the keys");
             ApiError::Person(what)
@@ -190,12 +204,15 @@ impl<'a> Client<'a> {
         answer.map_err(|error| self.broken(error))
     }
 
-    /// The whole body of an answer.
+    /// Reads the whole body of a response.
+    ///
+    /// # Errors
+    /// If the connection breaks, or the body is too long.
     pub fn text(&self, answer: Response<Body>) -> Result<String, ApiError> {
         text(answer.into_body(), MAX_ANSWER_BYTES).map_err(|error| self.broken(error))
     }
 
-    /// The connection broke, or could not be made.
+    /// Classifies a failure of the connection.
     pub fn broken(&self, error: impl Into<ureq::Error>) -> ApiError {
         let host = self.settings.endpoint.authority();
         ApiError::Network(crate::net::explain::explain(&error.into(), host))

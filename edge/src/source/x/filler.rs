@@ -1,7 +1,6 @@
-//! Fills the gaps of the stream, in a thread beside it: live posts come first, and wait for none of this.
+//! Fills the gaps of the stream, in a thread of its own, so that live posts do not wait.
 //!
-//! Before each page is asked for, the place is brought to the card: a power cut costs no more than
-//! that page again.
+//! Before each page is requested, the place is written to the card: after a power cut at most one page is fetched, and billed, again.
 
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use log::{info, warn};
 use serde_json::json;
 
 use crate::platform::time::Rfc3339;
-use crate::source::retry::{Backoff, Failure};
+use crate::source::retry::{Backoff, Failure, In};
 use crate::source::wire::Watch;
 use crate::source::x::client::{Client, POST_FIELDS, SILENCE};
 use crate::source::x::gap::Gap;
@@ -21,31 +20,31 @@ use crate::source::x::search::{self, Page};
 use crate::source::x::settings::Settings;
 use crate::source::{Feed, Stopped};
 
-/// How far X's search reaches back, in ms.
+/// How far the recent search reaches back, in ms: seven days (X API v2, "Search recent Posts").
 const REACH_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
-/// So much younger than that is what is asked for at first, since time goes by on the way.
+/// The first request stays this many ms within the reach, because time passes until X answers it.
 const MARGIN_MS: u64 = 60 * 1000;
 
-/// What fills gaps.
+/// The thread that fills gaps.
 pub struct Filler<'a> {
     settings: &'a Settings,
     feed: &'a Feed,
     progress: &'a Progress<'a>,
     client: Client<'a>,
-    /// No page is asked for before, on the program's clock.
+    /// No page is requested before this time, by the program's clock.
     not_before: Duration,
     backoff: Backoff,
-    /// [`MARGIN_MS`], or what X was found to want.
+    /// [`MARGIN_MS`], doubled each time X found a request too old.
     margin_ms: u64,
-    /// The gap that is being filled, and how many posts it had so far.
+    /// The beginning of the gap that is being filled, and how many of its posts were fetched.
     current: Option<(u64, u64)>,
-    /// Where the next page begins, if the last one had no post to tell it by.
+    /// The token of the next page, if the last page was empty.
     token: Option<String>,
 }
 
 impl<'a> Filler<'a> {
-    /// One for the gaps that `progress` knows.
+    /// A filler for the gaps of `progress`.
     pub fn new(settings: &'a Settings, feed: &'a Feed, progress: &'a Progress<'a>) -> Self {
         let mut backoff = Backoff::new("x.search");
         let not_before = feed.clock.elapsed() + backoff.left(feed);
@@ -82,7 +81,7 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Asks for one page of `gap`, and hands over its posts.
+    /// Fetches one page of `gap`, and passes its posts on.
     fn page(&mut self, gap: Gap, size: u64) -> Result<(), Stopped> {
         let oldest_ms = self.progress.now_ms().saturating_sub(self.reach_ms());
         if self.progress.give_up_before(oldest_ms) {
@@ -116,7 +115,7 @@ impl<'a> Filler<'a> {
             }
         };
         self.client.accepted();
-        // After the last call that X allows for now it would refuse the next one, and count that too.
+        // If the rate limit is used up, X would refuse the next request, and count it too.
         self.backoff.answered(self.feed, wait);
         self.give_back(size.saturating_sub(page.posts.len() as u64));
         if let Some(wait) = wait {
@@ -142,7 +141,7 @@ impl<'a> Filler<'a> {
         let rules = json!([rule]).to_string();
         let is_last_page = page.next.is_none();
         for (index, found) in page.posts.iter().enumerate() {
-            // The gap ends with its last record, so that a crash right after it does not ask for what is left: nothing.
+            // The last record closes the gap, so that after a crash right then no empty page is requested.
             let is_last = is_last_page && index + 1 == page.posts.len();
             let line = page.line(found, &rules);
             match message::parse(line.as_bytes()) {
@@ -162,7 +161,7 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Says, once, that a gap is being filled.
+    /// Logs, once a gap, that it is being filled.
     fn begin(&mut self, gap: Gap) {
         if self.current.is_none_or(|(after, _)| after != gap.after) {
             self.current = Some((gap.after, 0));
@@ -183,7 +182,7 @@ impl<'a> Filler<'a> {
         );
     }
 
-    /// The posts of a gap can never be had.
+    /// Closes a gap whose posts cannot be fetched, and logs it.
     fn give_up(&mut self, gap: Gap, why: &str) {
         self.feed.missed(gap.times_ms(), why);
         self.progress.close(gap);
@@ -191,7 +190,7 @@ impl<'a> Filler<'a> {
         self.token = None;
     }
 
-    /// How far back posts are asked for.
+    /// How far back posts are requested, in ms.
     fn reach_ms(&self) -> u64 {
         let wanted = self.settings.gap_at_most.unwrap_or_default().as_millis();
         let wanted_ms = u64::try_from(wanted).unwrap_or(u64::MAX);
@@ -202,13 +201,13 @@ impl<'a> Filler<'a> {
         self.progress.lock().budget.give_back(posts, self.feed);
     }
 
-    /// Says what happened, and decides when to ask again, if ever.
+    /// Logs a failure, and decides when to try again, if at all.
     fn recover(&mut self, gap: Gap, trouble: NoPage) {
         let trouble = match trouble {
             NoPage::NotAllowed(said) => {
                 let why = format!(
-                    "X's search refuses this app or its keyword{said}: look at the account's plan \
-                     in the developer console; --no-gap-fill leaves it unasked"
+                    "X's search refuses this app or its keyword{said}: check the account's plan \
+                     in the developer console, or leave the search out with --no-gap-fill"
                 );
                 return self.give_up(gap, &why);
             }
@@ -233,8 +232,9 @@ impl<'a> Filler<'a> {
         let pause = self.backoff.failed(self.feed, failure, asked);
         self.not_before = self.feed.clock.elapsed() + pause;
         warn!(
-            "the posts {} that the stream missed wait, the next try is in {pause:.0?}: {what}",
-            in_words(gap)
+            "the posts {} that the stream missed are not fetched yet, the next try is {}: {what}",
+            in_words(gap),
+            In(pause)
         );
     }
 }

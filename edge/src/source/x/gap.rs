@@ -1,61 +1,58 @@
-//! What the stream missed: a [`Place`] knows up to where posts were read, and the gaps below that.
+//! The gaps of the stream: a [`Place`] holds how far posts were read, and the gaps below that.
 //!
-//! A gap lies between two ids, both exclusive. The search goes through it from its newest post to
-//! its oldest, and with each post that is stored the gap ends just before it: the two ids are all
-//! there is to know, whoever interrupts whatever.
+//! A gap lies between two ids, both exclusive. The search fetches it from the newest post to the oldest, and after each stored post the gap ends just
+//! before that post. So the two ids are the whole state, whatever interrupts the search.
 //!
-//! The place rides as a position with each record into the spool, so what it says and what is
-//! stored outlive a crash together, and after a power cut the place is that of the newest record
-//! that survived: posts may be asked for again then, but none is forgotten. A gap of which nothing
-//! is written down yet follows from `newest` alone: a program that starts knows that it was away.
+//! The place is the position of each record in the spool: a crash loses neither the place nor a record without the other. After a power cut the place
+//! is that of the newest record that survived: posts may be fetched again, but none is forgotten. A gap that is not noted yet follows from `newest`:
+//! a program that starts knows that posts may have come since.
 //!
-//! Written as `x RULE_CRC NEWEST NOTED[ AFTER-UNTIL]...`, the ids in hexadecimal. What was read under
-//! another rule says nothing about this one. Where more gaps are open than fit, the two that are
-//! nearest to each other become one: the posts between are read twice, and stored once.
+//! The position is `x RULE_CRC NEWEST NOTED[ AFTER-UNTIL]...`, with ids in hexadecimal. A place of another rule is ignored. If there are more gaps
+//! than fit, the two closest ones are joined: the posts between them are fetched twice, and stored once.
 
 use std::fmt::Write;
 
 use crate::source::x::ids;
 
-/// The gaps that fit in a position.
+/// Most gaps of a position.
 pub const MAX_GAPS: usize = 6;
 
-/// The longest text of a position: a letter, a CRC, and ids of 16 digits.
+/// Bytes of the longest position: a letter, a CRC, and ids of 16 digits.
 pub const MAX_POSITION_BYTES: usize = 1 + 1 + 8 + 2 * (1 + 16) + MAX_GAPS * (1 + 16 + 1 + 16);
 
-/// Posts reach the stream a little out of order: a gap begins so much before the newest one read.
+/// A gap begins this many ms before the newest post that was read, because the stream is slightly out of order.
 const OVERLAP_MS: u64 = 2_000;
 
-/// Posts that were missed: those between two ids.
+/// The posts between two ids, which the stream missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Below the oldest of them.
+    /// An id below the oldest of them.
     pub after: u64,
-    /// Above the newest of them.
+    /// An id above the newest of them.
     pub until: u64,
 }
 
-/// Up to where posts were read, and what is missing below.
+/// How far posts were read, and the gaps below.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     rule_crc: u32,
-    /// All up to this id was read, or lies in a gap; 0 where reading begins with the next post.
+    /// All posts up to this id were read or are in a gap; 0 if reading begins with the next post.
     newest: u64,
-    /// All below this id was read or lies in a gap, in whatever order posts came.
+    /// The end of the newest gap: later gaps begin no earlier, even if posts come out of order.
     noted: u64,
-    /// From the oldest to the newest; they do not overlap.
+    /// Oldest first, without overlaps.
     gaps: heapless::Vec<Gap, MAX_GAPS>,
 }
 
 impl Gap {
-    /// When its first and its last post may have been written, in ms since 1970.
+    /// The earliest and the latest time of its posts, in ms since 1970.
     pub fn times_ms(&self) -> (u64, u64) {
         (ids::time_ms(self.after), ids::time_ms(self.until))
     }
 }
 
 impl Place {
-    /// Where an earlier run under the same `rule` was at this `position`.
+    /// The place of an earlier run, by its `position`; an empty place if that run had another `rule`.
     pub fn at(position: &[u8], rule: &str) -> Self {
         let rule_crc = crc32c::crc32c(rule.as_bytes());
         Self::parse(position)
@@ -86,10 +83,10 @@ impl Place {
         Some(place)
     }
 
-    /// As a position in the spool.
+    /// The place as a position in the spool.
     pub fn position(&self) -> heapless::String<MAX_POSITION_BYTES> {
         let mut text = heapless::String::new();
-        // All of it fits.
+        // Cannot fail: all of it fits.
         let Self {
             rule_crc,
             newest,
@@ -103,27 +100,27 @@ impl Place {
         text
     }
 
-    /// A post of the stream is read, and it is no later than what was missed.
+    /// Notes that a post of the stream is read. The gap before it, if any, must be noted first.
     pub fn read(&mut self, id: u64) {
         self.newest = self.newest.max(id);
     }
 
-    /// What comes from now on until the stream is open again is not wanted.
+    /// Ends reading: posts until the stream is open again are not wanted.
     pub fn pause(&mut self) {
         self.newest = 0;
     }
 
-    /// Whether reading begins with the next post.
+    /// Whether reading begins with the next post, so that there is no gap before it.
     pub fn is_new(&self) -> bool {
         self.newest == 0
     }
 
-    /// Whether a stream that opens now has missed something if a post later than `id` exists.
+    /// Whether posts up to `id` may have been missed: it is later than the newest that was read.
     pub fn is_behind(&self, id: u64) -> bool {
         self.newest > 0 && id > self.newest
     }
 
-    /// Notes that nothing was read between the newest post and `until`.
+    /// Notes a gap between the newest post that was read and `until`.
     pub fn note(&mut self, until: u64) {
         if !self.is_behind(until) {
             return;
@@ -137,15 +134,15 @@ impl Place {
         let gap = Gap { after, until };
         if let Err(gap) = self.gaps.push(gap) {
             self.join_nearest();
-            // There is room for one now.
+            // Cannot fail: there is room for one now.
             let _ = self.gaps.push(gap);
         }
     }
 
-    /// Makes one of the two gaps that are nearest to each other.
+    /// Joins the two gaps that are closest to each other.
     fn join_nearest(&mut self) {
         let between = |pair: &[Gap]| pair[1].after.saturating_sub(pair[0].until);
-        // The oldest is being filled.
+        // Not the oldest, which is being filled.
         let pairs = self.gaps.windows(2).enumerate().skip(1);
         let nearest = pairs.min_by_key(|(_, pair)| between(pair));
         if let Some((index, _)) = nearest {
@@ -154,17 +151,17 @@ impl Place {
         }
     }
 
-    /// The gap to fill next: the oldest, since the search forgets it first.
+    /// The gap to fill next: the oldest, because the search loses it first.
     pub fn gap(&self) -> Option<Gap> {
         self.gaps.first().copied()
     }
 
-    /// How many there are.
+    /// How many gaps there are.
     pub fn gaps(&self) -> usize {
         self.gaps.len()
     }
 
-    /// Of the gap that begins `after` that id, all from `id` on is stored.
+    /// Notes that all posts from `id` on are stored, of the gap that begins at `after`.
     pub fn filled_down_to(&mut self, after: u64, id: u64) {
         if let Some(gap) = self.gaps.iter_mut().find(|gap| gap.after == after) {
             gap.until = gap.until.min(id);
@@ -172,7 +169,7 @@ impl Place {
         self.drop_empty();
     }
 
-    /// Nothing of the oldest gap below `id` can be had: what that is, if anything.
+    /// Removes from the oldest gap all below `id`, which cannot be fetched, and returns it; `None` if there is nothing.
     pub fn give_up_below(&mut self, id: u64) -> Option<Gap> {
         let gap = self.gaps.first_mut().filter(|gap| gap.after < id)?;
         let missed = Gap {
@@ -184,7 +181,7 @@ impl Place {
         Some(missed)
     }
 
-    /// What was the oldest gap when it began `after` that id is dealt with.
+    /// Removes the gap that begins at `after`.
     pub fn close(&mut self, after: u64) {
         self.gaps.retain(|gap| gap.after != after);
     }

@@ -1,9 +1,9 @@
-//! The ids of posts: each begins with the millisecond it was made in, so a larger one is a later one.
+//! The ids of posts. Each begins with the millisecond in which it was made, so a larger id is a later one (X developer platform, "X IDs").
 
-/// The millisecond that ids count from, 2010-11-04, in ms since 1970.
+/// The time from which ids count, on 2010-11-04, in ms since 1970.
 const EPOCH_MS: u64 = 1_288_834_974_657;
 
-/// The bits below the milliseconds: who made the id, and a number.
+/// Bits below the milliseconds: the generator of the id, and a sequence number.
 const LOW_BITS: u32 = 22;
 
 /// When the post with this `id` was written, in ms since 1970.

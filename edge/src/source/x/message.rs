@@ -1,9 +1,7 @@
-//! One line of the stream, read as far as this program needs it: who wrote the post, and its text
-//! for the terminal.
+//! One line of the stream, with the members that this program needs: the post's author, and its text for the terminal.
 //!
-//! Field names are changing (`note_post` for `note_tweet`), fields are missing, and new kinds of
-//! messages appear: what is not understood is no error as long as the line is a JSON object. Each post
-//! is billed, so nothing that is not needed may cost one.
+//! X renames members (`note_post` for `note_tweet`), leaves some out, and adds new kinds of messages. So a line that is a JSON object is no error,
+//! even if it is not understood: each post is billed, and none may be lost because of a member that is not needed.
 
 use std::borrow::Cow;
 
@@ -13,21 +11,21 @@ use serde_json::value::RawValue;
 use crate::source::lenient::{self, First, Id, Maybe, Object, Text, skip};
 use crate::source::x::outcome::{self, ApiError};
 
-/// The partition key of a post without an author and a number.
+/// The partition key of a post that has neither an author nor an id.
 const NO_KEY: &str = "x";
 
-/// What a line says.
+/// A line of the stream.
 #[derive(Debug)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "it stands on the stack for one line; a box would be an allocation for each post"
+    reason = "it is on the stack for one line; a box would be an allocation for each post"
 )]
 pub enum Message<'a> {
     /// A post.
     Post(Post<'a>),
-    /// The stream is about to end.
+    /// An error of X: the stream is about to end.
     ApiError(ApiError),
-    /// Something else.
+    /// A message of another kind.
     Other,
 }
 
@@ -41,7 +39,7 @@ pub struct Post<'a> {
 }
 
 type Users<'a> = First<Maybe<User<'a>>, 4>;
-/// The posts that a post refers to: one that it repeats, quotes or answers.
+/// The posts that a post refers to: those it repeats, quotes or answers.
 type Referenced<'a> = First<Maybe<Data<'a>>, 3>;
 type Rules<'a> = First<Maybe<Rule<'a>>, 8>;
 
@@ -63,7 +61,7 @@ struct Data<'a> {
     references: First<Maybe<Reference<'a>>, 3>,
 }
 
-/// What a post refers to, and how.
+/// A reference from a post to another one.
 #[derive(Debug, Default)]
 struct Reference<'a> {
     kind: Text<'a>,
@@ -93,11 +91,14 @@ struct Rule<'a> {
     tag: Text<'a>,
 }
 
-/// Reads a line. An error is one that holds no JSON object.
+/// Reads a line.
+///
+/// # Errors
+/// If it is not valid JSON.
 pub fn parse(line: &[u8]) -> serde_json::Result<Message<'_>> {
     let line: Line<'_> = lenient::object(line)?;
     Ok(match (line.data.0, line.errors) {
-        // A post may come with errors of its own: an author who cannot be shown, say.
+        // A post may come with errors, for example about an author who cannot be shown.
         (Some(data), _) => {
             let includes = line.includes.0.unwrap_or_default();
             Message::Post(Post {
@@ -194,7 +195,7 @@ impl<'a> Object<'a> for Rule<'a> {
 }
 
 impl Post<'_> {
-    /// The author's name, else the author's number, else the post's own. Never empty.
+    /// The author's user name, else the author's id, else the post's id. Never empty.
     pub fn partition_key(&self) -> &str {
         let author = &self.data.author_id;
         let mut users = self.users.0.iter().filter_map(|user| user.0.as_ref());
@@ -209,8 +210,7 @@ impl Post<'_> {
             .unwrap_or(NO_KEY)
     }
 
-    /// Whether a rule with this tag, or one X does not name, brought the post: rules of others
-    /// bring posts, too.
+    /// Whether a rule with this tag matched the post. True also if X does not name the rules. Rules of other programs match posts, too.
     pub fn is_tagged(&self, tag: &str) -> bool {
         let mut rules = self.rules.0.iter();
         self.rules.0.is_empty()
@@ -220,19 +220,19 @@ impl Post<'_> {
             })
     }
 
-    /// The post's number, where it has one.
+    /// The post's id, if it is a number.
     pub fn id(&self) -> Option<u64> {
         self.data.id.parse().ok()
     }
 
-    /// The whole text, as a person reads it: of a retweet that of the post it repeats, since its own is cut.
+    /// The whole text. For a retweet, that of the original post, because its own is truncated.
     pub fn text(&self) -> Cow<'_, str> {
         let repeated = self.repeated().map(Data::text);
         let own = || self.data.text();
         repeated.filter(|text| !text.is_empty()).unwrap_or_else(own)
     }
 
-    /// The post that this one repeats, if it came along.
+    /// The original post of a retweet, if it was sent along.
     fn repeated(&self) -> Option<&Data<'_>> {
         let mut references = self
             .data

@@ -1,12 +1,11 @@
-//! Posts of X, through the filtered stream of its API v2.
+//! Posts of X, through the filtered stream of its API v2 (X developer platform, "Filtered Stream").
 //!
-//! A session: a token for the keys ([`token`]), this keyword's rule and no older one ([`rules`]),
-//! then one connection that stays open, with one JSON object a line ([`message`]). What ends a
-//! session is sorted by what to do about it ([`outcome`]), and the next one begins on that kind of
-//! failure's schedule.
+//! A session gets a token for the keys ([`token`]), sets the keyword's rule and removes older ones ([`rules`]), and opens one connection, which brings
+//! one JSON object a line ([`message`]). The failure that ends a session is classified ([`outcome`]), and the next session begins on the schedule of
+//! that class.
 //!
-//! What was posted while no stream was open is a [`gap`], which a thread of its own fills from the
-//! recent [`search`] ([`filler`]) while the stream goes on.
+//! Posts that were written while no stream was open are a [`gap`]. A thread of its own fills it from the recent [`search`] ([`filler`]) while the
+//! stream is read.
 
 mod budget;
 mod client;
@@ -37,32 +36,31 @@ use self::outcome::{ApiError, NoPage};
 use self::progress::Progress;
 pub use self::settings::{Auth, SEARCH_DELAY, Settings};
 use crate::post::record::Unfit;
-use crate::source::retry::{Backoff, Failure};
+use crate::source::retry::{Backoff, Failure, In};
 use crate::source::split::{LineSplitter, Next};
-use crate::source::wire::{CHECK_SILENCE, Watch};
+use crate::source::wire::Watch;
 use crate::source::{Feed, Source, Stopped};
 
-/// A connection that stood this long has proved itself, posts or not: keep-alives came through.
+/// A connection is healthy after this time, even without posts: keep-alives came.
 const PROVEN: Duration = Duration::from_secs(30);
 
-/// The filtered stream.
+/// The path of the filtered stream.
 const STREAM_PATH: &str = "/2/tweets/search/stream";
 
-/// While the day is full, how often the clock is looked at: it may be set meanwhile.
+/// While the day's posts are used up, the clock is checked this often: it may be set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
-/// Remembered while a connection is open: one that this program left behind may be ended by it, one
-/// of another program may not.
+/// The fact that a connection is open. After a crash the program may end its own old connection at X, but not one of another program.
 const OPEN_FACT: &str = "x.open";
 
-/// The filtered stream.
+/// The source: the filtered stream, and the search that fills its gaps.
 #[derive(Debug)]
 pub struct X {
     settings: Settings,
 }
 
 impl X {
-    /// A stream that is opened when it is run.
+    /// A source that connects when it is run.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
@@ -86,31 +84,31 @@ impl Source for X {
     }
 
     fn check(&self) -> anyhow::Result<String> {
-        let mut client = Client::new(&self.settings, Watch::alone(CHECK_SILENCE));
+        let mut client = Client::new(&self.settings, Watch::of_check());
         let fits = client.authorize().and_then(|()| rules::fit(&client));
         let rule = match fits {
             Ok(true) => "has the keyword's rule",
-            Ok(false) => "will be told the keyword's rule at the start",
+            Ok(false) => "gets the keyword's rule at the start",
             Err(trouble) => anyhow::bail!(client.in_words(trouble)),
         };
         let gaps = match self.settings.gap_at_most {
             None => "",
             Some(_) => match client.search(&search::path_of_check(&self.settings.rule())) {
-                Ok(_) => "; the plan has the search, which brings what is posted during an outage",
+                Ok(_) => "; the plan has the search, which fetches posts of an outage",
                 Err(NoPage::NotAllowed(_) | NoPage::TooOld) => {
                     "; the plan does not have the search for this keyword: \
-                     what is posted during an outage is missed, and said"
+                     posts of an outage are lost, counted and logged"
                 }
                 Err(NoPage::Trouble(_)) => {
-                    "; whether the plan has the search for what is posted during an outage, X does not say now"
+                    "; X does not say now whether the plan has the search, which fetches posts of an outage"
                 }
             },
         };
-        Ok(format!("X takes the keys and {rule}{gaps}"))
+        Ok(format!("X accepts the keys and {rule}{gaps}"))
     }
 }
 
-/// The stream while it is read.
+/// The state of reading the stream.
 struct Reader<'a> {
     feed: &'a Feed,
     client: Client<'a>,
@@ -118,17 +116,17 @@ struct Reader<'a> {
     backoff: Backoff,
     progress: &'a Progress<'a>,
     tag: String,
-    /// Whether X is known to hold this keyword's rule and no older one.
+    /// Whether X is known to have this keyword's rule and no older one.
     rules_fit: bool,
     /// Whether a connection was open before.
     was_open: bool,
-    /// Whether X was asked to end an earlier connection since the last one was open.
+    /// Whether X was asked to end an earlier connection since a connection was last open.
     evicted: bool,
 }
 
-/// Why a session ended without trouble.
+/// Why a session ended without a failure.
 enum Ended {
-    /// As many posts were read as may be read today.
+    /// The day's posts are used up (`--max-per-day`).
     DayIsFull,
     /// The program is ending.
     Stopped,
@@ -139,7 +137,7 @@ impl<'a> Reader<'a> {
         Self {
             feed,
             client: Client::new(settings, Watch::new(feed, SILENCE)),
-            // A post's key and line must fit a record together, so a longer line is of no use.
+            // A post's key and line must fit into one record, so a longer line cannot be used.
             lines: LineSplitter::new(feed.max_record_bytes),
             backoff: Backoff::new("x.backoff"),
             progress,
@@ -162,7 +160,7 @@ impl<'a> Reader<'a> {
             match result {
                 Err(trouble) if !self.feed.stop.asked() => self.recover(trouble)?,
                 ended => {
-                    // The connection was closed with the session.
+                    // The session has closed its connection.
                     self.backoff.ended(self.feed);
                     self.feed.state.set(OPEN_FACT, false);
                     if !matches!(ended, Ok(Ended::DayIsFull)) {
@@ -173,7 +171,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Waits for the next day when this one is full.
+    /// Waits for the next day if this day's posts are used up.
     fn wait_for_tomorrow(&self) -> Result<(), Stopped> {
         let mut is_told = false;
         loop {
@@ -185,18 +183,18 @@ impl<'a> Reader<'a> {
                 is_told = true;
                 warn!(
                     "all {posts} posts of today are read (--max-per-day); \
-                     reading goes on at 00:00 UTC, in {} h {} min",
+                     reading continues at 00:00 UTC, in {} h {} min",
                     left.as_secs() / 3600,
                     left.as_secs() / 60 % 60
                 );
-                // A power cut must not spend the day's money twice.
+                // After a power cut the posts must still count as read.
                 self.feed.state.save();
             }
             self.feed.sleep(left.min(LOOK_AGAIN))?;
         }
     }
 
-    /// Token, rule, stream, until something ends it.
+    /// Gets a token, sets the rule, opens the stream, and reads it until it ends.
     fn session(&mut self) -> Result<Ended, ApiError> {
         self.client.authorize()?;
         if !self.rules_fit {
@@ -269,7 +267,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Says what happened, does what helps, and waits as that kind of failure asks.
+    /// Reports a failure, does what can be done about it, and waits as its class requires.
     fn recover(&mut self, trouble: ApiError) -> Result<(), Stopped> {
         let mut asked = None;
         let (failure, what) = match trouble {
@@ -295,23 +293,24 @@ impl<'a> Reader<'a> {
         };
         let pause = self.backoff.failed(self.feed, failure, asked);
         if failure == Failure::Person {
-            let text =
-                format!("{what}; until then nothing is read, the next try is in {pause:.0?}");
+            let text = format!(
+                "{what}; until then nothing is read, the next try is {}",
+                In(pause)
+            );
             self.feed.trouble(Level::Error, &text);
         } else {
-            let text = format!("connecting again in {pause:.1?}: {what}");
+            let text = format!("connecting again {}: {what}", In(pause));
             self.feed.trouble(Level::Warn, &text);
         }
         self.feed.sleep(pause)
     }
 
-    /// Whether the connection that X still counts was this program's, and X was not yet asked to
-    /// end it.
+    /// Whether the connection that X still counts was this program's, and X was not yet asked to end it.
     fn may_evict(&self) -> bool {
         !self.evicted && self.feed.state.get(OPEN_FACT) == Some(true)
     }
 
-    /// Ends the connection that this program left behind, which X may count for minutes otherwise.
+    /// Asks X to end the connection of an earlier run, which X may otherwise count for minutes.
     fn evict(&mut self) -> Result<(), Stopped> {
         self.evicted = true;
         info!("X still counts this program's earlier connection: ending it");

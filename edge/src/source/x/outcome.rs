@@ -1,43 +1,45 @@
-//! What an answer of X means: the whole table, pure.
+//! What a response of X means: the whole table, without I/O.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use ureq::http::HeaderMap;
 
-/// The longest rate limit X sets: its window of 15 minutes, and some more for the way.
+use crate::platform::time::since_1970;
+
+/// The longest wait for a rate limit: X's window of 15 minutes (X API, "Rate Limits"), and a reserve for the network.
 const MAX_WAIT: Duration = Duration::from_secs(16 * 60);
 
-/// Why the stream is not open, sorted by what to do about it.
+/// Why a request failed, by what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiError {
-    /// The connection could not be made or broke: again, soon.
+    /// The connection failed: try again soon.
     Network(String),
-    /// X has trouble of its own: again, slower.
+    /// X has a problem: try again, with longer pauses.
     Server(String),
-    /// X holds no rule: set it, then again.
+    /// X has no rule: set it, then try again.
     NoRules,
-    /// Too many requests: again after `wait`, where X says how long.
+    /// The rate limit is used up: try again after `wait`, if X says how long.
     Limited {
-        /// Until X counts anew.
+        /// The time until the limit is reset.
         wait: Option<Duration>,
     },
-    /// X allows one connection and still counts another.
+    /// X allows one connection, and still counts another one.
     Occupied,
-    /// The token is not accepted.
+    /// X does not accept the token.
     Unauthorized,
-    /// A person must act; says what happened and what to do.
+    /// A person must act. Says what happened and what to do.
     Person(String),
 }
 
-/// Why the search has no page.
+/// Why the search gave no page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoPage {
-    /// The plan has no search, or none with such a query: holds X's own words in brackets, or nothing.
+    /// The plan does not have the search, or not with this query. Holds X's own words in brackets, or nothing.
     NotAllowed(String),
-    /// An id is from before the days that the search has.
+    /// An id is older than the search reaches.
     TooOld,
-    /// As with any other call.
+    /// The request failed as any other.
     Trouble(ApiError),
 }
 
@@ -47,34 +49,31 @@ impl From<ApiError> for NoPage {
     }
 }
 
-/// How long until X counts anew, from `x-rate-limit-reset`; `None` where it does not say, or that
-/// is over.
+/// How long until the rate limit is reset, from `x-rate-limit-reset`; `None` if X does not say, or that time has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait(Option<Duration>);
 
 impl Wait {
-    /// Reads an answer's headers. The board's own time `now` counts only where the server does not
-    /// say what time it is.
+    /// Reads the headers of a response. `now`, the board's own time, is used only if the response has no `Date`.
     pub fn of(headers: &HeaderMap, now: SystemTime) -> Self {
         let header = |name| headers.get(name)?.to_str().ok();
         let reset = header("x-rate-limit-reset").and_then(|at| at.parse().ok());
         let now = header("date")
             .and_then(|date| httpdate::parse_http_date(date).ok())
             .unwrap_or(now);
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wait = reset.and_then(|reset| Duration::from_secs(reset).checked_sub(now));
-        // One second more: both times are whole seconds.
+        let wait = reset.and_then(|reset| Duration::from_secs(reset).checked_sub(since_1970(now)));
+        // One second more, because both times are in whole seconds.
         Self(wait.map(|wait| (wait + Duration::from_secs(1)).min(MAX_WAIT)))
     }
 }
 
-/// How long to wait before the next call, when an answer says that it was the last one for now.
+/// How long to wait before the next request, if the response says that the rate limit is used up.
 pub fn used_up(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let left = headers.get("x-rate-limit-remaining")?;
     Wait::of(headers, now).0.filter(|_| left == "0")
 }
 
-/// A problem as X describes it, at the top of an answer or in its list of errors.
+/// A problem as X describes it, in a response or in its list of errors.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Problem {
@@ -87,7 +86,7 @@ struct Problem {
     errors: Vec<Problem>,
 }
 
-/// What an answer with an error `status` means.
+/// What a response with an error `status` means.
 pub fn of_answer(status: u16, wait: Wait, body: &str) -> ApiError {
     let problem: Problem = serde_json::from_str(body).unwrap_or_default();
     if let Some(trouble) = problem.known() {
@@ -103,14 +102,16 @@ pub fn of_answer(status: u16, wait: Wait, body: &str) -> ApiError {
         )),
         409 => ApiError::NoRules,
         420 | 429 => ApiError::Limited { wait: wait.0 },
-        408 | 500.. => ApiError::Server(format!("X has trouble of its own, status {status}{said}")),
+        408 | 500.. => {
+            ApiError::Server(format!("X has a problem of its own, status {status}{said}"))
+        }
         _ => ApiError::Person(format!(
             "X refuses the request with status {status}{said}: check X_API_URL and the keyword"
         )),
     }
 }
 
-/// What an answer of the search with an error `status` means.
+/// What a response of the search with an error `status` means.
 pub fn of_search(status: u16, wait: Wait, body: &str) -> NoPage {
     let problem: Problem = serde_json::from_str(body).unwrap_or_default();
     match status {
@@ -120,7 +121,7 @@ pub fn of_search(status: u16, wait: Wait, body: &str) -> NoPage {
     }
 }
 
-/// What a message in the stream with these `errors` means: the connection is about to end.
+/// What a message in the stream with these `errors` means. The connection is about to end.
 pub fn of_stream(errors: &str) -> ApiError {
     let problem = Problem {
         errors: serde_json::from_str(errors).unwrap_or_default(),
@@ -139,7 +140,7 @@ fn out_of_credits() -> ApiError {
 }
 
 impl Problem {
-    /// The meaning of a problem that X names, whatever the status.
+    /// The class of a problem that is known by its name, whatever the status.
     fn known(&self) -> Option<ApiError> {
         let own = match self.name().as_str() {
             "usagecapexceeded" | "usagecapped" => Some(ApiError::Person(
@@ -156,7 +157,7 @@ impl Problem {
         own.or_else(|| self.errors.iter().find_map(Self::known))
     }
 
-    /// The title, else the last word of the type, as small letters alone.
+    /// The title, else the last word of the type, reduced to lower-case letters.
     fn name(&self) -> String {
         let kind = || {
             self.kind
@@ -170,7 +171,7 @@ impl Problem {
             .collect()
     }
 
-    /// X's own words, in brackets after a space; empty if there are none. One line.
+    /// X's own words on one line, in brackets after a space; empty if there are none.
     fn said(&self) -> String {
         let words = [&self.detail, &self.message, &self.title];
         let own = words.into_iter().flatten().next();

@@ -1,10 +1,10 @@
-//! What the stream's thread and the one that fills its gaps share: the [`Place`], the [`Budget`], and
-//! whether the stream is open. A post is handed over while this is locked, so that positions reach the
-//! spool in their order.
+//! The state that the stream's thread shares with the one that fills its gaps: the [`Place`], the [`Budget`], and whether the stream is open. Posts
+//! are passed on while it is locked, so that positions reach the spool in order.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
+use crate::platform::time::unix_ms;
 use crate::post::record::Record;
 use crate::source::x::budget::Budget;
 use crate::source::x::gap::{Gap, Place};
@@ -14,43 +14,43 @@ use crate::source::x::search;
 use crate::source::x::settings::Settings;
 use crate::source::{Feed, Stopped};
 
-/// X's clock tells whole seconds.
+/// The `Date` of X's responses has whole seconds.
 const SECOND_MS: u64 = 1_000;
 
-/// A healthy board writes nothing to its card, and a power cut would take it back to wherever it last did: so far back posts would be asked
-/// for, and billed, again. So often the place is written down.
+/// How often the place is written to the card. A healthy board writes nothing there, and after a power cut it would continue from the last place on
+/// the card: all posts since would be fetched, and billed, again.
 const KEPT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// A post that is later than that by X's own clock has a wrong id, in ms.
+/// A post this many ms after X's own time has a wrong id.
 const AHEAD_MS: u64 = 10 * 60 * 1000;
 
-/// How often a gap that waits for its time is looked at.
+/// How often a gap that cannot be searched yet is checked.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// See the module.
+/// The shared state, behind its lock.
 #[derive(Debug)]
 pub struct Progress<'a> {
     feed: &'a Feed,
-    /// Whether gaps are noted and filled.
+    /// Whether gaps are noted and filled (not `--no-gap-fill`).
     fills: bool,
-    /// How long after it was written a post can be searched for.
+    /// How long after it was written the search finds a post.
     search_delay: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// What is shared.
+/// The state that the threads share.
 #[derive(Debug)]
 pub struct State {
-    /// Up to where posts were read.
+    /// How far posts were read, and the gaps.
     pub place: Place,
-    /// What may still be read today.
+    /// How many posts may still be read today.
     pub budget: Budget,
-    /// The rule's id at X, as far as that is known.
+    /// X's id of the rule, if known.
     pub rule_id: Option<String>,
     stream: Option<Stream>,
     ended: bool,
-    /// When the place is to be written down next, on the program's clock.
+    /// When the place is next written to the card, by the program's clock.
     keep_at: Duration,
 }
 
@@ -58,27 +58,27 @@ pub struct State {
 #[derive(Clone, Copy, Debug)]
 struct Stream {
     opened: Duration,
-    /// What time it was then by X's clock, in ms since 1970.
+    /// X's time at that moment, in ms since 1970.
     opened_ms: Option<u64>,
-    /// Whether what was missed before it is noted.
+    /// Whether the gap before it is noted.
     is_noted: bool,
 }
 
-/// What the thread that fills gaps is to do.
+/// What the thread that fills gaps has to do.
 #[derive(Debug)]
 pub enum Work {
-    /// To bring the place to the card.
+    /// Write the place to the card.
     Keep,
-    /// To ask for so many posts of a gap.
+    /// Fetch this many posts of a gap.
     Page(Gap, u64),
-    /// To give a gap up, since a page is more than may be read in a day.
+    /// Give a gap up, because one page exceeds the day's limit.
     TooDear(Gap),
-    /// To end.
+    /// End.
     End,
 }
 
 impl<'a> Progress<'a> {
-    /// Goes on where an earlier run was.
+    /// Continues where an earlier run ended.
     pub fn new(settings: &Settings, feed: &'a Feed) -> Self {
         let position = feed.position();
         let place = Place::at(&position, &settings.rule());
@@ -100,40 +100,33 @@ impl<'a> Progress<'a> {
         progress
     }
 
-    /// The shared state, for a moment.
+    /// Locks the state. Hold it only briefly.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The stream was opened when it was `date` for X.
+    /// Notes that the stream was opened, at the time `date` by X's clock.
     pub fn opened(&self, date: Option<SystemTime>) {
-        let ms = |date: SystemTime| {
-            date.duration_since(UNIX_EPOCH)
-                .ok()?
-                .as_millis()
-                .try_into()
-                .ok()
-        };
         self.lock().stream = Some(Stream {
             opened: self.feed.clock.elapsed(),
-            opened_ms: date.and_then(ms),
+            opened_ms: date.map(unix_ms),
             is_noted: !self.fills,
         });
         self.changed.notify_all();
     }
 
-    /// The stream is closed: its gaps wait.
+    /// Notes that the stream is closed. Gaps are not filled until it is open again.
     pub fn closed(&self) {
         self.lock().stream = None;
     }
 
-    /// The stream ends for good.
+    /// Ends the thread that fills gaps.
     pub fn end(&self) {
         self.lock().ended = true;
         self.changed.notify_all();
     }
 
-    /// The stream brought a keep-alive. One that brings no post for long would otherwise never know where its gap ends.
+    /// Handles a keep-alive. If the stream brings no post for long, this sets the end of the gap before it.
     pub fn quiet(&self) {
         let mut state = self.lock();
         self.keep(&state);
@@ -148,16 +141,19 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Takes a post of the stream: its line as received, handed over if it is `wanted`. True when the day is full.
+    /// Takes a post of the stream, and passes its line on if it is `wanted`. True if the day's posts are used up.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn take(&self, post: &Post<'_>, line: &[u8], wanted: bool) -> Result<bool, Stopped> {
-        // The other thread may hold the lock while a full spool has it wait.
+        // The other thread may hold the lock while it waits for a full spool.
         self.feed.counters.source.waits();
         let mut state = self.lock();
         self.feed.alive();
         // Every post is billed, wanted or not.
         let is_last = state.budget.spend(self.feed);
         if state.place.is_new() {
-            // A power cut before it is written down would leave no sign that anything was missed.
+            // After a power cut before the place is on the card, nothing would show that posts were missed.
             state.keep_at = self.feed.clock.elapsed();
         }
         if let Some(id) = post.id() {
@@ -177,17 +173,17 @@ impl<'a> Progress<'a> {
         Ok(is_last)
     }
 
-    /// Notes that a post is read, and first what was missed before it.
+    /// Notes that a post is read, and the gap before it, if there is one.
     fn come_to(&self, state: &mut State, id: u64) {
         let known_ms = state.stream.and_then(|stream| stream.opened_ms);
         if known_ms.is_some() && ids::time_ms(id) > self.now_ms_with(state) + AHEAD_MS {
-            // Such an id is wrong, and all gaps to come would be believed to be read.
+            // The id is wrong. With it, all later gaps would seem to be read.
             return;
         }
         if let Some(stream) = state.stream.filter(|stream| !stream.is_noted)
             && (state.place.is_behind(id) || state.place.is_new())
         {
-            // X may send first what was written before the stream was open: what was written in between is missing.
+            // X may first send posts from before the stream was open. The posts between are missing.
             let opened = stream.opened_ms.map(|ms| ids::first_at(ms + SECOND_MS));
             self.note(state, id.max(opened.unwrap_or_default()));
         }
@@ -203,7 +199,10 @@ impl<'a> Progress<'a> {
         self.changed.notify_all();
     }
 
-    /// Takes a post of `gap`, of which all later ones are stored; the gap is closed if this `is_last`.
+    /// Takes a post of `gap`, whose later posts are all stored. Closes the gap if the post `is_last`.
+    ///
+    /// # Errors
+    /// If the program is ending.
     pub fn take_late(
         &self,
         post: &Post<'_>,
@@ -223,14 +222,14 @@ impl<'a> Progress<'a> {
         put(self.feed, post, line, &position, Feed::append)
     }
 
-    /// Nothing more of `gap` can be had, or needs to be.
+    /// Closes `gap`: all its posts were fetched, or cannot be.
     pub fn close(&self, gap: Gap) {
         let mut state = self.lock();
         state.place.close(gap.after);
         self.count(&state);
     }
 
-    /// Gives up what the oldest gap has from before `ms` since 1970, and says so.
+    /// Gives up the posts of the oldest gap that were written before `ms` since 1970, and logs it. True if there were any.
     pub fn give_up_before(&self, ms: u64) -> bool {
         let mut state = self.lock();
         let missed = state.place.give_up_below(ids::first_at(ms));
@@ -243,7 +242,7 @@ impl<'a> Progress<'a> {
         missed.is_some()
     }
 
-    /// What time it is for X, in ms since 1970.
+    /// X's time, in ms since 1970.
     pub fn now_ms(&self) -> u64 {
         self.now_ms_with(&self.lock())
     }
@@ -256,7 +255,7 @@ impl<'a> Progress<'a> {
         stream.unwrap_or_else(|| self.feed.now_ms())
     }
 
-    /// Waits for something to do, and until `not_before` on the program's clock with a page.
+    /// Waits for something to do. Pages are not fetched before `not_before`, by the program's clock.
     pub fn work(&self, not_before: Duration) -> Work {
         let mut state = self.lock();
         let mut said_dear = false;
@@ -289,8 +288,8 @@ impl<'a> Progress<'a> {
                         return Work::Page(gap, size);
                     }
                     Err(left) if !std::mem::replace(&mut said_dear, true) => log::info!(
-                        "half of the posts of today are read (--max-per-day): the other half is the live stream's, \
-                         and what it missed is fetched from 00:00 UTC on, in {} h {} min",
+                        "half of today's posts are read (--max-per-day), and the other half is kept for the live stream: \
+                         posts that it missed are fetched from 00:00 UTC on, in {} h {} min",
                         left.as_secs() / 3600,
                         left.as_secs() / 60 % 60
                     ),
@@ -313,7 +312,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Wakes the other thread when the place is to be written down.
+    /// Wakes the other thread if the place is due to be written to the card.
     fn keep(&self, state: &State) {
         if self.fills && self.feed.clock.elapsed() >= state.keep_at {
             self.changed.notify_all();
@@ -326,7 +325,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Hands over one post: its line as received, under its author's name.
+/// Passes one post on: its line as received, with its partition key.
 fn put(
     feed: &Feed,
     post: &Post<'_>,

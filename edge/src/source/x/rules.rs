@@ -1,5 +1,5 @@
-//! The rule that tells X which posts to send. X keeps rules between runs: those of this program's
-//! earlier keywords go, those of others, which have other tags, stay.
+//! The rule that tells X which posts to send. X keeps rules between runs: rules of this program's earlier keywords are removed, those of other
+//! programs, which have other tags, are kept.
 
 use log::info;
 use serde::Deserialize;
@@ -22,21 +22,28 @@ struct Rule {
     tag: Option<String>,
 }
 
-/// What X holds and what it should hold, compared.
+/// How the rules of X must be changed.
 #[derive(Debug, PartialEq, Eq)]
 struct Change {
+    /// The ids of rules to delete.
     delete: Vec<String>,
-    /// The id of the rule, if X holds it.
+    /// The id of the rule, if X has it.
     has: Option<String>,
 }
 
-/// Whether X holds the rule of `client`'s keyword, and no other of this program.
+/// Whether X has the rule of `client`'s keyword, and no other of this program.
+///
+/// # Errors
+/// If X refuses to list its rules, or cannot be asked.
 pub fn fit(client: &Client<'_>) -> Result<bool, ApiError> {
     let change = compare(list(client)?, client.settings);
     Ok(change.has.is_some() && change.delete.is_empty())
 }
 
-/// Makes `client`'s keyword the one rule of this program. The rule's id, as far as X tells it.
+/// Makes the rule of `client`'s keyword the only one of this program. Returns its id, if X gives it.
+///
+/// # Errors
+/// If X refuses the rule, or cannot be asked.
 pub fn reconcile(client: &Client<'_>) -> Result<Option<String>, ApiError> {
     let change = compare(list(client)?, client.settings);
     if !change.delete.is_empty() {
@@ -87,7 +94,7 @@ fn compare(rules: Vec<Rule>, settings: &Settings) -> Change {
     change
 }
 
-/// Adds the rule, and returns its id. One that is there already, under whatever tag, is a success.
+/// Adds the rule, and returns its id. If the rule exists already, with any tag, that is a success.
 fn add(client: &Client<'_>) -> Result<Option<String>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]

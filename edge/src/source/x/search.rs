@@ -1,5 +1,5 @@
-//! The recent search, as far as this program needs it: what is asked, and a page of its answer taken
-//! apart into the lines that the stream would have given.
+//! The recent search (X API v2, "Search recent Posts"): its requests, and pages of its responses, converted to the lines that the stream would have
+//! sent.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::MapAccess;
@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use crate::source::lenient::{self, All, Id, Maybe, Object, Text, skip};
 use crate::source::x::gap::Gap;
 
-/// The fewest posts that a page may be asked for.
+/// Fewest posts of a page that X accepts in a request.
 pub const MIN_PAGE: u64 = 10;
 
-/// The most.
+/// Most posts of a page.
 pub const MAX_PAGE: u64 = 100;
 
-/// Asks for at most `size` posts of `gap`, of which the newest come first, in the `fields` of the stream.
+/// The path that requests at most `size` posts of `gap`, newest first, with the `fields` of the stream. `token` requests a later page.
 pub fn path(rule: &str, gap: Gap, size: u64, token: Option<&str>, fields: &str) -> String {
     let Gap { after, until } = gap;
     let mut path = format!(
@@ -28,7 +28,7 @@ pub fn path(rule: &str, gap: Gap, size: u64, token: Option<&str>, fields: &str) 
     path
 }
 
-/// Asks whether the plan has the search and takes the `rule`, for no post at all.
+/// The path that checks whether the plan has the search and accepts the `rule`. It matches no post, so it costs nothing.
 pub fn path_of_check(rule: &str) -> String {
     query(&format!("{rule} lang:en -lang:en"))
 }
@@ -41,9 +41,9 @@ fn query(words: &str) -> String {
 /// One page of posts.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// The newest first; those without a number last.
+    /// The posts, newest first; those without an id last.
     pub posts: Vec<Found<'a>>,
-    /// What asks for the next page; `None` if this is the last.
+    /// The token of the next page; `None` if this is the last.
     pub next: Option<Text<'a>>,
     includes: Includes<'a>,
 }
@@ -51,7 +51,7 @@ pub struct Page<'a> {
 /// A post of a page.
 #[derive(Debug)]
 pub struct Found<'a> {
-    /// Its number, where it has one.
+    /// Its id, if it is a number.
     pub id: Option<u64>,
     json: &'a RawValue,
     own: Links<'a>,
@@ -64,7 +64,7 @@ struct Answer<'a> {
     meta: Maybe<Meta<'a>>,
 }
 
-/// What posts refer to: lists by their names, in X's own order.
+/// The objects that posts refer to: lists by their names, in X's order.
 #[derive(Debug, Default)]
 struct Includes<'a>(Vec<(String, Vec<(&'a RawValue, Links<'a>)>)>);
 
@@ -73,7 +73,7 @@ struct Meta<'a> {
     next_token: Text<'a>,
 }
 
-/// What something is, and what it refers to.
+/// The id of an object, and the ids that it refers to.
 #[derive(Debug, Default)]
 struct Links<'a> {
     id: Id<'a>,
@@ -139,7 +139,7 @@ impl<'a> Object<'a> for Reference<'a> {
     }
 }
 
-/// What a value refers to; nothing if it is no object.
+/// The ids in `json`; none if it is no object.
 fn links(json: &RawValue) -> Links<'_> {
     lenient::object(json.get().as_bytes()).unwrap_or_default()
 }
@@ -152,7 +152,10 @@ impl Links<'_> {
 }
 
 impl<'a> Page<'a> {
-    /// Reads an answer. An error is one that holds no JSON object.
+    /// Reads a response.
+    ///
+    /// # Errors
+    /// If it is not valid JSON.
     pub fn parse(answer: &'a str) -> serde_json::Result<Self> {
         let answer: Answer<'_> = lenient::object(answer.as_bytes())?;
         let found = |json: &'a RawValue| {
@@ -170,8 +173,7 @@ impl<'a> Page<'a> {
         })
     }
 
-    /// The line that the stream would have given for `post`, of which `rule` is the list of rules that
-    /// brought it, in JSON.
+    /// The line that the stream would have sent for `post`. `rules` is the list of rules that matched it, in JSON.
     pub fn line(&self, post: &Found<'_>, rules: &str) -> String {
         let json = post.json.get();
         let mut line = format!("{{\"data\":{json}");
@@ -200,7 +202,7 @@ impl<'a> Page<'a> {
         line
     }
 
-    /// Whether what has these `links` is the author of `post`, a post it refers to, or that one's author.
+    /// Whether the object with these `links` is the author of `post`, a post that it refers to, or the author of such a post.
     fn concerns(&self, post: &Found<'_>, links: &Links<'_>) -> bool {
         let id = &*links.id;
         if id.is_empty() {

@@ -1,4 +1,4 @@
-//! What X is asked for, and by whom.
+//! The settings of the source X.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -8,29 +8,29 @@ use crate::net::endpoint::Endpoint;
 use crate::net::roots::Roots;
 use crate::post::filter::Filter;
 
-/// How to reach X, and what to ask it for.
+/// How to reach X, and which posts to read.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The API's server: `https://api.x.com`.
     pub endpoint: Endpoint,
-    /// Who asks.
+    /// The app's credentials.
     pub auth: Auth,
     /// Which posts are wanted.
     pub filter: Filter,
-    /// Whether retweets are wanted, too.
+    /// Whether retweets are wanted.
     pub retweets: bool,
-    /// How far back posts are fetched that the stream missed; `None` if they are not.
+    /// How far back posts are fetched that the stream missed; `None` to fetch none.
     pub gap_at_most: Option<Duration>,
-    /// How long after it was written X's search finds a post.
+    /// How long after it was written the search finds a post.
     pub search_delay: Duration,
-    /// The most posts read in one day by UTC: each is billed.
+    /// Most posts that are read in one day (UTC); X bills each.
     pub max_per_day: Option<NonZeroU64>,
-    /// Whose certificates are trusted.
+    /// The trusted root certificates.
     pub roots: Roots,
 }
 
 impl Settings {
-    /// What tells X which posts are wanted, in its own language.
+    /// The rule, in X's query language, for the posts that are wanted.
     pub fn rule(&self) -> String {
         let words = self.filter.rule();
         if self.retweets {
@@ -41,22 +41,22 @@ impl Settings {
     }
 }
 
-/// X's search finds a post half a minute after it was written; some more for a slow one.
+/// The default of [`Settings::search_delay`]: the search finds a post about half a minute after it was written; the rest is a reserve.
 pub const SEARCH_DELAY: Duration = Duration::from_secs(40);
 
-/// What leaves retweets out of a rule.
+/// The part of a rule that leaves retweets out.
 const NO_RETWEETS: &str = "-is:retweet";
 
-/// What proves to X who asks.
+/// The app's credentials for X.
 #[derive(Clone)]
 pub enum Auth {
     /// A bearer token of the app.
     Bearer(String),
-    /// The app's consumer key and secret, which get a token.
+    /// The app's consumer key and secret, which are exchanged for a token.
     Consumer {
-        /// Names the app.
+        /// The key, which names the app.
         key: String,
-        /// Proves it.
+        /// The secret of the key.
         secret: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The app's bearer token, in exchange for its consumer key and secret.
+//! The exchange of the app's consumer key and secret for a bearer token (X API, "OAuth 2.0 Bearer Token").
 
 use base64_simd::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -9,14 +9,17 @@ use crate::net::endpoint::Endpoint;
 use crate::observe::journal;
 use crate::source::x::outcome::ApiError;
 
-/// What RFC 3986 reserves: all but letters, digits and `-._~`.
+/// All characters except letters, digits and `-._~` (RFC 3986, section 2.3, "Unreserved Characters").
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// Asks for the token. X gives the same one until somebody invalidates it.
+/// The request for the token. X gives the same token until it is invalidated.
+///
+/// # Errors
+/// If the endpoint makes no valid address.
 pub fn request(endpoint: &Endpoint, key: &str, secret: &str) -> http::Result<Request<String>> {
     let encoded = |text| utf8_percent_encode(text, RESERVED);
     let pair = format!("{}:{}", encoded(key), encoded(secret));
@@ -31,7 +34,10 @@ pub fn request(endpoint: &Endpoint, key: &str, secret: &str) -> http::Result<Req
         .body("grant_type=client_credentials".to_owned())
 }
 
-/// The token in X's answer.
+/// The token in X's response.
+///
+/// # Errors
+/// If the response holds no token.
 pub fn read(answer: &str) -> Result<String, ApiError> {
     #[derive(Deserialize)]
     struct Token {

@@ -1,4 +1,4 @@
-//! What is delivered above the head, in bytes: the payloads of an ACKED and of a RUNS fragment; see [`super::block`] for them.
+//! The records delivered above the head: the payloads of ACKED and RUNS fragments; see [`super::block`] for their layout.
 
 use std::ops::Range;
 
@@ -6,15 +6,15 @@ use crate::spool::format::block::{
     BLOCK, Block, FRAGMENT, HEADER, Kind, MAX_CURSOR, MAX_NUMBER, Seq, u16_at, u64_at,
 };
 
-/// Bytes of an ACKED fragment's payload before its bitmap.
+/// Bytes before the bitmap in an ACKED fragment's payload.
 pub const ACKED: usize = 8;
-/// The longest bitmap of an ACKED fragment.
+/// Bytes of the longest bitmap of an ACKED fragment.
 pub const MAX_ACKED: usize = 3072;
-/// The most runs of a RUNS fragment.
+/// Most runs of a RUNS fragment.
 pub const MAX_RUNS: usize = 12;
-/// The longest bitmap of a RUNS fragment.
+/// Bytes of the longest bitmap of a RUNS fragment.
 pub const MAX_AHEAD: usize = 416;
-/// The longest payload of a RUNS fragment.
+/// Bytes of the longest payload of a RUNS fragment.
 pub const MAX_RUNS_BYTES: usize = BASE + COUNT + MAX_RUNS * RUN + MAX_AHEAD;
 
 const BASE: usize = 8;
@@ -25,25 +25,24 @@ const _: () = assert!(
     HEADER + MAX_CURSOR + FRAGMENT + ACKED + MAX_ACKED + FRAGMENT + MAX_RUNS_BYTES <= BLOCK
 );
 
-/// Numbers that are delivered although some before them are not, as they were read.
+/// Records that are delivered although some before them are not, borrowed from a block.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AckedBits<'a> {
     /// The number of the bitmap's first bit.
     pub base: Seq,
-    /// A bit for each number.
+    /// One bit a number, 1 if it is delivered.
     pub bitmap: &'a [u8],
     /// A RUNS fragment's payload; empty if there is no run.
     pub runs: &'a [u8],
 }
 
 impl<'a> AckedBits<'a> {
-    /// What a block's ACKED and RUNS fragments say.
+    /// The ACKED and RUNS fragments of `block`.
     pub fn of(block: &Block<'a>) -> Self {
         Self::decode(block.payload(Kind::Acked), block.payload(Kind::Runs))
     }
 
-    /// Reads the payload of an ACKED fragment, and that of a RUNS fragment: each empty if there is none. What is not sound is left out: its
-    /// records are sent again.
+    /// Reads the payloads of an ACKED and a RUNS fragment, each empty if there is none. An invalid bitmap is ignored: its records are sent again.
     pub fn decode(acked: &'a [u8], runs: &'a [u8]) -> Self {
         let (base, bitmap) = acked
             .split_at_checked(ACKED)
@@ -53,7 +52,7 @@ impl<'a> AckedBits<'a> {
         Self { base, bitmap, runs }
     }
 
-    /// A copy that can be kept.
+    /// An owned copy.
     pub fn to_bytes(self) -> AckedBytes {
         AckedBytes {
             base: self.base,
@@ -63,19 +62,19 @@ impl<'a> AckedBits<'a> {
     }
 }
 
-/// The same, as they are to be written.
+/// [`AckedBits`] with bytes of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AckedBytes {
     /// The number of the bitmap's first bit.
     pub base: Seq,
-    /// A bit for each number.
+    /// One bit a number, 1 if it is delivered.
     pub bitmap: heapless::Vec<u8, MAX_ACKED>,
     /// A RUNS fragment's payload; empty if there is no run.
     pub runs: heapless::Vec<u8, MAX_RUNS_BYTES>,
 }
 
 impl AckedBytes {
-    /// To be read, or put into a block.
+    /// Borrows the bytes.
     pub fn bits(&self) -> AckedBits<'_> {
         AckedBits {
             base: self.base,
@@ -85,19 +84,19 @@ impl AckedBytes {
     }
 }
 
-/// What a RUNS fragment says.
+/// A RUNS fragment, decoded.
 #[derive(Clone, Debug, Default)]
 pub struct RunBits<'a> {
-    /// Numbers that are delivered, run by run.
+    /// The runs of delivered numbers, in order.
     pub runs: heapless::Vec<Range<Seq>, MAX_RUNS>,
     /// The number of the bitmap's first bit.
     pub base: Seq,
-    /// Those ahead of the last run.
+    /// One bit a number, 1 if it is delivered: the numbers after the last run.
     pub ahead: &'a [u8],
 }
 
 impl<'a> RunBits<'a> {
-    /// Its payload. Empty where there is no run.
+    /// The payload of a RUNS fragment; empty if there is no run.
     pub fn encode(&self) -> heapless::Vec<u8, MAX_RUNS_BYTES> {
         let mut bytes = heapless::Vec::new();
         if self.runs.is_empty() {
@@ -105,7 +104,7 @@ impl<'a> RunBits<'a> {
         }
         let count = self.runs.len() as u16;
         let numbers = self.runs.iter().flat_map(|run| [run.start, run.end]);
-        // Cannot fail: there is room for the most runs and the longest bitmap.
+        // Cannot fail: there is room for all runs and the longest bitmap.
         let _ = bytes.extend_from_slice(&self.base.to_le_bytes());
         let _ = bytes.extend_from_slice(&count.to_le_bytes());
         for number in numbers {
@@ -115,7 +114,7 @@ impl<'a> RunBits<'a> {
         bytes
     }
 
-    /// Reads a payload; none of it if anything in it cannot be: runs follow each other, and each number is in one at most.
+    /// Reads a payload; `None` if any part is invalid. Runs must be in order and may not overlap.
     pub fn decode(payload: &'a [u8]) -> Option<Self> {
         let (head, rest) = payload.split_at_checked(BASE + COUNT)?;
         let (runs, ahead) = rest.split_at_checked(usize::from(u16_at(head, BASE)) * RUN)?;

@@ -1,4 +1,4 @@
-//! The bytes of a ring: superblocks, blocks, fragments. No I/O here, and nothing that can panic on bad bytes.
+//! The format of a ring: superblocks, blocks, fragments. No I/O, and no panic on damaged bytes.
 //!
 //! All numbers are little-endian. A file is `[superblock A][block 0] ... [block N-1][superblock B]`, each 4 KiB.
 //!
@@ -23,16 +23,16 @@
 //!   whole record *and its sequence number*, so pieces of two records never join.
 //! - `first seq` is the number of the first record that starts in this block or, if none does, after it. `first start` is that
 //!   record's offset, 0 if none starts here: where reading goes on after a damaged block.
-//! - `ack seq`: everything below it is let go, delivered or counted as dropped or lost.
-//! - `epoch` counts the openings, `run` is drawn at random at each. Along the ring, epochs never fall.
+//! - `ack seq`: all records below it are done: delivered, or counted as dropped or lost.
+//! - `epoch` counts the openings of the spool, `run` is drawn at random at each. Along the ring, epochs never fall.
 
 use crate::post::record::Record;
 use crate::spool::format::crc;
 
-/// A record's number: one more than that of the record before it, for the life of the spool.
+/// A record's number, counted from 0 over the spool's whole life.
 pub type Seq = u64;
 
-/// A block's place in the endless line of blocks; `vblk mod N` is its place in the file.
+/// A block's number, counted from 0 over the file's whole life; `vblk mod N` is its place in the file.
 pub type Vblk = u64;
 
 /// Bytes of a block and of a superblock.
@@ -41,7 +41,7 @@ pub const BLOCK: usize = 4096;
 pub const HEADER: usize = 60;
 /// Bytes of a fragment before its payload.
 pub const FRAGMENT: usize = 8;
-/// The longest position a source may note.
+/// Bytes of the longest position of a source.
 pub const MAX_POSITION: usize = 255;
 /// Bytes of the longest CURSOR fragment.
 pub const MAX_CURSOR: usize = FRAGMENT + CURSOR + MAX_POSITION;
@@ -52,37 +52,37 @@ const MAGIC: &[u8; 4] = b"HWBK";
 const VERSION: u8 = 1;
 const CRC_AT: usize = 56;
 
-/// No block or record gets this far: keeps arithmetic on damaged numbers in range.
+/// No real block or record reaches this number: it keeps arithmetic on damaged numbers in range.
 pub(in crate::spool) const MAX_NUMBER: u64 = 1 << 60;
 
 const _: () = assert!(CRC_AT + 4 == HEADER && HEADER + 2 * MAX_CURSOR < BLOCK);
 const _: () = assert!(BLOCK <= u16::MAX as usize);
 
-/// What a block's header says, besides what the program knows of its file.
+/// A block's header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// Where the fragments end.
     pub used: usize,
-    /// The file's salt.
+    /// The salt of the file.
     pub salt: u64,
     /// The block's number.
     pub vblk: Vblk,
-    /// The first record that starts here, or after.
+    /// The first record that starts in this block or, if none does, after it.
     pub first_seq: Seq,
-    /// Everything below is let go.
+    /// All records below this number are done: delivered, dropped or lost.
     pub ack_seq: Seq,
-    /// All blocks below were synced when this one was written.
+    /// All blocks below this number were synced when this one was written.
     pub durable_vblk: Vblk,
-    /// Which opening wrote it.
+    /// The opening that wrote the block.
     pub epoch: u32,
-    /// Where `first_seq` starts; 0 if not here.
+    /// The offset at which `first_seq` starts; 0 if not in this block.
     pub first_start: usize,
     /// Tells two openings of the same epoch apart.
     pub run: u16,
 }
 
 impl Header {
-    /// Writes this header, and the block's CRC, from that of its `fragments`.
+    /// Writes this header into `bytes`, with the block's CRC, which continues that of its `fragments`.
     pub(in crate::spool) fn encode(&self, bytes: &mut [u8; BLOCK], fragments: u32) {
         bytes[..4].copy_from_slice(MAGIC);
         bytes[4] = VERSION;
@@ -101,16 +101,16 @@ impl Header {
     }
 }
 
-/// A block that is whole: its CRC agrees. Whether it is in its place, of this file and of this lap is the ring's to judge.
+/// A block whose CRC matches. Whether it belongs to its place, its file and its lap is decided by the ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
-    /// What its header says.
+    /// Its header.
     pub header: Header,
     bytes: &'a [u8; BLOCK],
 }
 
 impl<'a> Block<'a> {
-    /// `bytes` as a block, if they are one and undamaged.
+    /// Reads `bytes` as a block; `None` if they are damaged or no block.
     pub fn decode(bytes: &'a [u8; BLOCK]) -> Option<Self> {
         let header = Header {
             used: usize::from(u16_at(bytes, 6)),
@@ -134,7 +134,7 @@ impl<'a> Block<'a> {
         sound.then_some(Self { header, bytes })
     }
 
-    /// The number after that of the last record which is complete by the end of this block, taking the pieces before it for sound.
+    /// The number after the last record that is complete at the end of this block, if the blocks before it are whole.
     pub fn next_seq(&self) -> Seq {
         let records = self.fragments().filter(|f| f.kind.is_of_a_record());
         let last = records.last();
@@ -142,7 +142,7 @@ impl<'a> Block<'a> {
         self.after_starts().saturating_sub(u64::from(open))
     }
 
-    /// The number after that of the last record that starts here, or the first that starts after.
+    /// The number of the first record that starts after this block.
     pub fn after_starts(&self) -> Seq {
         let starts = self
             .fragments()
@@ -150,13 +150,13 @@ impl<'a> Block<'a> {
         self.header.first_seq + starts.count() as u64
     }
 
-    /// The CURSOR in this block, if it has one.
+    /// The last CURSOR of this block.
     pub fn cursor(&self) -> Option<Cursor> {
         let cursors = self.fragments().filter(|f| f.kind == Kind::Cursor);
         cursors.filter_map(|f| Cursor::decode(f.payload)).last()
     }
 
-    /// The payload of its last fragment of this kind; empty if it has none.
+    /// The payload of the last fragment of this kind; empty if there is none.
     pub fn payload(&self, kind: Kind) -> &'a [u8] {
         let fragment = self.fragments().filter(|f| f.kind == kind).last();
         fragment.map_or(&[][..], |fragment| fragment.payload)
@@ -173,22 +173,22 @@ impl<'a> Block<'a> {
     }
 }
 
-/// What a fragment is.
+/// The kind of a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A whole record.
     Full = 1,
-    /// A record's beginning.
+    /// The beginning of a record.
     First = 2,
-    /// More of it.
+    /// A middle part of a record.
     Middle = 3,
-    /// Its end.
+    /// The end of a record.
     Last = 4,
     /// Not a record: a [`Cursor`].
     Cursor = 5,
-    /// Not a record: which ones above `ack_seq` are delivered.
+    /// Not a record: which records above `ack_seq` are delivered.
     Acked = 6,
-    /// Not a record: which ones are delivered far above it.
+    /// Not a record: which records far above `ack_seq` are delivered.
     Runs = 7,
 }
 
@@ -212,21 +212,21 @@ impl Kind {
     }
 }
 
-/// A piece of a block.
+/// A part of a block: a record, a part of one, or a note.
 #[derive(Clone, Copy, Debug)]
 pub struct Fragment<'a> {
-    /// What it is.
+    /// Which kind of part.
     pub kind: Kind,
-    /// The CRC of the whole record.
+    /// The CRC of the whole record and its number; 0 if it is no record.
     pub crc: u32,
-    /// Its bytes.
+    /// The bytes after the fragment's head.
     pub payload: &'a [u8],
-    /// Where the next fragment begins.
+    /// The offset at which the next fragment begins.
     pub end: usize,
 }
 
 impl<'a> Fragment<'a> {
-    /// The fragment that begins at `at` in a whole block of `used` bytes.
+    /// The fragment at offset `at` of a whole block with `used` bytes in use; `None` if there is none.
     pub fn decode(bytes: &'a [u8; BLOCK], used: usize, at: usize) -> Option<Self> {
         let start = at.checked_add(FRAGMENT)?;
         let head = bytes.get(at..start)?;
@@ -242,12 +242,12 @@ impl<'a> Fragment<'a> {
     }
 }
 
-/// Whether `bytes` are a record, `crc` theirs, and `seq` its number.
+/// Whether `bytes` are record number `seq`, with this CRC.
 pub fn is_record(bytes: &[u8], seq: Seq, crc: u32) -> bool {
     crc32c::crc32c_append(crc::of_number(seq), bytes) == crc && decode_record(bytes).is_some()
 }
 
-/// When the record in `bytes` was read (unix seconds), and the record.
+/// The time at which the record in `bytes` was read (unix seconds), and the record; `None` if the bytes are no record.
 pub fn decode_record(bytes: &[u8]) -> Option<(u32, Record<'_>)> {
     let (prefix, rest) = bytes.split_at_checked(RECORD_PREFIX)?;
     let (key, data) = rest.split_at_checked(usize::from(u16_at(prefix, 4)))?;
@@ -259,15 +259,15 @@ pub fn decode_record(bytes: &[u8]) -> Option<(u32, Record<'_>)> {
     Some((u32_at(prefix, 0), record))
 }
 
-/// A position of the source, its own bytes.
+/// A position of the source, in the source's own format.
 pub type Position = heapless::Vec<u8, MAX_POSITION>;
 
-/// What the spool counted over its whole life.
+/// The counters of the spool, over its whole life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Records with a number that were dropped to make room.
     pub dropped: u64,
-    /// Of those, the ones whose number is still ahead of `ack_seq`: gaps the reader will come to.
+    /// Those of `dropped` whose number is not below `ack_seq`: gaps that the reader will meet.
     pub skipped: u64,
     /// Records dropped before they got a number.
     pub refused: u64,
@@ -277,31 +277,31 @@ pub struct Tally {
     pub unsynced_lost: u64,
 }
 
-/// What rides along with the records.
+/// What is stored along with records: counters, the source's position, and how far the card was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// Of the records from `ack_seq` on, those below this are on the card.
+    /// The records from `ack_seq` up to this one are on the card.
     pub card_next: Seq,
-    /// The card's first block that was not synced then.
+    /// The first block of the card that was not synced.
     pub card_tail: Vblk,
-    /// What was counted.
+    /// The counters.
     pub tally: Tally,
-    /// Where the source goes on after the records written so far.
+    /// Where the source continues after the records written so far.
     pub position: Position,
 }
 
 impl Cursor {
-    /// Bytes of its fragment's payload.
+    /// Bytes of the fragment's payload.
     pub fn len(&self) -> usize {
         Self::len_with(self.position.len())
     }
 
-    /// The same for any with a position of so many bytes.
+    /// Bytes of the payload of any cursor whose position has `position_len` bytes.
     pub fn len_with(position_len: usize) -> usize {
         CURSOR + position_len
     }
 
-    /// Fills `to`, [`Self::len`] bytes long.
+    /// Writes the payload to `to`, which must be [`Self::len`] bytes long.
     pub fn copy(&self, to: &mut [u8]) {
         let Tally {
             dropped,
@@ -325,7 +325,7 @@ impl Cursor {
         to[CURSOR..].copy_from_slice(&self.position);
     }
 
-    /// Reads a CURSOR fragment's payload.
+    /// Reads the payload of a CURSOR fragment.
     pub fn decode(payload: &[u8]) -> Option<Self> {
         let (numbers, position) = payload.split_at_checked(CURSOR)?;
         let number = |i: usize| u64_at(numbers, i * 8).min(MAX_NUMBER);
@@ -344,7 +344,7 @@ impl Cursor {
     }
 }
 
-/// The CRC of a block whose fragments have this one. What comes after them is read by nobody.
+/// The CRC of a block, which continues that of its `fragments`. The zeros after them are not covered.
 fn crc_of(bytes: &[u8; BLOCK], fragments: u32) -> u32 {
     crc32c::crc32c_append(fragments, &bytes[..CRC_AT])
 }

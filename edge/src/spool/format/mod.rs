@@ -1,4 +1,4 @@
-//! The bytes of a ring; no I/O.
+//! The format of a ring: encoding and decoding, no I/O.
 
 pub mod acked;
 pub mod block;

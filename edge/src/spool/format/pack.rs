@@ -1,4 +1,4 @@
-//! Records into blocks: cut into fragments, closed with a header and a CRC.
+//! Writing records into blocks: as fragments, with a header and a CRC.
 
 use crate::post::record::Record;
 use crate::spool::format::acked::{ACKED, AckedBits};
@@ -7,23 +7,23 @@ use crate::spool::format::block::{
 };
 use crate::spool::format::crc;
 
-/// A record is not begun, nor continued, in less room than this.
+/// Bytes of the smallest room in which a record is begun or continued.
 const MIN_FRAGMENT: usize = FRAGMENT + 8;
 
-/// A block being filled.
+/// A block that is being filled.
 #[derive(Debug)]
 pub struct Builder {
     bytes: Box<[u8; BLOCK]>,
     header: Header,
-    /// The CRC of the fragments up to `summed`: only what is new is read at each seal, and all at once.
+    /// The CRC of the fragments up to `summed`: each seal reads only what is new, and all of that at once.
     crc: u32,
     summed: usize,
-    /// Zeros from here on.
+    /// The bytes from here on are zeros.
     written: usize,
 }
 
 impl Builder {
-    /// An empty block `vblk`; the next record to start is `seq`.
+    /// An empty block `vblk`; `seq` is the next record to start.
     pub fn new(vblk: Vblk, seq: Seq) -> Self {
         let mut builder = Self {
             bytes: Box::new([0; BLOCK]),
@@ -36,7 +36,7 @@ impl Builder {
         builder
     }
 
-    /// Starts over as block `vblk`.
+    /// Starts an empty block `vblk`; `seq` is the next record to start.
     pub fn begin(&mut self, vblk: Vblk, seq: Seq) {
         (self.crc, self.summed) = (0, HEADER);
         self.header = Header {
@@ -47,17 +47,17 @@ impl Builder {
         };
     }
 
-    /// The block's number.
+    /// The number of the block.
     pub fn vblk(&self) -> Vblk {
         self.header.vblk
     }
 
-    /// The first record that starts here, or after.
+    /// The first record that starts in this block or, if none does, after it.
     pub fn first_seq(&self) -> Seq {
         self.header.first_seq
     }
 
-    /// Whether `cursor` still fits, and `acked` behind it.
+    /// Whether `cursor` and `acked` still fit.
     pub fn has_room_for(&self, cursor: &Cursor, acked: AckedBits<'_>) -> bool {
         let bytes = |before: usize, len: usize| match len {
             0 => 0,
@@ -67,7 +67,7 @@ impl Builder {
         self.header.used + FRAGMENT + cursor.len() + acked <= BLOCK
     }
 
-    /// How many blocks more `record` takes, with `reserved` bytes of each kept free.
+    /// How many more blocks `record` takes if `reserved` bytes of each are kept free.
     pub fn blocks_for(&self, record: &Encoded<'_>, reserved: usize) -> u64 {
         let room = (BLOCK - reserved).saturating_sub(self.header.used);
         let here = if room < MIN_FRAGMENT {
@@ -79,7 +79,7 @@ impl Builder {
         record.len().saturating_sub(here).div_ceil(each) as u64
     }
 
-    /// Adds as much of `record` from byte `from` on as fits beside `reserved` bytes; returns where it got to.
+    /// Adds `record` from byte `from` on, as much as leaves `reserved` bytes free. Returns the first byte that was not added.
     pub fn push(
         &mut self,
         seq: Seq,
@@ -118,12 +118,12 @@ impl Builder {
         to
     }
 
-    /// Completes the block, ending it with `cursor` if there is one, which does not stay: the next record takes its place.
+    /// Completes the block, with `cursor` at its end. The next record overwrites the cursor.
     pub fn seal(&mut self, stamp: &Stamp, cursor: Option<&Cursor>) -> &[u8; BLOCK] {
         self.seal_with(stamp, cursor, AckedBits::default())
     }
 
-    /// The same, with `acked` at the very end, the runs last: a program that does not know them reads all else.
+    /// Does as [`Self::seal`], with `acked` after the cursor and its runs last: a program that does not know them reads all before.
     pub fn seal_with(
         &mut self,
         stamp: &Stamp,
@@ -164,7 +164,7 @@ impl Builder {
         &self.bytes
     }
 
-    /// The block as [`Self::seal`] left it, if nothing was added since.
+    /// The block as [`Self::seal`] completed it, if nothing was added since.
     pub fn sealed(&self) -> &[u8; BLOCK] {
         &self.bytes
     }
@@ -186,33 +186,33 @@ impl Builder {
     }
 }
 
-/// The CRC of a record and its number: the same wherever the record lies.
+/// The CRC of a record and its number, the same in stage and card.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordCrc(pub u32);
 
 impl RecordCrc {
-    /// That of `record` as number `seq`.
+    /// The CRC of `record` as number `seq`.
     pub fn of(seq: Seq, record: &Encoded<'_>) -> Self {
         Self(record.crc(seq))
     }
 }
 
-/// What a ring's writer puts into every header.
+/// What the writer of a ring puts into every header.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stamp {
-    /// The file's salt.
+    /// The salt of the file.
     pub salt: u64,
-    /// Everything below is let go.
+    /// All records below this number are done: delivered, dropped or lost.
     pub ack_seq: Seq,
-    /// All blocks below are synced.
+    /// All blocks below this number are synced.
     pub durable_vblk: Vblk,
-    /// This opening.
+    /// Counts the openings of the spool.
     pub epoch: u32,
-    /// This opening, at random.
+    /// Drawn at random at this opening.
     pub run: u16,
 }
 
-/// A record's bytes on their way into blocks.
+/// A record in the format of blocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoded<'a> {
     prefix: [u8; RECORD_PREFIX],
@@ -221,9 +221,9 @@ pub struct Encoded<'a> {
 }
 
 impl<'a> Encoded<'a> {
-    /// `record`, read `when` (unix seconds).
+    /// Encodes `record`, which was read at `when` (unix seconds).
     pub fn new(record: Record<'a>, when: u32) -> Self {
-        // a key is at most 256 characters of at most 4 bytes
+        // Cuts nothing: a key has at most 256 characters of at most 4 bytes.
         let key = &record.partition_key.as_bytes()[..record.partition_key.len().min(0xffff)];
         let mut prefix = [0; RECORD_PREFIX];
         prefix[..4].copy_from_slice(&when.to_le_bytes());
@@ -235,12 +235,12 @@ impl<'a> Encoded<'a> {
         }
     }
 
-    /// Bytes in blocks, without fragment headers.
+    /// Bytes in blocks, without the heads of fragments.
     pub fn len(&self) -> usize {
         RECORD_PREFIX + self.key.len() + self.data.len()
     }
 
-    /// Blocks it may touch, at most, with `reserved` bytes of each kept free.
+    /// The most blocks that the record touches if `reserved` bytes of each are kept free.
     pub fn blocks(&self, reserved: usize) -> u64 {
         let room = BLOCK - HEADER - FRAGMENT - reserved;
         (self.len() / room + 2) as u64
@@ -253,7 +253,7 @@ impl<'a> Encoded<'a> {
             .fold(crc, |crc, part| crc32c::crc32c_append(crc, part))
     }
 
-    /// Fills `to` with the bytes from `from` on.
+    /// Fills `to` with the record's bytes from `from` on.
     fn copy(&self, mut from: usize, mut to: &mut [u8]) {
         for part in [&self.prefix[..], self.key, self.data] {
             let begin = from.min(part.len());

@@ -1,59 +1,59 @@
-//! What a ring's file says of itself at its beginning and its end; see [`super::block`] for the bytes. Written when the file is made, and
-//! once more before its first record of more than 1 MiB.
+//! The superblock, at the beginning and the end of a ring's file; see [`super::block`] for its layout. It is written when the file is made, and
+//! again before the file's first record of more than 1 MiB.
 
 use crate::spool::format::acked::{ACKED, AckedBits, MAX_ACKED, MAX_RUNS_BYTES};
 use crate::spool::format::block::{BLOCK, u16_at, u32_at, u64_at};
 
 const MINOR: u16 = 1;
-/// A ring that has no batch of more than [`BATCH`] blocks.
+/// The format of a ring without batches of more than [`BATCH`] blocks.
 const MAJOR: u16 = 1;
-/// The same, but for batches of up to [`LARGE_BATCH`] blocks: who opens it has to look for unsynced blocks further, and a program that
-/// does not know of that must leave it alone.
+/// The format of a ring with batches of up to [`LARGE_BATCH`] blocks. Opening it must search more blocks for unsynced ones, so a program that
+/// does not know this format must not touch it.
 const LARGE_MAJOR: u16 = 2;
 const MAGIC: &[u8; 8] = b"headwatr";
 const CRC_AT: usize = 40;
-/// Where a stage's last superblock holds what is delivered above the head: the length of the payload of an ACKED fragment (u16), its
-/// CRC-32C (u32), the payload. A page of tmpfs is old or new, never half, so it may be written again and again.
+/// Offset, in a stage's last superblock, of the records delivered above the head: the length of an ACKED fragment's payload (u16), its CRC-32C
+/// (u32), the payload. The superblock may be overwritten any number of times, because a write of one page of tmpfs is never torn by a kill.
 const ACKED_AT: usize = 1000;
-/// And where it holds that of a RUNS fragment, likewise.
+/// Offset of a RUNS fragment's payload, in the same form.
 const RUNS_AT: usize = 64;
-/// The length and the CRC of a payload.
+/// Bytes of the length and the CRC before a payload.
 const BEFORE: usize = 6;
 
-/// Most blocks of one batch, as long as no record is larger than 1 MiB.
+/// Most blocks of one batch while no record is larger than 1 MiB.
 pub const BATCH: u64 = 320;
-/// And in a ring that [takes larger ones](Super::large), of up to 10 MiB.
+/// Most blocks of one batch in a ring with [larger records](Super::large), of up to 10 MiB.
 pub const LARGE_BATCH: u64 = 2640;
 
 const _: () = assert!(ACKED_AT + BEFORE + ACKED + MAX_ACKED <= BLOCK);
 const _: () = assert!(CRC_AT + 4 <= RUNS_AT && RUNS_AT + BEFORE + MAX_RUNS_BYTES <= ACKED_AT);
 
-/// What a superblock says.
+/// A superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Super {
     /// Blocks in the ring.
     pub blocks: u64,
-    /// Drawn when the file was made: blocks of another file are not this one's.
+    /// Drawn at random when the file was made: blocks with another salt belong to another file.
     pub salt: u64,
-    /// The salt of the card this ring belongs to; a card's own.
+    /// The salt of the card that a stage belongs to; in a card, its own.
     pub card_salt: u64,
-    /// A batch may be one of [`LARGE_BATCH`] blocks: it holds a record of more than 1 MiB.
+    /// Whether batches may have [`LARGE_BATCH`] blocks, for records of more than 1 MiB.
     pub large: bool,
 }
 
-/// What bytes in a superblock's place are.
+/// What was found in a superblock's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuperKind {
-    /// One of this format.
+    /// A superblock of a known format.
     Good(Super),
-    /// One of a format this program does not know; its major number.
+    /// A superblock of a newer format, with its major version.
     Newer(u16),
     /// No superblock.
     Bad,
 }
 
 impl Super {
-    /// Whether both are of one file, of which one may have been read before it was enlarged.
+    /// Whether both belong to one file. `self` may have been read before the file was enlarged.
     pub fn is_same_file(&self, other: &Self) -> bool {
         let large = other.large;
         Self { large, ..*self } == *other
@@ -64,12 +64,12 @@ impl Super {
         if self.large { LARGE_BATCH } else { BATCH }
     }
 
-    /// Most blocks ever written between two good syncs: two attempts at the largest batch.
+    /// Most blocks written between two successful syncs: two attempts at the largest batch.
     pub fn unsynced(&self) -> u64 {
         2 * self.batch()
     }
 
-    /// The superblock's bytes.
+    /// Encodes the superblock.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut bytes = [0; BLOCK];
         bytes[..8].copy_from_slice(MAGIC);
@@ -85,7 +85,7 @@ impl Super {
         bytes
     }
 
-    /// The superblock's bytes, with what a stage knows to be delivered above the head.
+    /// Encodes the superblock of a stage, with the records delivered above the head.
     pub fn encode_with(&self, acked: AckedBits<'_>) -> [u8; BLOCK] {
         let mut bytes = self.encode();
         put(
@@ -97,12 +97,12 @@ impl Super {
         bytes
     }
 
-    /// What [`Self::encode_with`] put in, as far as it is whole.
+    /// Reads the delivered records that [`Self::encode_with`] wrote; empty if they are damaged.
     pub fn acked(bytes: &[u8; BLOCK]) -> AckedBits<'_> {
         AckedBits::decode(payload(bytes, ACKED_AT), payload(bytes, RUNS_AT))
     }
 
-    /// Reads a superblock. A later minor version is this format; a later major one may have moved all but its first ten bytes.
+    /// Reads a superblock. A newer minor version has the same layout; a newer major one may differ in all but its first ten bytes.
     pub fn decode(bytes: &[u8; BLOCK]) -> SuperKind {
         if &bytes[..8] != MAGIC {
             return SuperKind::Bad;
@@ -126,7 +126,7 @@ impl Super {
     }
 }
 
-/// Writes a payload, in these parts, with its length and CRC before it.
+/// Writes a payload, given in `parts`, with its length and CRC before it.
 fn put(bytes: &mut [u8; BLOCK], at: usize, parts: &[&[u8]]) {
     let start = at + BEFORE;
     let mut end = start;
@@ -139,7 +139,7 @@ fn put(bytes: &mut [u8; BLOCK], at: usize, parts: &[&[u8]]) {
     bytes[at + 2..start].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// The payload that [`put`] wrote; empty if it is not whole.
+/// The payload that [`put`] wrote; empty if it is damaged.
 fn payload(bytes: &[u8; BLOCK], at: usize) -> &[u8] {
     let start = at + BEFORE;
     let len = usize::from(u16_at(bytes, at));

@@ -1,10 +1,10 @@
-//! The card as it is written: batches of records, each ended by a CURSOR and made safe by one sync.
+//! Writing the card: batches of records, each with a CURSOR at its end and one sync.
 //!
-//! - A batch begins with a new block and its last block is padded: what is synced is never written again.
-//! - A block is overwritten only when a *synced* CURSOR says that nothing in it is needed ([`Card::floor`]). So whatever a power
-//!   cut does to the blocks being written, it hurts nothing that waits. One block is always left for that CURSOR.
-//! - After an error nobody knows which blocks of the batch are on the medium. Their numbers are used up; the batch is written again
-//!   in the blocks after them, under a `durable vblk` that still does not vouch for them.
+//! - A batch begins with a new block, and its last block is padded: a synced block is never written again in the same lap.
+//! - A block is overwritten only after a *synced* CURSOR says that nothing in it is needed ([`Card::floor`]). So a power cut during a write cannot
+//!   damage a waiting record. One block is always kept free for that CURSOR.
+//! - After an error it is unknown which blocks of the batch are on the medium. Their numbers are not used again: the batch is written to the
+//!   blocks after them, with a `durable vblk` that still does not cover them.
 
 use std::io;
 use std::ops::Range;
@@ -22,24 +22,24 @@ const _: () = assert!(
     "the largest record, and the block that ends its batch"
 );
 
-/// Blocks written in one call.
+/// Blocks written with one system call.
 const WRITE: usize = 8;
 
 /// The writer of a card.
 #[derive(Debug)]
 pub struct Card {
-    /// The file.
+    /// The card's file.
     pub ring: Ring,
-    /// The block to be written next.
+    /// The next block to be written.
     pub tail: Vblk,
-    /// The synced CURSOR needs nothing below this block.
+    /// By the last synced CURSOR, nothing below this block is needed.
     pub floor: Vblk,
-    /// Below this number there may be records in blocks that were not synced. Until synced ones have them all, `durable vblk` stays
-    /// behind: an opening that found fewer would give their numbers out again.
+    /// Unsynced blocks may hold records below this number. Until synced blocks hold them all, `durable vblk` does not grow: an opening that found
+    /// fewer records would assign their numbers again.
     reached: Seq,
-    /// See [`Recovered::untangled_at`]: `durable vblk` stays behind until then too, so that the next opening finds what this one did.
+    /// See [`Recovered::untangled_at`]. Until then `durable vblk` does not grow either, so that the next opening finds what this one found.
     untangled_at: Seq,
-    /// Bytes written since it was opened.
+    /// Bytes written since the card was opened.
     pub written_bytes: u64,
     stamp: Stamp,
     builder: Builder,
@@ -47,7 +47,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// Begins with block 0 of a ring without any.
+    /// A card that begins with block 0 of an empty ring.
     pub fn new(ring: Ring, stamp: Stamp) -> Self {
         Self {
             stamp: Stamp {
@@ -65,7 +65,7 @@ impl Card {
         }
     }
 
-    /// Goes on behind what was found. What is synced needs nothing below `floor`.
+    /// A card that continues after what was found. By its last synced CURSOR, nothing below `floor` is needed.
     pub fn resume(ring: Ring, stamp: Stamp, found: &Recovered, floor: Vblk) -> Self {
         let stamp = Stamp {
             durable_vblk: found.durable_vblk,
@@ -80,13 +80,12 @@ impl Card {
         }
     }
 
-    /// Blocks that can be written now, if nothing below `floor` is needed any more; the one for a CURSOR alone is not counted.
+    /// How many blocks can be written if nothing below `floor` is needed, without the one that is kept for a CURSOR.
     pub fn room(&self, floor: Vblk) -> u64 {
         (floor + self.ring.blocks() - 1).saturating_sub(self.tail)
     }
 
-    /// Whether a CURSOR alone can be written, which lets go of all below block `oldest`: the last free block is for one that frees
-    /// others.
+    /// Whether a CURSOR can be written that releases all blocks below `oldest`. The last free block is only for one that releases others.
     pub fn can_note(&self, oldest: Vblk) -> bool {
         match (self.floor + self.ring.blocks()).saturating_sub(self.tail) {
             0 => false,
@@ -95,7 +94,7 @@ impl Card {
         }
     }
 
-    /// Begins a batch whose first record is `seq`. All below `ack_seq` is let go.
+    /// Begins a batch whose first record is `seq`. All records below `ack_seq` are done.
     pub fn begin(&mut self, ack_seq: Seq, seq: Seq) {
         self.stamp.ack_seq = ack_seq;
         self.batch.clear();
@@ -103,6 +102,9 @@ impl Card {
     }
 
     /// Adds a record to the batch.
+    ///
+    /// # Errors
+    /// If blocks cannot be written.
     pub fn put(&mut self, seq: Seq, record: &Encoded<'_>, crc: RecordCrc) -> io::Result<()> {
         self.reached = self.reached.max(seq + 1);
         let mut done = 0;
@@ -115,8 +117,11 @@ impl Card {
         }
     }
 
-    /// Ends the batch with `cursor` and what is delivered above the head, and makes it safe. `acked` holds no number that is not on the
-    /// card by then: after a power cut it would be given out again.
+    /// Ends the batch with `cursor` and `acked`, the records delivered above the head, and syncs it. `acked` may hold only records that are on
+    /// the card then: after a power cut the number of any other would be assigned again.
+    ///
+    /// # Errors
+    /// If blocks cannot be written or synced. Then it is unknown which blocks of the batch are on the card.
     pub fn commit(&mut self, cursor: &Cursor, acked: AckedBits<'_>) -> io::Result<()> {
         if !self.builder.has_room_for(cursor, acked) {
             self.close_block(None, AckedBits::default(), cursor.card_next)?;
@@ -160,7 +165,7 @@ impl Card {
     }
 }
 
-/// The lowest block from `from` on, below `tail`, that is live, and its first record; `None` if none is.
+/// The first live block from `from` on, below `tail`, and its first record; `None` if there is none.
 pub fn first_live(ring: &Ring, from: Vblk, tail: Vblk) -> Option<(Vblk, Seq)> {
     let mut bytes = [0; BLOCK];
     (from..tail).find_map(|vblk| {
@@ -169,22 +174,22 @@ pub fn first_live(ring: &Ring, from: Vblk, tail: Vblk) -> Option<(Vblk, Seq)> {
     })
 }
 
-/// A block between `from` and `tail` from which reading on meets record `seq`, and not long before.
+/// A block between `from` and `tail`, shortly before record `seq`, from which reading finds the record.
 pub fn locate(ring: &Ring, from: Vblk, tail: Vblk, seq: Seq) -> Vblk {
     let (mut low, mut high) = (from, tail);
     while high > low + 1 {
         let middle = low + (high - low) / 2;
         match first_live(ring, middle, high) {
             Some((vblk, first)) if first <= seq => low = vblk,
-            // what cannot be read does not tell: it is passed over in reading
+            // Blocks that cannot be read are skipped in reading.
             _ => high = middle,
         }
     }
     low
 }
 
-/// The whole blocks around `vblk` and the numbers of the records that start in each: a batch that failed is written again behind
-/// itself, so that one copy of a record may be whole where the other is not.
+/// The whole blocks around `vblk`, with the numbers of the records that start in each. A batch that failed is written again after itself, so one
+/// copy of a record may be whole if the other is not.
 pub fn starts_around(
     ring: &Ring,
     vblk: Vblk,
@@ -199,8 +204,24 @@ pub fn starts_around(
     })
 }
 
-/// How many numbers from `head` up to `to`, none of them `acked`, were skipped when the blocks from `from` to `end` were written: a gap between two whole
-/// blocks that follow each other.
+/// Whether block `vblk`, which is damaged, had been synced: a later block of the same opening says so. Blocks of later openings do not count, because
+/// a power cut may have damaged it before they were written.
+pub fn was_synced(ring: &Ring, vblk: Vblk, tail: Vblk) -> bool {
+    let mut bytes = [0; BLOCK];
+    let mut opening = None;
+    // The next batch begins within this many blocks, even if the damaged one was written twice.
+    let after = vblk + 1..tail.min(vblk + 1 + ring.spec().unsynced());
+    let headers = after.filter_map(|vblk| Some(ring.load(vblk, &mut bytes)?.header));
+    headers
+        .take_while(|header| {
+            let of_this = (header.epoch, header.run);
+            *opening.get_or_insert(of_this) == of_this
+        })
+        .any(|header| header.durable_vblk > vblk)
+}
+
+/// How many numbers from `head` to `to` were skipped when the blocks from `from` to `end` were written: those in gaps between two consecutive whole
+/// blocks. `unacked_in` counts the numbers of a range that are not delivered.
 pub fn skipped_between(
     ring: &Ring,
     from: Vblk,

@@ -1,4 +1,4 @@
-//! Files of blocks: the stage in RAM, the card on flash.
+//! The files of blocks: the stage in RAM and the card on flash.
 
 pub mod card;
 pub mod ring;

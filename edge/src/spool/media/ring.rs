@@ -1,8 +1,8 @@
-//! One file of blocks: where block `vblk` lies, and whether what lies there is it.
+//! A file of blocks: where block `vblk` is, and whether the bytes there are that block.
 //!
-//! - A block is live if its CRC agrees, its salt is the file's, and its number is the one asked for: a block of an earlier lap,
-//!   of another file, or written to the wrong place is none.
-//! - Opening only reads. The length of the file is given by the ring, never the other way round, unless both superblocks are bad.
+//! - A block is *live* if its CRC matches, its salt is the file's, and its number is the requested one. A block of an earlier lap, of another file
+//!   or in the wrong place is not.
+//! - Opening only reads. The superblock gives the number of blocks; the length of the file gives it only if both superblocks are damaged.
 
 use std::io;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::spool::format::block::{BLOCK, Block, Vblk};
 use crate::spool::format::superblock::{Super, SuperKind};
 use crate::spool::media::storage::Storage;
 
-/// The smallest ring that works.
+/// Blocks of the smallest ring that works.
 pub const MIN_BLOCKS: u64 = 8;
-/// More than any file system holds; keeps arithmetic on damaged numbers in range.
+/// More blocks than any file has: keeps arithmetic on damaged numbers in range.
 const MAX_BLOCKS: u64 = 1 << 40;
 
 /// A file of blocks.
@@ -24,41 +24,47 @@ pub struct Ring {
     spec: Super,
 }
 
-/// Why a storage is no ring.
+/// Why a storage cannot be opened as a ring.
 #[derive(Debug)]
 pub enum NotARing {
-    /// A newer program made it; its major version. It is to be left alone.
+    /// A newer program made it, with this major version. It must not be changed.
     Newer(u16),
-    /// There is no superblock and no block in it.
+    /// It has no superblock and no block.
     Nothing,
     /// It cannot be read.
     Unreadable(io::Error),
 }
 
 impl Ring {
-    /// Bytes of a file with `blocks` blocks.
+    /// Bytes of a file with `blocks` blocks and its two superblocks.
     pub fn len_bytes(blocks: u64) -> u64 {
         (blocks + 2) * BLOCK as u64
     }
 
-    /// Blocks of a file of `bytes`.
+    /// Blocks of a file of `bytes`, at least [`MIN_BLOCKS`].
     pub fn blocks_in(bytes: u64) -> u64 {
         (bytes / BLOCK as u64).saturating_sub(2).max(MIN_BLOCKS)
     }
 
-    /// The ring `spec` in `storage`, whatever lies there.
+    /// The ring `spec` in `storage`, whose bytes are not read.
     pub fn new(storage: Arc<dyn Storage>, spec: Super) -> Self {
         Self { storage, spec }
     }
 
-    /// Makes a ring of fresh zeros.
+    /// Writes the superblocks of a new ring into `storage`, which must hold zeros.
+    ///
+    /// # Errors
+    /// If the storage cannot be written.
     pub fn format(storage: Arc<dyn Storage>, spec: Super) -> io::Result<Self> {
         storage.write_at(&spec.encode(), 0)?;
         storage.write_at(&spec.encode(), BLOCK as u64 * (spec.blocks + 1))?;
         Ok(Self { storage, spec })
     }
 
-    /// The ring in `storage`, told by either superblock, else by its blocks.
+    /// Opens the ring in `storage`, by either superblock or, if both are damaged, by its blocks.
+    ///
+    /// # Errors
+    /// If the storage cannot be read, holds no ring, or a ring of a newer format.
     pub fn open(storage: Arc<dyn Storage>) -> Result<Self, NotARing> {
         let places = storage.len() / BLOCK as u64;
         let mut newer = None;
@@ -87,7 +93,7 @@ impl Ring {
         }
     }
 
-    /// Both superblocks are bad: the file's length gives N, the first whole block in its place the salt.
+    /// The ring without its superblocks: the file's length gives the number of blocks, the first whole block the salt.
     fn from_blocks(storage: Arc<dyn Storage>, places: u64) -> Option<Self> {
         let blocks = places.checked_sub(2).filter(|n| *n >= MIN_BLOCKS)?;
         let mut bytes = [0; BLOCK];
@@ -102,14 +108,17 @@ impl Ring {
             blocks,
             salt,
             card_salt: salt,
-            // Nobody says so any more: to look too far costs time alone.
+            // Unknown. Searching too many blocks only takes time.
             large: true,
         };
         Some(Self { storage, spec })
     }
 
-    /// Says in both superblocks, synced one after the other, that larger batches come from now on. A power cut amid that leaves one of
-    /// them whole, and no such batch was begun.
+    /// Allows larger batches: rewrites both superblocks, and syncs each before the next. A power cut leaves at least one of them whole, and no
+    /// larger batch was begun.
+    ///
+    /// # Errors
+    /// If a superblock cannot be written or synced.
     pub fn enlarge(&mut self) -> io::Result<()> {
         let spec = Super {
             large: true,
@@ -124,17 +133,17 @@ impl Ring {
         Ok(())
     }
 
-    /// What the superblock says.
+    /// The contents of the superblock.
     pub fn spec(&self) -> Super {
         self.spec
     }
 
-    /// N.
+    /// How many blocks the ring has: N.
     pub fn blocks(&self) -> u64 {
         self.spec.blocks
     }
 
-    /// Whether the file is shorter than its superblock says: what is written beyond its end would make it grow.
+    /// Whether the file is shorter than its superblock says: a write beyond its end would extend it.
     pub fn is_cut_short(&self) -> bool {
         self.storage.len() < Self::len_bytes(self.spec.blocks)
     }
@@ -144,7 +153,10 @@ impl Ring {
         self.storage.len() == Self::len_bytes(self.spec.blocks)
     }
 
-    /// Fills `to`, whole blocks long, with the raw blocks from `vblk` on, up to the end of the file. Returns how many blocks it read.
+    /// Fills `to` (a multiple of a block) with the raw blocks from `vblk` on, up to the end of the file. Returns how many blocks were read.
+    ///
+    /// # Errors
+    /// If two attempts to read them fail.
     pub fn read(&self, vblk: Vblk, to: &mut [u8]) -> io::Result<u64> {
         let count = self.run(vblk, (to.len() / BLOCK) as u64);
         let bytes = &mut to[..count as usize * BLOCK];
@@ -154,19 +166,25 @@ impl Ring {
         Ok(count)
     }
 
-    /// Reads the 4 KiB in `place`, counted from the file's beginning.
+    /// Reads the 4 KiB at `place`, counted from the file's beginning.
+    ///
+    /// # Errors
+    /// If they cannot be read.
     pub fn read_raw(&self, place: u64, to: &mut [u8; BLOCK]) -> io::Result<()> {
         self.storage.read_at(to, place * BLOCK as u64)
     }
 
-    /// Notes what is delivered above the head in the last superblock. Only where a write needs no sync: on tmpfs.
+    /// Notes the records delivered above the head in the last superblock. Only for tmpfs, where a write needs no sync.
+    ///
+    /// # Errors
+    /// If it cannot be written.
     pub fn write_acked(&self, acked: AckedBits<'_>) -> io::Result<()> {
         let place = self.spec.blocks + 1;
         let bytes = self.spec.encode_with(acked);
         self.storage.write_at(&bytes, place * BLOCK as u64)
     }
 
-    /// Reads what [`Self::write_acked`] noted, into `bytes`.
+    /// Reads into `bytes` what [`Self::write_acked`] noted.
     pub fn read_acked<'a>(&self, bytes: &'a mut [u8; BLOCK]) -> AckedBits<'a> {
         match self.read_raw(self.spec.blocks + 1, bytes) {
             Ok(()) => Super::acked(bytes),
@@ -174,26 +192,29 @@ impl Ring {
         }
     }
 
-    /// Block `vblk`, if it is live; `bytes` holds it.
+    /// Reads block `vblk` into `bytes`; `None` if it is not live.
     pub fn load<'a>(&self, vblk: Vblk, bytes: &'a mut [u8; BLOCK]) -> Option<Block<'a>> {
         self.read(vblk, bytes).ok()?;
         self.live(vblk, bytes)
     }
 
-    /// `bytes` as block `vblk`, if they are it.
+    /// `bytes` as block `vblk`; `None` if they are not that block.
     pub fn live<'a>(&self, vblk: Vblk, bytes: &'a [u8; BLOCK]) -> Option<Block<'a>> {
         self.block_in_place(vblk % self.spec.blocks, bytes)
             .filter(|block| block.header.vblk == vblk)
     }
 
-    /// `bytes` as whatever block of this file belongs in that `place`.
+    /// `bytes` as any block of this file that belongs at `place`.
     pub fn block_in_place<'a>(&self, place: u64, bytes: &'a [u8; BLOCK]) -> Option<Block<'a>> {
         Block::decode(bytes).filter(|Block { header, .. }| {
             header.salt == self.spec.salt && header.vblk % self.spec.blocks == place
         })
     }
 
-    /// Writes whole blocks from `vblk` on.
+    /// Writes whole blocks from `vblk` on, around the end of the file if necessary.
+    ///
+    /// # Errors
+    /// If some of them could not be written.
     pub fn write(&self, mut vblk: Vblk, mut blocks: &[u8]) -> io::Result<()> {
         while !blocks.is_empty() {
             let count = self.run(vblk, (blocks.len() / BLOCK) as u64);
@@ -204,7 +225,10 @@ impl Ring {
         Ok(())
     }
 
-    /// Makes all written blocks survive a power cut; see [`Storage::sync`] on failure.
+    /// Makes all written blocks survive a power cut.
+    ///
+    /// # Errors
+    /// See [`Storage::sync`].
     pub fn sync(&self) -> io::Result<()> {
         self.storage.sync()
     }
@@ -214,13 +238,13 @@ impl Ring {
         self.storage.gone()
     }
 
-    /// The `count` blocks from `vblk` on will not be read soon.
+    /// Releases the page cache of the `count` blocks from `vblk` on, up to the end of the file.
     pub fn forget(&self, vblk: Vblk, count: u64) {
         let now = self.run(vblk, count);
         self.storage.forget(self.offset(vblk), now * BLOCK as u64);
     }
 
-    /// How many of `count` blocks from `vblk` on lie in one piece.
+    /// How many of `count` blocks from `vblk` on are before the end of the file.
     fn run(&self, vblk: Vblk, count: u64) -> u64 {
         count.min(self.spec.blocks - vblk % self.spec.blocks)
     }

@@ -1,13 +1,13 @@
-//! The newest records, in RAM that outlives the process.
+//! The stage: the newest records, in RAM that outlives the process.
 //!
-//! - The last block is written anew at each flush and each note, whole, in one call: a page of tmpfs is old or new, never half.
-//!   No sync: what the system has taken from a killed program it keeps.
-//! - What is appended is in this program's memory until the next flush; whoever reads the stage flushes it first.
-//! - Each block ends with a CURSOR as of the records complete by then. So a kill amid a record of several blocks leaves the
-//!   position before it, and the source reads it again.
-//! - Records stand without gaps from [`Stage::low`] to [`Stage::next`]. Appending overwrites the oldest; to ask first whether
-//!   they are still needed ([`Stage::low_after`]) is the caller's part.
-//! - It cannot fail: where the file does, its content moves to memory, and the log says so.
+//! - Each flush and each note writes the last block again, whole, with one system call: a kill does not tear a page of tmpfs. There is no sync:
+//!   the kernel keeps what a killed program has written.
+//! - Appended records are in the program's memory until the next flush. A reader of the stage flushes it first.
+//! - Each block ends with a CURSOR of the records that are complete. So a kill in the middle of a record of several blocks leaves the position
+//!   before the record, and the source reads it again.
+//! - Records are without gaps from [`Stage::low`] to [`Stage::next`]. Appending overwrites the oldest ones: the caller must first check whether
+//!   they are still needed ([`Stage::low_after`]).
+//! - The stage does not fail: if its file does, the contents move to memory, and the log says so.
 
 use std::io;
 use std::sync::Arc;
@@ -29,17 +29,17 @@ pub struct Stage {
     ring: Ring,
     stamp: Stamp,
     tail: Builder,
-    /// The tail holds what its file does not.
+    /// Whether `tail` holds records that are not in the file.
     dirty: bool,
     next: Seq,
-    /// The first record of each block still there.
+    /// The first record of each block, by the block's place.
     first_seqs: Box<[Seq]>,
-    /// Blocks below this are done with.
+    /// Blocks below this number are not used any more.
     floor: Vblk,
 }
 
 impl Stage {
-    /// A new stage in `storage`, of fresh zeros; the first record will be number `next`.
+    /// A new stage in `storage`, which must hold zeros. The first record will be number `next`.
     pub fn create(storage: Arc<dyn Storage>, spec: Super, stamp: Stamp, next: Seq) -> Self {
         let ring = Ring::format(storage, spec).unwrap_or_else(|error| {
             warn_in_memory(&error);
@@ -59,8 +59,8 @@ impl Stage {
         }
     }
 
-    /// Appends the next record, and notes that everything below `ack_seq` is let go. `before`: what rides along without it; with it,
-    /// `position_len` bytes of position do. It outlives the process from the next [`Self::flush`] on.
+    /// Appends the next record, and notes that all records below `ack_seq` are done. `before` is the cursor without the new record; the one with it
+    /// has a position of `position_len` bytes. The record outlives the process from the next [`Self::flush`] on.
     pub fn append(
         &mut self,
         record: &Encoded<'_>,
@@ -91,26 +91,25 @@ impl Stage {
         self.first_seqs[(self.tail.vblk() % self.ring.blocks()) as usize] = self.tail.first_seq();
     }
 
-    /// How many blocks more the next record would take, with room in each for what rides along before and after it.
+    /// How many more blocks `record` would take, with room in each for the cursors before and after it.
     pub fn blocks_for(&self, record: &Encoded<'_>, before: &Cursor, position_len: usize) -> u64 {
         self.tail.blocks_for(record, reserved(before, position_len))
     }
 
-    /// Brings to the file what was appended since the last flush; `cursor` rides along.
+    /// Writes the records appended since the last flush to the file, with `cursor`.
     pub fn flush(&mut self, cursor: &Cursor) {
         if self.dirty {
             self.write_tail(cursor);
         }
     }
 
-    /// Notes that everything below `ack_seq` is let go, and `cursor`.
+    /// Writes `cursor` to the file, and that all records below `ack_seq` are done.
     pub fn note(&mut self, ack_seq: Seq, cursor: &Cursor) {
         self.stamp.ack_seq = ack_seq;
         self.write_tail(cursor);
     }
 
-    /// Notes which records above the head are delivered. Numbers stand for themselves, so it does not matter which is written first, this or
-    /// the head.
+    /// Writes to the file which records above the head are delivered. They are noted by number, so they may be written before or after the head.
     pub fn note_acked(&mut self, acked: AckedBits<'_>) {
         if let Err(error) = self.ring.write_acked(acked) {
             self.move_to_memory(&error);
@@ -118,7 +117,7 @@ impl Stage {
         }
     }
 
-    /// The card holds all there is, and record `seq`, which was never here: go on after it.
+    /// Continues after record `seq`, which is on the card and was never in the stage. All before it must be on the card too.
     pub fn jump_over(&mut self, seq: Seq, cursor: &Cursor) {
         self.next = seq + 1;
         self.floor = self.tail.vblk() + 1;
@@ -126,12 +125,12 @@ impl Stage {
         self.write_tail(cursor);
     }
 
-    /// The oldest record that can still be read here.
+    /// The oldest record that can be read here.
     pub fn low(&self) -> Seq {
         self.low_after(0)
     }
 
-    /// The oldest record that can still be read after `blocks` more are written.
+    /// The oldest record that can be read after `blocks` more blocks are written.
     pub fn low_after(&self, blocks: u64) -> Seq {
         let last = self.tail.vblk() + blocks;
         let oldest = (last + 1)
@@ -143,12 +142,12 @@ impl Stage {
         self.first_seqs[(oldest % self.ring.blocks()) as usize]
     }
 
-    /// The next record's number.
+    /// The number of the next record.
     pub fn next(&self) -> Seq {
         self.next
     }
 
-    /// Blocks in use from the one where record `seq` starts on.
+    /// How many blocks are in use, from the one where record `seq` begins.
     pub fn blocks_from(&self, seq: Seq) -> u64 {
         if seq >= self.next {
             return 0;
@@ -156,7 +155,7 @@ impl Stage {
         self.tail.vblk() + 1 - self.block_of(seq)
     }
 
-    /// The block where record `seq` starts; `seq` is not below [`Self::low`].
+    /// The block where record `seq` begins. `seq` must not be below [`Self::low`].
     pub fn block_of(&self, seq: Seq) -> Vblk {
         let blocks = self.ring.blocks();
         let (mut low, mut high) = (
@@ -176,7 +175,7 @@ impl Stage {
         low
     }
 
-    /// Fills `to` with the flushed blocks from `vblk` on; returns how many. Zero where there is none, or none any more.
+    /// Fills `to` with the flushed blocks from `vblk` on, and returns how many: zero if they are not written yet, or overwritten.
     pub fn read(&self, vblk: Vblk, to: &mut [u8]) -> u64 {
         let behind = vblk + self.ring.blocks() <= self.tail.vblk();
         if vblk > self.tail.vblk() || behind {
@@ -192,24 +191,24 @@ impl Stage {
         if found < filed || filed == count {
             return found;
         }
-        // The newest block, which is read most often, is still at hand.
+        // The newest block, which is read most often, is still in memory.
         tail[..BLOCK].copy_from_slice(self.tail.sealed());
         count
     }
 
-    /// Moves to memory if the file was removed, or cut short: who starts next would not find what is written to it.
+    /// Moves to memory if the file was removed or truncated: the next start would not find what is written to it.
     pub fn look_after_file(&mut self) {
         if let Some(why) = self.ring.gone() {
             self.move_to_memory(&io::Error::other(why));
         }
     }
 
-    /// The ring, to tell its blocks by.
+    /// The ring of the stage's file.
     pub fn ring(&self) -> &Ring {
         &self.ring
     }
 
-    /// Bytes of records it takes before the first is overwritten, at least.
+    /// The least bytes of records that the stage holds before the first one is overwritten.
     pub fn capacity_bytes(&self) -> u64 {
         self.ring.blocks() * (BLOCK - MAX_CURSOR) as u64
     }
@@ -217,13 +216,13 @@ impl Stage {
     fn write_tail(&mut self, cursor: &Cursor) {
         let vblk = self.tail.vblk();
         self.first_seqs[(vblk % self.ring.blocks()) as usize] = self.tail.first_seq();
-        // in this ring nothing waits for a sync
+        // This ring needs no sync.
         self.stamp.durable_vblk = vblk;
         self.dirty = false;
         let bytes = self.tail.seal(&self.stamp, Some(cursor));
         if let Err(error) = self.ring.write(vblk, bytes) {
             self.move_to_memory(&error);
-            // memory of the ring's own length takes every block of it
+            // Cannot fail: the memory is as long as the ring.
             let _ = self.ring.write(vblk, self.tail.sealed());
         }
     }
@@ -234,18 +233,18 @@ impl Stage {
     }
 }
 
-/// Says that the stage ends with the process, and what that means.
+/// Logs that the stage will not outlive the process, and what that means.
 pub fn warn_in_memory(error: &io::Error) {
     warn!(
-        "the stage cannot be kept in RAM that outlives the program ({error}): if the program crashes, its newest records are lost"
+        "the newest records cannot be kept in a file in RAM ({error}): if the program crashes, they are lost"
     );
 }
 
-/// Says that there is no file for the stage, why, and that a crash loses what is younger than `within`.
+/// Logs why there is no file for the stage, and that a crash loses records younger than `within`.
 pub fn warn_without_folder(within: Duration) {
     let why = tmpfs::folder().err();
     warn!(
-        "there is no folder in RAM to keep the newest posts in{}: if the program crashes, those younger than {within:?} are lost",
+        "there is no folder in RAM for the newest posts{}: if the program crashes, those younger than {within:?} are lost",
         why.map_or_else(String::new, |why| format!(" ({why})")),
     );
 }

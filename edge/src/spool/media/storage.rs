@@ -1,9 +1,9 @@
-//! Where a ring's bytes lie: a file, or memory. All the I/O of the spool goes through here.
+//! The bytes of a ring: a file or memory. All I/O of the spool goes through here.
 //!
-//! - A file has its full length, in real zeros, before anyone can find it under its name: unwritten extents would make
-//!   each later write a metadata transaction, and a full disk is met at once instead of in the middle of an outage.
-//! - A file is this user's alone: one of another user, or what is no regular file, is left as it is (see [`crate::platform::file`]).
-//! - Whoever has a file open to write holds its lock. The lock goes with the process; no stale one can be left.
+//! - A file is filled with real zeros to its full length before it gets its name. With unwritten extents each later write would be a metadata
+//!   transaction, and a full disk would be noticed only in the middle of an outage.
+//! - A file must belong to this user: one of another user, or one that is not a regular file, is not touched (see [`crate::platform::file`]).
+//! - A process that opens a file to write holds its lock. The lock ends with the process, so no stale lock can be left.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -17,40 +17,59 @@ use rustix::fs::Advice;
 
 use crate::platform::file::{make_private, open_own, open_to_look, replaceable};
 
-/// A row of bytes of a fixed length, read and written from several threads.
+/// Bytes of a fixed length, read and written by several threads.
 pub trait Storage: Send + Sync + fmt::Debug {
-    /// Bytes there are now.
+    /// The current length in bytes.
     fn len(&self) -> u64;
-    /// Fills `to` from byte `at` on.
+    /// Fills `to` with the bytes from `at` on.
+    ///
+    /// # Errors
+    /// If they cannot be read, or there are fewer.
     fn read_at(&self, to: &mut [u8], at: u64) -> io::Result<()>;
-    /// Writes all of `bytes` from byte `at` on. It survives a power cut after the next good [`Storage::sync`].
+    /// Writes all of `bytes` from byte `at` on. They survive a power cut after the next successful [`Storage::sync`].
+    ///
+    /// # Errors
+    /// If some of them could not be written.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
-    /// Makes what was written survive a power cut. After an error nobody knows what did, and a second call proves nothing.
+    /// Makes all that was written survive a power cut.
+    ///
+    /// # Errors
+    /// If that is not certain. Then it is unknown what survives, and a second call that succeeds proves nothing: the kernel may have dropped the
+    /// dirty pages (PostgreSQL wiki, "Fsync Errors").
     fn sync(&self) -> io::Result<()>;
-    /// Why what lies here is not the storage that was opened any more, if it is not: its file was removed, or cut short.
+    /// Says whether the file was removed or truncated since it was opened, in words; `None` if not.
     fn gone(&self) -> Option<&'static str> {
         None
     }
-    /// These bytes will not be read again soon: the memory the system keeps them in is free for others.
+    /// Releases the page cache of these bytes, which will not be read again soon.
     fn forget(&self, _at: u64, _len: u64) {}
 }
 
-/// A name under which a storage can be found again.
+/// A path at which a storage can be found again.
 pub trait Slot: Send + Sync + fmt::Debug {
-    /// Opens what lies there and locks it.
+    /// Opens the storage at the path, and locks it.
+    ///
+    /// # Errors
+    /// If another process has it, or it cannot be opened.
     fn open(&self) -> Result<Arc<dyn Storage>, OpenError>;
-    /// Makes a storage of `len` zeros, locked, not to be found yet. Gives up when `go_on` says so.
+    /// Makes a storage of `len` zeros and locks it. It gets its path from [`Self::publish`]. Stops with an error when `go_on` returns false.
+    ///
+    /// # Errors
+    /// If another process makes one, the disk has no room, or it cannot be written.
     fn create(&self, len: u64, go_on: &dyn Fn() -> bool) -> Result<Arc<dyn Storage>, OpenError>;
-    /// Puts `new` in place of what lay there, whole or not at all, power cut or not. What lay there is kept beside if `set_aside`.
+    /// Gives `new` the path, atomically even in a power cut. If `set_aside`, the storage that had the path is kept, under another name.
+    ///
+    /// # Errors
+    /// If `new` cannot be synced or renamed. The old storage may have been renamed by then.
     fn publish(&self, new: &dyn Storage, set_aside: bool) -> io::Result<()>;
 }
 
-/// Why a storage could not be had.
+/// Why a storage could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
     /// Another process has it.
     Locked(Locked),
-    /// The system says no.
+    /// The system returned an error.
     Io(io::Error),
 }
 
@@ -66,12 +85,12 @@ impl From<io::Error> for OpenError {
     }
 }
 
-/// Another process works with this spool: two would send everything twice. The program must end.
+/// Another process uses this spool. Two would send every record twice, so the program must end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Locked {
-    /// The file in question.
+    /// The file that is locked.
     pub path: PathBuf,
-    /// The other process, where the system tells.
+    /// The other process, if the system names it.
     pub pid: Option<u32>,
 }
 
@@ -88,11 +107,11 @@ impl fmt::Display for Locked {
 
 impl std::error::Error for Locked {}
 
-/// A file's slot.
+/// The slot of a file.
 #[derive(Debug)]
 pub struct FileSlot {
     path: PathBuf,
-    /// The file whose lock this slot holds: it may be opened again.
+    /// The file whose lock this slot holds. This process may open it again.
     held: Mutex<Option<File>>,
 }
 
@@ -130,7 +149,7 @@ impl FileSlot {
                     pid: holder(file),
                 }));
             }
-            // a file system without locks: better a spool without one than none
+            // The file system has no locks: a spool without a lock is better than none.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
@@ -145,7 +164,7 @@ impl Slot for FileSlot {
         let (file, refusal) = match open_own(&self.path, options.read(true).write(true)) {
             Ok(file) => (file, None),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(error.into()),
-            // what waits in a file that cannot be written can still be delivered
+            // The records of a file that cannot be written can still be delivered.
             Err(error) => match open_own(&self.path, OpenOptions::new().read(true)) {
                 Ok(file) => (file, error.raw_os_error()),
                 Err(_) => return Err(error.into()),
@@ -169,12 +188,12 @@ impl Slot for FileSlot {
         file.set_len(0)?;
         let system = rustix::fs::fstatvfs(&file)?;
         if system.f_bavail.saturating_mul(system.f_frsize) < len {
-            // found out without wearing the flash
+            // Found without writing to the flash.
             let _ = fs::remove_file(&path);
             return Err(rustix::io::Errno::NOSPC.into());
         }
         if let Err(error) = fill_with_zeros(&file, len, go_on) {
-            // a full disk is not made worse by a file that is no use
+            // A useless file must not take space on a full disk.
             let _ = fs::remove_file(&path);
             return Err(error.into());
         }
@@ -182,7 +201,7 @@ impl Slot for FileSlot {
     }
 
     fn publish(&self, new: &dyn Storage, set_aside: bool) -> io::Result<()> {
-        // Cut before this: the old file stands, and the half-made one is made anew.
+        // Power cut before this line: the old file remains, and the next opening makes the new one again.
         new.sync()?;
         replaceable(&self.path)?;
         if set_aside {
@@ -192,9 +211,9 @@ impl Slot for FileSlot {
                 _ => {}
             }
         }
-        // Cut here: there is no file under the name, and the next opening makes one.
+        // Power cut here: no file has the path, and the next opening makes one.
         fs::rename(self.beside(".new"), &self.path)?;
-        // Cut here: the old file or the new one, both whole.
+        // Power cut here: the old or the new file has the path. Both are whole.
         let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
@@ -212,7 +231,7 @@ fn fill_with_zeros(file: &File, len: u64, go_on: &dyn Fn() -> bool) -> io::Resul
         file.write_all_at(&zeros[..now as usize], at)?;
         at += now;
         if at.is_multiple_of(64 * CHUNK) {
-            // in steps, so that the card's other users are not held up by gigabytes at once
+            // In steps, so that other users of the card do not wait for gigabytes at once.
             file.sync_data()?;
             forget(file, 0, at);
         }
@@ -220,7 +239,7 @@ fn fill_with_zeros(file: &File, len: u64, go_on: &dyn Fn() -> bool) -> io::Resul
     Ok(())
 }
 
-/// The process that holds the lock on `file`.
+/// The process that holds the lock on `file`, from /proc/locks (proc(5)).
 fn holder(file: &File) -> Option<u32> {
     let inode = file.metadata().ok()?.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;
@@ -237,16 +256,16 @@ fn holder(file: &File) -> Option<u32> {
 }
 
 fn forget(file: &File, at: u64, len: u64) {
-    // advice: what the system makes of it changes nothing but memory
+    // Only advice: an error has no effect on the data.
     let _ = rustix::fs::fadvise(file, at, NonZeroU64::new(len), Advice::DontNeed);
 }
 
 #[derive(Debug)]
 struct FileStorage {
     file: File,
-    /// The system's error where the file could only be opened to read.
+    /// The error of opening it to write, if it could only be opened to read.
     refusal: Option<i32>,
-    /// Its length when it was opened, which nothing changes from then on.
+    /// The file's length when it was opened. The program never changes it.
     opened_len: u64,
 }
 
@@ -294,7 +313,7 @@ impl Storage for FileStorage {
     }
 }
 
-/// Memory that ends with the process: the stage of a machine without tmpfs.
+/// Memory of the process: the stage of a machine without tmpfs.
 #[derive(Debug)]
 pub struct Memory(Mutex<Box<[u8]>>);
 
@@ -335,7 +354,7 @@ fn range(bytes: &[u8], at: u64, len: usize) -> Option<std::ops::Range<usize>> {
     (end <= bytes.len()).then_some(at..end)
 }
 
-/// The slot of a stage without tmpfs: never anything there.
+/// The slot of a stage without tmpfs. It is always empty.
 #[derive(Debug)]
 pub struct NoSlot;
 
@@ -353,7 +372,7 @@ impl Slot for NoSlot {
     }
 }
 
-/// The slot of who only looks: takes no lock, and what is made stays in memory.
+/// The slot of a reader: it takes no lock, and new storages are made in memory.
 #[derive(Debug)]
 pub struct LookSlot(pub PathBuf);
 
@@ -373,7 +392,10 @@ impl Slot for LookSlot {
     }
 }
 
-/// The process that works with the file at `path`, as far as the system tells.
+/// The process that holds the lock of the file at `path`; `None` if none does, or the system does not name it.
+///
+/// # Errors
+/// If the file cannot be opened.
 pub fn user_of(path: &Path) -> io::Result<Option<u32>> {
     Ok(holder(&open_to_look(path)?))
 }

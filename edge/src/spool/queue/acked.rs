@@ -1,8 +1,8 @@
-//! The numbers above the head that are delivered already: what lets the uplink pass by records that have to wait. No I/O.
+//! The records above the head that are delivered already, so that the uplink can pass records that have to wait. No I/O.
 //!
-//! - Numbers count from the record's own, never from the head: a set that is older or newer than the head it is read with is still true.
-//! - Any of the [`WINDOW`] numbers from the head's on can be noted, and beyond them what lies in [`Runs`]. Both take a fixed amount of memory,
-//!   when the first is needed.
+//! - Records are noted by their numbers, not relative to the head: a set that is older or newer than the head it is read with is still right.
+//! - Each of the [`WINDOW`] numbers from the head on can be noted, and above them those in [`Runs`]. Both take a fixed amount of memory, from the
+//!   first record noted on.
 
 use std::ops::Range;
 
@@ -16,36 +16,36 @@ pub const WINDOW: u64 = Near::SPAN;
 
 type Near = Bitmap<{ MAX_ACKED / (BITS as usize / 8) }>;
 
-/// A set of numbers, all at least `head`: less than `head + WINDOW`, or within reach of the newest run.
+/// A set of numbers, all at least `head`, and either below `head + WINDOW` or within reach of the newest run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acked {
-    /// Those that are in no run.
+    /// The numbers that are in no run.
     near: Near,
     runs: Runs,
 }
 
 impl Acked {
-    /// How many there are.
+    /// How many numbers are in the set.
     pub fn count(&self) -> u64 {
         self.near.count() + self.runs.count()
     }
 
-    /// Whether there is none: the everyday case, which should cost nothing.
+    /// Whether the set is empty, as it normally is.
     fn is_empty(&self) -> bool {
         self.near.is_empty() && self.runs.is_empty()
     }
 
-    /// Whether `seq` is one.
+    /// Whether `seq` is in the set.
     pub fn contains(&self, seq: Seq) -> bool {
         self.near.contains(seq) || self.runs.contains(seq)
     }
 
-    /// Whether `seq`, which is none, can be one while the head is `head`.
+    /// Whether `seq`, which is not in the set, can be added while the head is `head`.
     pub fn reaches(&self, seq: Seq, head: Seq) -> bool {
         seq < head + WINDOW || self.runs.covers(seq)
     }
 
-    /// Adds `seq`, which is [within reach](Self::reaches); false if it was one before.
+    /// Adds `seq`, which must be [within reach](Self::reaches). False if it was in the set before.
     pub fn insert(&mut self, seq: Seq) -> bool {
         if self.contains(seq) {
             return false;
@@ -57,7 +57,7 @@ impl Acked {
         true
     }
 
-    /// The runs.
+    /// The numbers far above the head.
     pub fn runs(&self) -> &Runs {
         &self.runs
     }
@@ -67,7 +67,7 @@ impl Acked {
         self.runs.begin(at)
     }
 
-    /// The head passes those of `range`.
+    /// Removes `range`, whose end is the new head.
     pub fn remove(&mut self, range: Range<Seq>) {
         self.near.remove(range.clone());
         let near = &mut self.near;
@@ -76,12 +76,12 @@ impl Acked {
         });
     }
 
-    /// How many there are in `range`.
+    /// How many numbers of `range` are in the set.
     pub fn count_in(&self, range: Range<Seq>) -> u64 {
         self.near.count_in(range.clone()) + self.runs.count_in(range)
     }
 
-    /// The first number from `seq` on that is none.
+    /// The first number from `seq` on that is not in the set.
     pub fn next_unacked(&self, seq: Seq) -> Seq {
         if self.is_empty() {
             return seq;
@@ -93,7 +93,7 @@ impl Acked {
         seq
     }
 
-    /// Those of `range`, to be written.
+    /// Encodes the numbers that are in `range`.
     pub fn encode(&self, range: Range<Seq>) -> AckedBytes {
         if self.is_empty() {
             return AckedBytes::default();
@@ -106,7 +106,7 @@ impl Acked {
         }
     }
 
-    /// What was written, as far as it lies in `head..next` and can be noted.
+    /// Decodes a set. Numbers outside of `head..next`, or out of reach, are left out.
     pub fn decode(bits: AckedBits<'_>, head: Seq, next: Seq) -> Self {
         let mut acked = Self::default();
         let mut ahead = (0, &[][..]);
@@ -130,7 +130,7 @@ impl Acked {
     }
 }
 
-/// The numbers of a bitmap that begins with `base`.
+/// The numbers whose bits are 1 in a bitmap that begins with `base`.
 fn numbers(base: Seq, bitmap: &[u8]) -> impl Iterator<Item = Seq> {
     bitmap.iter().enumerate().flat_map(move |(i, byte)| {
         let ones = (0..8).filter(move |bit| byte >> bit & 1 == 1);

@@ -1,39 +1,39 @@
-//! A set of numbers that lie near each other: a bit for each, in a ring of words. No I/O.
+//! A set of numbers that are close together: one bit a number, in a ring of words. No I/O.
 
 use std::ops::Range;
 
 use crate::spool::format::acked::MAX_ACKED;
 use crate::spool::format::block::Seq;
 
-/// Numbers in a word.
+/// Numbers of one word.
 pub const BITS: u64 = 64;
 
-/// A set of numbers, the highest less than [`Self::SPAN`] above the lowest that may be in it. That one is the user's to know: a lower number is
-/// taken for another.
+/// A set of numbers that are all within [`Self::SPAN`] of the lowest number that may be in it. The caller knows that number, and must not ask for
+/// a lower one: it would be mistaken for another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bitmap<const WORDS: usize> {
-    /// A bit for each number; that of `seq` in word `seq / 64 mod WORDS`. Empty until there is one.
+    /// The bit of `seq` is in word `seq / 64 mod WORDS`. Empty until the first number is added.
     words: Vec<u64>,
     count: u64,
-    /// None is here or after: so no other number is taken for one whose bit it shares.
+    /// No number from here on is in the set: so a number that shares another's bit is not mistaken for it.
     end: Seq,
 }
 
 impl<const WORDS: usize> Bitmap<WORDS> {
-    /// How far a number may lie above the lowest.
+    /// How far a number may be above the lowest.
     pub const SPAN: u64 = (WORDS as u64 - 1) * BITS;
 
-    /// How many there are.
+    /// How many numbers are in the set.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether `seq` is one.
+    /// Whether `seq` is in the set.
     pub fn contains(&self, seq: Seq) -> bool {
         self.count > 0 && seq < self.end && self.words[word::<WORDS>(seq)] & bit(seq) != 0
     }
 
-    /// Adds `seq`; false if it was one before.
+    /// Adds `seq`. False if it was in the set before.
     pub fn insert(&mut self, seq: Seq) -> bool {
         if self.words.is_empty() {
             self.words = vec![0; WORDS];
@@ -45,7 +45,7 @@ impl<const WORDS: usize> Bitmap<WORDS> {
         is_new
     }
 
-    /// Takes away those of `range`, and says how many there were.
+    /// Removes the numbers of `range`, and returns how many were in the set.
     pub fn remove(&mut self, range: Range<Seq>) -> u64 {
         let count = self.count_in(range.clone());
         if count > 0 {
@@ -57,7 +57,7 @@ impl<const WORDS: usize> Bitmap<WORDS> {
         count
     }
 
-    /// How many there are in `range`.
+    /// How many numbers of `range` are in the set.
     pub fn count_in(&self, range: Range<Seq>) -> u64 {
         if self.count == 0 {
             return 0;
@@ -67,12 +67,12 @@ impl<const WORDS: usize> Bitmap<WORDS> {
             .sum()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The first number from `seq` on that is none.
+    /// The first number from `seq` on that is not in the set.
     pub fn next_unacked(&self, mut seq: Seq) -> Seq {
         while self.count > 0 && seq < self.end {
             let ones = u64::from((self.words[word::<WORDS>(seq)] >> (seq % BITS)).trailing_ones());
@@ -84,15 +84,15 @@ impl<const WORDS: usize> Bitmap<WORDS> {
         seq
     }
 
-    /// Those of `range` as the bytes of a bitmap that begins with its start's multiple of 64 (the first number returned), without zeros at
-    /// its end.
+    /// The numbers of `range` as the bytes of a bitmap without zeros at its end, and the number of its first bit: the start of `range`, rounded
+    /// down to a multiple of 64.
     pub fn encode(&self, range: Range<Seq>) -> (Seq, heapless::Vec<u8, MAX_ACKED>) {
         let base = range.start / BITS * BITS;
         let mut bytes = heapless::Vec::new();
         if self.count > 0 {
             let range = range.start..range.end.min(self.end);
             for (word, mask) in pieces::<WORDS>(range) {
-                // Cannot fail: it has room for every word.
+                // Cannot fail: there is room for every word.
                 let _ = bytes.extend_from_slice(&(self.words[word] & mask).to_le_bytes());
             }
         }
@@ -111,7 +111,7 @@ fn bit(seq: Seq) -> u64 {
     1 << (seq % BITS)
 }
 
-/// The words of `range`, each once at most, with a mask of the bits that are in it.
+/// The words that have bits of `range`, each at most once, with a mask of these bits.
 fn pieces<const WORDS: usize>(range: Range<Seq>) -> impl Iterator<Item = (usize, u64)> {
     let first = range.start / BITS;
     let last = range.end.div_ceil(BITS).min(first + WORDS as u64);

@@ -1,4 +1,4 @@
-//! Who writes to the card, and what there is to write to.
+//! The state of the thread that writes to the card.
 
 use std::time::Duration;
 
@@ -8,31 +8,31 @@ use crate::spool::media::card::Card;
 use crate::spool::media::storage::Slot;
 use crate::spool::walk::Walk;
 
-/// The first pause before a card that failed is tried again; it doubles each time.
+/// The first pause before a card that failed is tried again. It doubles each time.
 pub(in crate::spool) const RETRY: Duration = Duration::from_secs(5);
 
-/// Who writes to the card holds this.
+/// The lock of this is held by the thread that writes to the card.
 #[derive(Debug)]
 pub(in crate::spool) struct Committer {
     pub(in crate::spool) slot: Box<dyn Slot>,
     pub(in crate::spool) card: Disk,
     /// Reads the stage.
     pub(in crate::spool) walk: Walk,
-    /// This opening, for every block.
+    /// This opening, as every block names it.
     pub(in crate::spool) stamp: Stamp,
-    /// Pause before the next try, where the card failed.
+    /// The pause before a card that failed is tried again.
     pub(in crate::spool) pause: Duration,
 }
 
-/// What there is to write to.
+/// The card's file, as the committer can use it.
 #[derive(Debug)]
 pub(in crate::spool) enum Disk {
-    /// The card.
+    /// It can be written.
     Ready(Box<Card>),
-    /// Its file is to be made: what its superblock shall say, and whether what lies in its place is kept beside.
+    /// It is to be made, with this superblock. If true, the file in its place is kept, under another name.
     Make(Super, bool),
-    /// It failed; it is to be opened again.
+    /// It failed, and is to be opened again.
     Reopen,
-    /// Not for this program.
+    /// It must not be used: a newer program made it.
     Never,
 }

@@ -1,11 +1,10 @@
-//! Which records wait, and what became of the others. No I/O.
+//! Which records wait, and what happened to the others. No I/O.
 //!
-//! - `head <= next`. Numbers below `head` are let go; each was given one cause at the moment `head` passed it: delivered, dropped,
-//!   or lost. Only `head` and `next` move, and only forward.
-//! - So `appended = delivered + waiting + dropped + lost`, always. `delivered` is what remains: it has no counter of its own.
+//! - `head <= next`, and both only grow. Records below `head` are done: each was counted once, as delivered, dropped or lost, when `head` passed it.
+//! - So always `appended = delivered + waiting + dropped + lost`. `delivered` is the rest of this sum: it has no counter of its own.
 //! - Records above `head` may be delivered before those below: they are in `acked` until `head` has passed them.
-//! - Records dropped from the stage while older ones wait on the card leave a gap ahead of `head`: they count as dropped at once,
-//!   and as `skipped` until `head` has passed them.
+//! - Records dropped from the stage while older ones wait on the card leave a gap above `head`: they count as dropped at once, and as `skipped`
+//!   until `head` has passed them.
 
 use std::ops::Range;
 
@@ -14,36 +13,36 @@ use crate::spool::format::block::{Cursor, Seq, Tally};
 use crate::spool::queue::acked::Acked;
 use crate::spool::queue::runs::Run;
 
-/// The numbers of the records, and the counters.
+/// Which records wait, by their numbers, and the counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// The oldest record that waits.
     pub head: Seq,
-    /// The number the next record gets.
+    /// The number of the next record to be appended.
     pub next: Seq,
-    /// What rides along: the counters, the newest record's position, and up to where the card holds what waits.
+    /// The counters, the newest record's position, and how far the card holds the waiting records.
     pub cursor: Cursor,
-    /// Of the records above `head`, those that are delivered.
+    /// The records above `head` that are delivered.
     pub acked: Acked,
-    /// How many of them were on the card when they were acknowledged, over the life of the program: what the card has to be told of.
+    /// How many records of the card were acknowledged above `head`, since the start: the card has to note them.
     pub acked_on_card: u64,
-    /// What the uplink was shown last and has not acknowledged.
+    /// The records that were last shown and are not acknowledged.
     in_flight: Range<Seq>,
 }
 
-/// Why numbers ahead of `head` have no record.
+/// Why numbers from `head` on have no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gap {
-    /// They were dropped, and counted then.
+    /// The records were dropped, and were counted then.
     Skipped,
     /// A block that had been synced is damaged.
     Media,
-    /// A block was cut off before it was synced.
+    /// A power cut came before their block was synced.
     Unsynced,
 }
 
 impl Ledger {
-    /// Goes on from what was found.
+    /// Continues with what was found at opening.
     pub fn new(head: Seq, next: Seq, cursor: Cursor, acked: AckedBits<'_>) -> Self {
         let next = next.max(head);
         let mut ledger = Self {
@@ -58,14 +57,14 @@ impl Ledger {
         ledger
     }
 
-    /// Records that wait.
+    /// How many records wait.
     pub fn waiting(&self) -> u64 {
         (self.next - self.head)
             .saturating_sub(self.acked.count())
             .saturating_sub(self.tally().skipped)
     }
 
-    /// Records that went through the spool and out.
+    /// How many records were delivered over the spool's whole life.
     pub fn delivered(&self) -> u64 {
         let Tally {
             dropped,
@@ -92,18 +91,18 @@ impl Ledger {
             .next_unacked(self.cursor.card_next.max(self.head))
     }
 
-    /// Numbers of `range` that are not known to be delivered.
+    /// How many numbers of `range` are not noted as delivered.
     pub fn unacked_in(&self, range: Range<Seq>) -> u64 {
         let all = range.end.saturating_sub(range.start);
         all - self.acked.count_in(range)
     }
 
-    /// The uplink was shown `shown`, from `head` on.
+    /// Notes that the records of `shown`, from `head` on, were shown.
     pub fn show(&mut self, shown: Range<Seq>) {
         self.in_flight = shown;
     }
 
-    /// All below `below` are delivered, or set aside. Those dropped while in flight were delivered after all.
+    /// Acknowledges all records below `below`. Those that were dropped while in flight were delivered after all.
     pub fn ack(&mut self, below: Seq) {
         let below = below.min(self.next);
         let back = below.min(self.head).min(self.in_flight.end);
@@ -114,15 +113,15 @@ impl Ledger {
         self.settle();
     }
 
-    /// Record `seq` is delivered, whatever waits before it. `low` is the oldest record in the stage. False if that is too far above the
-    /// head to be noted: such a record is sent again after a restart.
+    /// Acknowledges record `seq`, even if older ones wait. `low` is the oldest record in the stage. False if it is too far above the head to be
+    /// noted: such a record is sent again after a restart.
     pub fn ack_one(&mut self, seq: Seq, low: Seq) -> bool {
         if seq >= self.next || self.acked.contains(seq) {
             return true;
         }
         let tally = &mut self.cursor.tally;
         if seq < self.head {
-            // Dropped while in flight, and delivered after all.
+            // It was dropped while in flight, and delivered after all.
             tally.dropped = tally.dropped.saturating_sub(1);
             return true;
         }
@@ -145,18 +144,18 @@ impl Ledger {
         true
     }
 
-    /// From record `at` on, any may be acknowledged, in order or nearly so; see [`Runs::begin`](crate::spool::queue::runs::Runs::begin). False
-    /// if it cannot be noted: such a record waits for its turn.
+    /// Begins a run at record `at`; see [`Runs::begin`](crate::spool::queue::runs::Runs::begin). False if that is not possible: then the records
+    /// from `at` on wait for their turn.
     pub fn begin_run(&mut self, at: Seq) -> bool {
         at > self.head && at <= self.next && self.acked.begin_run(at)
     }
 
-    /// The newest run that the head has not come to.
+    /// The newest run above the head.
     pub fn newest_run(&self) -> Option<Run> {
         self.acked.runs().newest()
     }
 
-    /// The head moves up to `to`, and past what is delivered from there on.
+    /// Moves the head to `to`, and past the records from there on that are delivered.
     fn advance(&mut self, to: Seq) {
         let head = self.head;
         let to = self.acked.next_unacked(self.head.max(to));
@@ -164,7 +163,7 @@ impl Ledger {
         self.head = to;
     }
 
-    /// The numbers from `head` to `to` hold no record.
+    /// Moves the head to `to`, over numbers without records, and counts them by their cause.
     pub fn pass(&mut self, to: Seq, gap: Gap) {
         let to = to.min(self.next);
         let count = self.unacked_in(self.head..to);
@@ -173,7 +172,7 @@ impl Ledger {
             Gap::Skipped => {
                 let known = count.min(tally.skipped);
                 tally.skipped -= known;
-                // both copies of a batch cut, and the cut blocks written over since
+                // A power cut tore both copies of a batch, and the torn blocks were overwritten since.
                 tally.unsynced_lost += count - known;
             }
             Gap::Media => tally.media_lost += count,
@@ -183,7 +182,7 @@ impl Ledger {
         self.settle();
     }
 
-    /// Drops the oldest, all below `to`, of which `skipped` were dropped before.
+    /// Drops the oldest records, all below `to`. Of these, `skipped` were dropped before.
     pub fn drop_below(&mut self, to: Seq, skipped: u64) {
         let to = to.min(self.next);
         let count = self.unacked_in(self.head..to);
@@ -195,7 +194,7 @@ impl Ledger {
         self.settle();
     }
 
-    /// The stage, which reached down to `low`, is about to lose all below `to`: what waits there alone is dropped.
+    /// Drops the records that wait only in the stage, from `low` to `to`: new ones are about to overwrite them.
     pub fn drop_staged(&mut self, low: Seq, to: Seq) {
         let from = low.max(self.unsaved());
         let count = self.unacked_in(from..to.min(self.next));
@@ -211,7 +210,7 @@ impl Ledger {
         self.settle();
     }
 
-    /// Of the records in the stage alone, `count` are gone by damage.
+    /// Counts `count` records that were only in the stage as lost by damage.
     pub fn lose_staged(&mut self, count: u64) {
         let tally = &mut self.cursor.tally;
         tally.media_lost += count;
@@ -219,8 +218,8 @@ impl Ledger {
         self.settle();
     }
 
-    /// The records from `from` to `to` are on the card; those of them below `low` were dropped from the stage meanwhile, and are
-    /// saved after all.
+    /// Notes that the records from `from` to `to` are on the card. Those below `low`, which were dropped from the stage meanwhile, are saved after
+    /// all.
     pub fn saved(&mut self, from: Seq, to: Seq, low: Seq) {
         let back = self.unacked_in(from.max(self.head)..low.min(to));
         let tally = &mut self.cursor.tally;
@@ -231,8 +230,8 @@ impl Ledger {
         self.settle();
     }
 
-    /// Where nothing waits, nothing can be ahead: skipped numbers that never came turned up on the card after all, in the blocks of a
-    /// failed batch, or were counted with a damaged block beside them.
+    /// If nothing waits, no gap can be ahead: skipped numbers that were not met were on the card after all, in the blocks of a failed batch, or
+    /// were counted with a damaged block beside them.
     fn settle(&mut self) {
         if self.head == self.next {
             let tally = &mut self.cursor.tally;

@@ -1,4 +1,4 @@
-//! What waits, and what the threads of a spool share.
+//! Which records wait, and what the threads of a spool share.
 
 pub mod acked;
 pub mod bitmap;

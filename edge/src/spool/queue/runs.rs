@@ -1,8 +1,8 @@
-//! Rows of numbers that are delivered, however far above the head: posts that were read after an outage go before the backlog. No I/O.
+//! Runs: ranges of delivered records, however far above the head, so that posts read after an outage can go before the backlog. No I/O.
 //!
-//! - At most [`MAX_RUNS`], which follow each other. The newest one grows at its end as its records are delivered in order.
-//! - Those delivered out of order lie *ahead* of the newest run, at most [`AHEAD`] above its end: the run takes them in once it has come to them.
-//! - A run goes when the head has come to it and jumps to its end.
+//! - There are at most [`MAX_RUNS`], in order. The newest one grows at its end as its records are delivered in order.
+//! - Records delivered out of order are *ahead* of the newest run, at most [`AHEAD`] above its end. They join the run when it reaches them.
+//! - When the head reaches a run, it moves to the run's end, and the run is removed.
 
 use std::ops::Range;
 
@@ -15,28 +15,28 @@ pub const AHEAD: u64 = Ahead::SPAN;
 
 type Ahead = Bitmap<{ MAX_AHEAD / (BITS as usize / 8) }>;
 
-/// The newest row of records that are acknowledged however far above the head.
+/// The newest run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Its first record.
     pub from: Seq,
-    /// The record after its last: the oldest one from `from` on that waits.
+    /// The oldest record from `from` on that waits.
     pub to: Seq,
     /// Records below this can be acknowledged.
     pub reach: Seq,
 }
 
-/// The runs.
+/// All runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Runs {
     /// Oldest first. Only the last may be empty.
     list: Vec<Range<Seq>>,
-    /// All above the end of the last.
+    /// Records above the end of the last run.
     ahead: Ahead,
 }
 
 impl Runs {
-    /// These, as far as they lie in `known`.
+    /// The parts of `runs` that are within `known`.
     pub fn of(runs: impl IntoIterator<Item = Range<Seq>>, known: Range<Seq>) -> Self {
         let mut list = Vec::new();
         for run in runs {
@@ -51,7 +51,7 @@ impl Runs {
         }
     }
 
-    /// The newest.
+    /// The last run; it may be empty.
     pub fn newest(&self) -> Option<Run> {
         self.list.last().map(|run| Run {
             from: run.start,
@@ -60,18 +60,18 @@ impl Runs {
         })
     }
 
-    /// How many numbers they hold.
+    /// How many records they cover.
     pub fn count(&self) -> u64 {
         let runs: u64 = self.list.iter().map(|run| run.end - run.start).sum();
         runs + self.ahead.count()
     }
 
-    /// Whether there is none.
+    /// Whether there is no run.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Whether `seq` is one of theirs.
+    /// Whether record `seq` is delivered.
     pub fn contains(&self, seq: Seq) -> bool {
         let Some(newest) = self.list.last() else {
             return false;
@@ -82,13 +82,13 @@ impl Runs {
         }
     }
 
-    /// Whether `seq`, which is none of theirs, belongs to the newest run.
+    /// Whether record `seq`, which is not delivered, can be noted with the newest run.
     pub fn covers(&self, seq: Seq) -> bool {
         self.newest()
             .is_some_and(|run| (run.to..run.reach).contains(&seq))
     }
 
-    /// Adds `seq`, which the newest run [covers](Self::covers).
+    /// Adds record `seq`, which the newest run must [cover](Self::covers).
     pub fn insert(&mut self, seq: Seq) {
         let Some(newest) = self.list.last_mut() else {
             return;
@@ -101,8 +101,8 @@ impl Runs {
         self.ahead.remove(seq + 1..newest.end);
     }
 
-    /// Begins a run with record `at`: it is the newest from now on. False, and nothing is changed, where there are too many: [`MAX_RUNS`],
-    /// or that many with the rows that lie ahead of the newest one below `at`, each of which becomes a run of its own.
+    /// Begins a run with record `at`, which becomes the newest. The rows of delivered records ahead of the last run, below `at`, become runs of
+    /// their own. False, and nothing is changed, if that makes more than [`MAX_RUNS`].
     pub fn begin(&mut self, at: Seq) -> bool {
         let mut list = self.list.clone();
         let low = list.pop_if(|run| run.is_empty()).map(|run| run.end);
@@ -133,8 +133,8 @@ impl Runs {
         true
     }
 
-    /// The head is at `to`, which is none of theirs: all below is forgotten. Of the newest run, if the head has come to it, those ahead are
-    /// `left`: near to the head now.
+    /// Removes all below the head, which is now `to` and not delivered. If the head has reached the newest run, calls `left` with each record
+    /// ahead of it: these are near the head now.
     pub fn pass(&mut self, to: Seq, mut left: impl FnMut(Seq)) {
         let Some(newest) = self.list.last().cloned() else {
             return;
@@ -151,7 +151,7 @@ impl Runs {
         *self = Self::default();
     }
 
-    /// How many there are in `range`.
+    /// How many records of `range` are delivered.
     pub fn count_in(&self, range: Range<Seq>) -> u64 {
         let Some(newest) = self.list.last() else {
             return 0;
@@ -164,7 +164,7 @@ impl Runs {
         runs + self.ahead.count_in(range.start.max(newest.end)..range.end)
     }
 
-    /// The first number from `seq` on that is in no run.
+    /// The first number from `seq` on that is not delivered.
     pub fn next_unacked(&self, seq: Seq) -> Seq {
         let mut seq = seq;
         for run in self.list.iter().filter(|run| !run.is_empty()) {
@@ -178,7 +178,7 @@ impl Runs {
         }
     }
 
-    /// Those of `range` as the payload of a RUNS fragment; empty if there is none.
+    /// The records of `range` as the payload of a RUNS fragment; empty if there is no run.
     pub fn encode(&self, range: Range<Seq>) -> heapless::Vec<u8, MAX_RUNS_BYTES> {
         let inside = |run: &Range<Seq>| run.start.max(range.start)..run.end.min(range.end);
         let runs = self.list.iter().filter(|run| run.start < range.end);

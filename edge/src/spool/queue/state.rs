@@ -22,14 +22,14 @@ use crate::spool::stats::{Destination, Stats};
 pub struct Spool {
     pub(in crate::spool) options: Options,
     pub(in crate::spool) clock: Arc<dyn Clock>,
-    /// Held over each append, so that a record on its way past the stage keeps its place in the row.
+    /// Held during each append, so that a large record, which goes to the card, keeps its place in the order.
     pub(in crate::spool) turn: Mutex<()>,
     pub(in crate::spool) committer: Mutex<Committer>,
     pub(in crate::spool) reader: Mutex<Reader>,
     pub(in crate::spool) state: Mutex<State>,
-    /// A record came, room came, or the spool was closed.
+    /// Signals that a record was added, room became free, or the spool was closed.
     pub(in crate::spool) changed: Condvar,
-    /// The committer has something to do, or to wait for.
+    /// Signals that the committer has something to do.
     pub(in crate::spool) due: Condvar,
 }
 
@@ -39,36 +39,36 @@ pub(in crate::spool) struct State {
     pub(in crate::spool) stage: Stage,
     pub(in crate::spool) card: Option<CardView>,
     pub(in crate::spool) place: Destination,
-    /// When some of the staged records came, oldest first: the first of each sixteenth of the deadline.
+    /// When staged records came, oldest first: one note for each sixteenth of the deadline.
     pub(in crate::spool) marks: heapless::Deque<(Seq, Duration), 32>,
-    /// The first record written since the threads that wait were told of any.
+    /// The first record that was written since the waiting threads were last woken.
     pub(in crate::spool) unannounced: Option<Seq>,
-    /// The record at the head, and when it was read: known where it was appended to an empty spool, or peeked.
+    /// The record at the head, and when the source read it. Right only if it was appended to an empty spool, or was shown.
     pub(in crate::spool) oldest: (Seq, u32),
-    /// The last record shown, and the card's block after it.
+    /// The record after the last shown one, and its block on the card.
     pub(in crate::spool) shown_end: (Seq, Vblk),
     pub(in crate::spool) schedule: Schedule,
-    /// Threads asleep on `changed`.
+    /// How many threads sleep on `changed`.
     pub(in crate::spool) sleepers: u32,
     pub(in crate::spool) closed: Option<Duration>,
     pub(in crate::spool) written: Written,
-    /// When the batch was begun that is being written.
+    /// When the batch that is being written was begun.
     pub(in crate::spool) writing_since: Option<Duration>,
-    /// When the reader began.
+    /// When the current peek began.
     pub(in crate::spool) reading_since: Option<Duration>,
 }
 
-/// What the card holds, as far as it is synced.
+/// The synced part of the card.
 #[derive(Clone, Debug)]
 pub(in crate::spool) struct CardView {
     pub(in crate::spool) ring: Ring,
-    /// Which opening of the file this is.
+    /// Counts the openings of the file.
     pub(in crate::spool) generation: u32,
-    /// No record that waits starts below this block.
+    /// No waiting record begins below this block.
     pub(in crate::spool) oldest: Vblk,
     /// The block after the last synced one.
     pub(in crate::spool) tail: Vblk,
-    /// Blocks found at opening that may never have been synced.
+    /// The blocks found at opening that may not have been synced.
     pub(in crate::spool) unsynced: Range<Vblk>,
     /// See [`recover::Recovered::untangled_at`].
     pub(in crate::spool) untangled_at: Seq,
@@ -81,12 +81,12 @@ pub(in crate::spool) struct Written {
 }
 
 impl Spool {
-    /// Where the source goes on: the position that came with the newest record ever appended; empty if none did.
+    /// Where the source continues: the position that came with the newest record; empty if none did.
     pub fn position(&self) -> Vec<u8> {
         self.lock().ledger.cursor.position.to_vec()
     }
 
-    /// Takes no more records and wakes every thread that waits here. Those that wait can still be peeked and acknowledged.
+    /// Takes no more records, and wakes every thread that waits here. Waiting records can still be peeked and acknowledged.
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed.get_or_insert(self.clock.elapsed());
@@ -94,12 +94,12 @@ impl Spool {
         self.wake_sleepers(state);
     }
 
-    /// Whether it takes no more records.
+    /// Whether [`Self::close`] was called.
     pub fn is_closed(&self) -> bool {
         self.lock().closed.is_some()
     }
 
-    /// What the spool holds and has seen.
+    /// What the spool holds and has counted.
     pub fn stats(&self) -> Stats {
         let state = self.lock();
         let ledger = &state.ledger;
@@ -109,7 +109,7 @@ impl Spool {
             .card
             .as_ref()
             .map_or(0, |card| card.tail - card.oldest);
-        // The blocks of records that are all acknowledged are free, though nothing has been written over them yet.
+        // If all records are acknowledged, their blocks are free, although they have not been overwritten yet.
         let blocks = if waiting == 0 { 0 } else { staged + on_card };
         let known = waiting > 0 && state.oldest.0 == ledger.head;
         let now = self.clock.elapsed();
@@ -156,7 +156,7 @@ impl Spool {
         state
     }
 
-    /// A condition variable's wake is a system call: made only where someone sleeps, and without the lock they wake up to.
+    /// Wakes the threads that sleep. To wake is a system call: it is made only if a thread sleeps, and after the lock is released.
     pub(in crate::spool) fn wake_sleepers(&self, state: MutexGuard<'_, State>) {
         let sleepers = state.sleepers;
         drop(state);
@@ -167,13 +167,13 @@ impl Spool {
 }
 
 impl State {
-    /// Fills `to` with blocks of the stage, the newest records included; see [`Stage::read`].
+    /// Fills `to` with blocks of the stage, including the newest records; see [`Stage::read`].
     pub(in crate::spool) fn read_stage(&mut self, vblk: Vblk, to: &mut [u8]) -> u64 {
         self.stage.flush(&self.ledger.cursor);
         self.stage.read(vblk, to)
     }
 
-    /// No record that waits starts below block `vblk` of the card.
+    /// Notes that no waiting record begins below block `vblk` of the card.
     pub(in crate::spool) fn release_below(&mut self, vblk: Vblk) {
         let head = self.ledger.head;
         let drained = head >= self.ledger.cursor.card_next;

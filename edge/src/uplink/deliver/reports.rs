@@ -1,4 +1,4 @@
-//! The board's reports in the loop: each goes in a call of the posts', and no post suffers from it.
+//! The board's reports in the loop: each goes with a call of posts, and no post is held up by it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::uplink::deliver::{Step, Uplink};
 use crate::uplink::flight::Flight;
 
 impl Uplink {
-    /// Takes the board's report, if one is due, before the posts: so it is in the next call, however small that is.
+    /// Puts the board's report, if one is due, before the posts: so the next call carries it, however small it is.
     pub(super) fn take_report(&self, flight: &mut Flight, now: Duration) {
         let Some(outbox) = &self.outbox else { return };
         let has_company = self.spool.wait(Duration::ZERO);
@@ -22,7 +22,7 @@ impl Uplink {
         }
     }
 
-    /// The report in the batch waits no longer.
+    /// Removes the report in the batch from the outbox.
     fn settle_report(&self, flight: &Flight) {
         if let Some(outbox) = &self.outbox {
             outbox.settle(flight.report);
@@ -34,7 +34,7 @@ impl Uplink {
         self.settle_report(flight);
     }
 
-    /// The refused call carries the board's report, in the record at `index`: it goes again without it, so that no post suffers from it.
+    /// Handles a refused call that carries the board's report, in the record at `index`: it is sent again without the report.
     pub(super) fn refused_with_report(
         &self,
         flight: &mut Flight,

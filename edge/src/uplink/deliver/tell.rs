@@ -1,4 +1,4 @@
-//! What the loop tells and keeps: what the user reads of it, its counters, and what it knows after a restart.
+//! What the loop reports and keeps: messages, counters, and facts for the next start.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,10 +13,10 @@ use crate::uplink::explain;
 use crate::uplink::flight::Flight;
 use crate::uplink::pace::Today;
 
-/// How far the board's clock is off, kept across restarts.
+/// The fact that holds how far the board's clock is off.
 const OFFSET: &str = "clock.offset_ms";
 
-/// What was sent today, kept across restarts.
+/// The fact that holds the bytes sent today.
 const SENT_TODAY: &str = "uplink.today";
 
 impl Uplink {
@@ -31,7 +31,7 @@ impl Uplink {
         time
     }
 
-    /// True when the answer's `date` changed what is known of the server's time.
+    /// Learns the server's time from a response's `date`. True if that changed what was known.
     pub(super) fn learn_time(
         &self,
         flight: &mut Flight,
@@ -58,7 +58,7 @@ impl Uplink {
             Level::Error
         };
         let text = explain::explain(class, problem, &self.target, self.keychain.provider());
-        // It may heal before long; the user should hear of it even so.
+        // It may end soon, but the user should hear of it at once.
         let is_news = problem.code == explain::UNREACHABLE;
         let now = self.clock.elapsed();
         self.counters.uplink.trouble(level, is_news, &text, now);

@@ -33,7 +33,7 @@ fn every_kind_of_answer_reads_as_one_line_that_says_what_to_do() {
             "ProvisionedThroughputExceededException",
             "add shards or use on-demand mode",
         ),
-        (500, "InternalFailure", "kinesis.example is in trouble"),
+        (500, "InternalFailure", "kinesis.example failed"),
         (400, "ThrottlingException", "trying again"),
         (
             400,
@@ -56,10 +56,18 @@ fn every_kind_of_answer_reads_as_one_line_that_says_what_to_do() {
             "ResourceNotFoundException",
             "there is no stream 'posts' in eu-west-1",
         ),
-        (400, "KMSDisabledException", "see to the key in KMS"),
-        (400, "NeverSeenBefore", "correct the set-up"),
-        (503, "", "kinesis.example is in trouble (HTTP status 503)"),
-        (403, "", "kinesis.example refuses (HTTP status 403)"),
+        (
+            400,
+            "KMSDisabledException",
+            "check the key and its policy in KMS",
+        ),
+        (400, "NeverSeenBefore", "correct the configuration"),
+        (503, "", "kinesis.example failed (HTTP status 503)"),
+        (
+            403,
+            "",
+            "kinesis.example refuses the request (HTTP status 403)",
+        ),
     ];
     for (status, code, expected) in table {
         // Given an answer

@@ -12,11 +12,11 @@ use crate::uplink::lanes::{CELLS, cell_of};
 use crate::uplink::queue::Queue;
 use crate::uplink::window::{READY, SUSPECT};
 
-/// A parked record so far from the next one is looked up anew, not read up to.
+/// Parked records further apart than this are looked up separately, not read through.
 const FAR: Seq = 256;
 
 impl Flight {
-    /// Takes records that may go now into the batch: those of the backlog oldest first, fresh ones before them if the user wants that.
+    /// Fills the batch with records that may go now: the backlog, oldest first, and fresh ones before it if the user wants that.
     pub fn fill(&mut self, queue: &impl Queue, now: Duration, ordered: bool) {
         if self.fill_fresh_first(queue, now, ordered) {
             return;
@@ -26,7 +26,7 @@ impl Flight {
         self.take_backlog(queue, now, ordered);
     }
 
-    /// Takes records of the backlog that may go now, oldest first: of all there are, where no fresh ones go before them.
+    /// Takes records of the backlog that may go now, oldest first. Without fresh ones the backlog is all that waits.
     pub(super) fn take_backlog(&mut self, queue: &impl Queue, now: Duration, ordered: bool) {
         let head = queue.head();
         self.window.forget_below(head);
@@ -40,7 +40,7 @@ impl Flight {
             return;
         }
         if self.window.lowest().is_some_and(|lowest| head < lowest) {
-            // What the head waits for is no longer there: looking for it passes it.
+            // The record at the head is gone: peeking counts it and passes it.
             queue.peek(|_, _| ControlFlow::Break(()));
         }
         self.take_parked(queue, now, 0..reach);
@@ -51,7 +51,7 @@ impl Flight {
         self.read(queue, now, ordered, end..reach);
     }
 
-    /// Offers records of `range`, which are read for the first time.
+    /// Offers the records of `range`, which are read for the first time.
     pub(super) fn read(
         &mut self,
         queue: &impl Queue,
@@ -67,7 +67,7 @@ impl Flight {
         }
     }
 
-    /// Takes the parked records of `range` whose time has come.
+    /// Takes the parked records of `range` that may go now.
     pub(super) fn take_parked(&mut self, queue: &impl Queue, now: Duration, range: Range<Seq>) {
         let mut wanted: heapless::Vec<Seq, MAX_RECORDS> = heapless::Vec::new();
         let alone = self.suspects.any();
@@ -77,7 +77,7 @@ impl Flight {
             self.limit.min(MAX_RECORDS)
         };
         let packs = self.batch.packs();
-        // Which lanes let a pack go, by their numbers.
+        // For each lane, by its number, whether it lets a pack go.
         let mut open = [None; 1 + CELLS as usize];
         let Self {
             window,
@@ -97,7 +97,7 @@ impl Flight {
                     let lane = usize::from(lanes.lane_of(reason));
                     *open[lane].get_or_insert_with(|| {
                         let may_go = lanes.take(reason, now);
-                        // The token is taken once more with the pack.
+                        // The pack takes the token again.
                         may_go.then(|| lanes.give_back(reason)).is_some()
                     })
                 }
@@ -131,7 +131,7 @@ impl Flight {
         }
     }
 
-    /// Offers a record that is read for the first time: it goes, is parked, or ends the reading.
+    /// Offers a record that is read for the first time. It joins the batch or is parked; breaks if the batch is full.
     pub fn take(
         &mut self,
         seq: Seq,
@@ -155,7 +155,7 @@ impl Flight {
                 };
             }
             lane = self.lanes.lane_of(cell);
-            // Packs of several lanes are not in the spool's order.
+            // Packs of several lanes leave the spool's order.
             self.passing |= self.batch.packs();
         }
         if !self.batch.push_in_lane(lane, seq, record) {
@@ -171,7 +171,7 @@ impl Flight {
         }
     }
 
-    /// Offers the board's report, for an empty batch. It stays out of what is found out about other records.
+    /// Puts the board's report into the empty batch, unless suspects are being compared or its lane is closed.
     pub fn take_report(&mut self, number: u64, record: Record<'_>, now: Duration) {
         let cell = cell_of(record.partition_key);
         if self.suspects.any() || !self.lanes.is_empty() && !self.lanes.take(cell, now) {
@@ -187,13 +187,13 @@ impl Flight {
         }
     }
 
-    /// Whether nothing is in the batch but the board's report.
+    /// Whether the batch holds only the board's report.
     pub fn has_report_alone(&self) -> bool {
         let records = self.batch.entries().len();
         self.batch.report_in(records).is_some() && self.batch.posts(records) == 0
     }
 
-    /// Offers a parked record whose time has come.
+    /// Offers a parked record that may go now.
     pub fn take_again(&mut self, seq: Seq, record: Record<'_>, now: Duration) {
         let reason = self.window_of(seq).reason(seq);
         let packs = self.batch.packs();
@@ -216,18 +216,18 @@ impl Flight {
         }
     }
 
-    /// Whether no record may go now, of any cell.
+    /// Whether no record of any cell may go now.
     pub fn is_blocked(&self, now: Duration) -> bool {
         self.lanes.blocks_all(now) && !self.batch.is_filling()
     }
 
-    /// Whether a record of this cell may go now: into a pack that goes anyway, or by a token of its lane.
+    /// Whether a record of this cell may go now: in a pack that is being filled, or with a token of its lane.
     fn may_go(&mut self, cell: u8, record: Record<'_>, now: Duration) -> bool {
         let lane = self.lanes.lane_of(cell);
         self.batch.joins(lane, record.len_bytes()) || self.lanes.take(cell, now)
     }
 
-    /// Whether a record of so many bytes more would make the batch larger than a call is to be now.
+    /// Whether one more record of `record_bytes` would make the batch larger than the next call may be.
     pub fn is_full(&self, record_bytes: usize) -> bool {
         let posts = self.batch.len();
         let bytes = self.batch.text_bytes() + record_bytes / 3 * 4;

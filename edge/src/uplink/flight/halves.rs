@@ -1,4 +1,4 @@
-//! A call of two halves: fresh posts, and the backlog.
+//! A call of two halves: fresh posts and the backlog.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::uplink::flight::Flight;
 use crate::uplink::queue::Queue;
 
 impl Flight {
-    /// Fills the batch with fresh posts and backlog, if fresh posts go first now. False if they do not.
+    /// Fills the batch with fresh posts and backlog. Returns false, and does nothing, if fresh posts do not go first now.
     pub(super) fn fill_fresh_first(
         &mut self,
         queue: &impl Queue,
@@ -28,7 +28,7 @@ impl Flight {
         true
     }
 
-    /// Takes fresh records that may go now, oldest first.
+    /// Takes fresh posts that may go now, oldest first.
     fn take_fresh(&mut self, queue: &impl Queue, run: Run, now: Duration, ordered: bool) {
         self.take_parked(queue, now, run.from..Seq::MAX);
         if self.is_full(0) || self.compares_alone() || self.is_blocked(now) {

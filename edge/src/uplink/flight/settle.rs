@@ -1,4 +1,4 @@
-//! What follows for records and lanes from what became of a call.
+//! What the result of a call means for its records and for the lanes.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::uplink::queue::Queue;
 use crate::uplink::window::{READY, Reason, SUSPECT};
 
 impl Flight {
-    /// What is in the batch is read again, into a batch that may be written in another way. How many posts of it may have arrived.
+    /// Empties the batch: its records are read again, for a call of another size or encoding. Returns how many posts of it may have arrived.
     pub fn put_all_back(&mut self) -> usize {
-        // Where none is passed, they are the first that wait.
+        // If no record is passed, they are read again as the first that wait.
         if self.passing {
             for index in 0..self.batch.entries().len() {
                 self.park_posts(index, READY);
@@ -26,7 +26,7 @@ impl Flight {
         maybe_arrived
     }
 
-    /// Has the posts in the batch's record at `index` wait.
+    /// Parks the posts in the batch's record at `index`.
     fn park_posts(&mut self, index: usize, reason: Reason) {
         for seq in self.batch.seqs(index) {
             let window = self.fresh.window_of(*seq, &mut self.window);
@@ -34,8 +34,8 @@ impl Flight {
         }
     }
 
-    /// The batch's first `count` records arrived, with this sequence number if it was one alone: they are let go of. How many
-    /// posts of the rest may have arrived, and are read again.
+    /// Acknowledges the batch's first `count` records, which were delivered; `number` is the sequence number of a single one. Returns how many
+    /// posts of the rest may have arrived and are read again.
     pub fn delivered(
         &mut self,
         queue: &impl Queue,
@@ -61,7 +61,7 @@ impl Flight {
         self.begin_fresh(queue)
     }
 
-    /// Something arrived: if it is the first since an outage, the next call is filled anew, with fresh posts first. How many posts that may have
+    /// After the first delivery since an outage, the next call is filled again, with fresh posts first. Returns how many posts that may have
     /// arrived are read again for it.
     fn begin_fresh(&mut self, queue: &impl Queue) -> usize {
         match self.fresh.begins(queue) {
@@ -70,8 +70,8 @@ impl Flight {
         }
     }
 
-    /// Some of the batch's first records arrived, some did not: those are parked, and the others let go of. How many posts of the
-    /// rest may have arrived, and are read again.
+    /// Acknowledges those of the batch's first records whose class is *delivered*, and parks the others. Returns how many posts of the rest may
+    /// have arrived and are read again.
     pub fn settle(&mut self, queue: &impl Queue, now: Duration, classes: &[Class]) -> usize {
         let arrived = (0..classes.len()).filter(|index| classes[*index] == Class::Delivered);
         let some_arrived = arrived.clone().next().is_some();
@@ -103,8 +103,8 @@ impl Flight {
         }
     }
 
-    /// The network broke a call of `count` records and so many bytes, of which some had left, on a connection that came to be `life`; `next` is
-    /// that of the connection to come. Says how many posts that may have arrived are to be read again, if the batch is made anew.
+    /// The network broke a call of `count` records and `bytes`, after some bytes were sent, on a connection with this `life`; `next` is that of
+    /// the next connection. Returns how many posts that may have arrived are read again because the batch was emptied.
     pub fn broke(&mut self, bytes: usize, count: usize, life: Life, next: Life) -> usize {
         self.flow.broke(bytes, life);
         self.maybe_arrived = self.maybe_arrived.max(count);
@@ -114,7 +114,7 @@ impl Flight {
         }
     }
 
-    /// Lets go of the batch's first `count` records: they arrived, or are set aside.
+    /// Acknowledges the batch's first `count` records: they were delivered, or are in the dead-letter file.
     pub fn let_go(&mut self, queue: &impl Queue, count: usize) {
         if self.passing {
             let seqs = (0..count).flat_map(|index| self.batch.seqs(index));
@@ -132,7 +132,7 @@ impl Flight {
         keys.map(|key| cell_of(&key)).collect()
     }
 
-    /// Tells the lanes what became of records of these cells: the batch's first ones.
+    /// Tells the lanes the results of the batch's first records, which are in these cells.
     fn learn(&mut self, now: Duration, cells: &[u8], classes: &[Class]) {
         if cells.is_empty() {
             return;
@@ -150,7 +150,7 @@ impl Flight {
         self.lanes.answered(now, results);
     }
 
-    /// Another record was accepted, or none is: the suspects may be tried again.
+    /// Lets the suspects be tried again: another record was accepted, or none can be.
     pub fn release_suspects(&mut self) {
         let suspects: heapless::Vec<Seq, 8> = self
             .parked()

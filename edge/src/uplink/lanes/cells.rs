@@ -1,15 +1,15 @@
-//! Intervals of cells, and how their records fared.
+//! Intervals of cells, and how many of their records were accepted and throttled.
 
-/// Into how many equal parts the space of hashes is cut.
+/// The space of hashes is cut into this many equal parts.
 pub const CELLS: u8 = 64;
 
-/// The halves of an interval fare differently if their shares of refusals are apart by so many standard deviations.
+/// The halves of an interval differ if their shares of refusals are this many standard deviations apart.
 const SIGNIFICANT: f64 = 4.5;
 
-/// A half with fewer results says nothing.
+/// A half with fewer results is not compared.
 const HANDFUL: f64 = 4.0;
 
-/// `len` cells from `first` on. Where it is halved or covered, `len` is a power of two and `first` a multiple of it.
+/// `len` cells from `first` on. To halve or cover it, `len` must be a power of two and `first` a multiple of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Interval {
     pub(super) first: u8,
@@ -26,7 +26,7 @@ impl Interval {
         usize::from(self.first)..usize::from(self.first + self.len)
     }
 
-    /// A cell alone.
+    /// The interval of one cell.
     pub(super) fn of(cell: usize) -> Self {
         Self {
             first: cell as u8,
@@ -34,7 +34,7 @@ impl Interval {
         }
     }
 
-    /// The smallest interval that has both.
+    /// The smallest interval that covers both.
     pub(super) fn cover(mut self, other: Self) -> Self {
         while !self.covers(other) {
             self.len *= 2;
@@ -61,7 +61,7 @@ impl Interval {
         (len > 0).then(|| [half(self.first), half(self.first + len)])
     }
 
-    /// The parts in which the results are of one kind: halves that fare differently are looked at one by one.
+    /// The parts within which the results do not differ: halves that differ are split further.
     pub(super) fn unlike_parts(self, cells: &[Results]) -> Vec<Self> {
         match self.halves() {
             Some([left, right]) if left.sum(cells).differs_from(right.sum(cells)) => {
@@ -94,7 +94,7 @@ impl Results {
         self.accepted + self.refused
     }
 
-    /// Whether the shares of refusals differ by more than chance explains (a test of two proportions).
+    /// Whether the shares of refusals differ by more than chance explains (a two-proportion z-test).
     pub(super) fn differs_from(self, other: Self) -> bool {
         let (here, there) = (self.total(), other.total());
         if here < HANDFUL || there < HANDFUL {

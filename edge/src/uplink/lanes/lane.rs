@@ -1,7 +1,7 @@
-//! One lane: how fast its records go.
+//! One lane: the rate at which its records go.
 //!
 //! Its rate follows `dr/dt = r (g - k p sqrt(r))`, where `p` is the share of its records that are refused. Boards that put into one shard all
-//! see the same `p`, and it fits one rate alone: so they come to share the shard evenly, without knowing of each other.
+//! see the same `p`, and only one rate fits it: so they come to share the shard evenly without knowing of each other.
 
 use std::time::Duration;
 
@@ -11,44 +11,44 @@ use super::random::Random;
 /// The least rate of a lane, in records a second.
 pub(super) const LEAST_RATE: f64 = 0.25;
 
-/// And the most: a lane that may grow beyond it limits nothing.
+/// The highest rate of a lane: above it, a lane would limit nothing.
 pub(super) const MOST_RATE: f64 = 1e6;
 
-/// A lane grows by so much a second, at high rates; see [`Lane::growth`].
+/// A lane's growth a second at high rates; see [`Lane::growth`].
 const GROWTH: f64 = 0.5;
 
-/// At low rates one record more is much: the square root of the rate at which a lane grows half as fast.
+/// Slow lanes grow slower, because one record more is much for them: this is the square root of the rate at which growth is half.
 const CAUTION: f64 = 4.0;
 
-/// Growth doubles when nothing was refused for so long, and so on.
+/// Growth is doubled after this time without a refusal, tripled after twice the time, and so on up to four.
 const CALM: Duration = Duration::from_secs(5);
 
-/// What one refused record takes off a lane's rate is this, divided by the rate's square root.
+/// One refused record lowers the rate by this share, divided by the rate's square root.
 const BACKING_OFF: f64 = 0.5;
 
-/// But no more than this share: at the lowest rates one refusal says little.
+/// The most that one refusal lowers the rate: at the lowest rates it says little.
 const MOST_EACH: f64 = 0.25;
 
-/// One call takes a lane's rate down to this share at most: its refusals come together, from one moment in which the shard had nothing left.
+/// One call lowers a lane's rate to this share at most: all its refusals come from one moment at which the shard was exhausted.
 const MOST_AT_ONCE: f64 = 0.5;
 
-/// Refusals of one second are one sign: a shard that counts by whole seconds refuses all that comes in the rest of each. So within a second a
-/// lane falls by this, times the square root of its rate, at most: a fast lane further than a slow one, and boards come to share that shard, too.
+/// Refusals of one second count as one sign: a shard that counts by whole seconds refuses all that comes in the rest of each. So within a second
+/// a lane falls by at most this, times the square root of its rate. A fast lane falls further than a slow one, so boards share such a shard, too.
 const FALL: f64 = 0.045;
 
 /// Slower lanes may fall further: their refusals are few, and each costs as much as an accepted record.
 const STEADY: f64 = 128.0;
 
-/// A lane does not fall below this share of what is really accepted in it.
+/// A lane does not fall below this share of the rate at which its records are accepted.
 const FLOOR: f64 = 0.3;
 
-/// A lane's records go in groups of so much time's worth: five to ten calls a second.
+/// A lane's records go in groups of what the rate allows in this time: five to ten calls a second.
 const GROUP: Duration = Duration::from_millis(120);
 
-/// Rates are measured over so much time.
+/// Rates are measured over about this time.
 pub(super) const WINDOW: Duration = Duration::from_secs(1);
 
-/// Lanes of one shard are within this factor of each other, whatever was measured so far.
+/// Two lanes of one shard have rates within this factor of each other, a cell.
 const ALIKE: f64 = 4.0;
 
 /// An interval of cells with a rate of its own.
@@ -60,33 +60,33 @@ pub(super) struct Lane {
     pub(super) tokens: f64,
     /// When the tokens were last counted.
     counted_at: Duration,
-    /// Tokens are given out until there are none, then none until there is a group of them.
+    /// Whether tokens are given out: until none is left, then again once there is a group of them.
     open: bool,
-    /// How many are a group this time.
+    /// Tokens of the current group.
     group: f64,
-    /// It has held a record back since that was last asked.
+    /// Whether a record was held back since this was last read.
     pub(super) holds: bool,
-    /// When it last held one back.
+    /// When a record was last held back.
     pub(super) bound_at: Duration,
-    /// When a record of it was last refused.
+    /// When a record was last refused.
     pub(super) refused_at: Duration,
     answered_at: Duration,
-    /// When the rate began to fall, this second, and from where.
+    /// When, in this second, the rate began to fall, and from which value.
     falls_since: Duration,
     falls_from: f64,
-    /// What is accepted in it.
+    /// The rate at which records are accepted.
     pub(super) accepted: Meter,
 }
 
 impl Lane {
-    /// Whether `other` takes about as many records a cell.
+    /// Whether the two rates, a cell, are similar.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let here = self.rate / f64::from(self.cells.len);
         let there = other.rate / f64::from(other.cells.len);
         here < ALIKE * there && there < ALIKE * here
     }
 
-    /// Takes in `other`, which is of the same shard.
+    /// Merges `other`, which belongs to the same shard, into this lane, which then covers `cells`.
     pub(super) fn join(&mut self, cells: Interval, other: &Self) {
         self.cells = cells;
         self.rate = (self.rate + other.rate).min(MOST_RATE);
@@ -96,7 +96,7 @@ impl Lane {
         self.refused_at = self.refused_at.max(other.refused_at);
     }
 
-    /// `random` lets boards that begin together not march in step.
+    /// A lane that opens after a random part of its first group, so that boards which begin together do not stay in step.
     pub(super) fn new(cells: Interval, rate: f64, now: Duration, random: f64) -> Self {
         let group = (rate * GROUP.as_secs_f64()).max(1.0);
         Self {
@@ -174,7 +174,7 @@ impl Lane {
         from * (from / STEADY).min(1.0) / (1.0 + FALL * from.sqrt())
     }
 
-    /// By how much the rate grows in a second, while the lane holds records back.
+    /// The exponential growth a second while the lane holds records back.
     fn growth(&self, now: Duration) -> f64 {
         let root = self.rate.sqrt();
         let calm = now.saturating_sub(self.refused_at).div_duration_f64(CALM);
@@ -182,7 +182,7 @@ impl Lane {
     }
 }
 
-/// A rate, measured: what was counted longer ago weighs exponentially less.
+/// A measured rate, with exponentially decaying weights.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Meter {
     weight: f64,
@@ -195,7 +195,7 @@ impl Meter {
         self.at = now;
     }
 
-    /// Counts a second, over about a `window`.
+    /// Counts a second, over about one `window`.
     pub(super) fn rate(self, now: Duration, window: Duration) -> f64 {
         self.weight * self.fade(now, window) / window.as_secs_f64()
     }

@@ -1,14 +1,14 @@
-//! Which cells belong to one shard, as the answers tell: a record that is accepted comes back with its shard's name.
+//! Which cells belong to which shard, learned from responses: each accepted record comes with its `ShardId`.
 
 use super::cells::{CELLS, Interval};
 
-/// A shard, by a hash of its name. Never 0.
+/// A hash of a shard's name. Never 0.
 pub type Shard = u32;
 
-/// The shards of the cells.
+/// The shard of each cell, as far as known.
 #[derive(Debug)]
 pub(super) struct Shards {
-    /// 0 where no record was accepted yet.
+    /// By cell; 0 if no record of the cell was accepted yet.
     owners: [Shard; CELLS as usize],
 }
 
@@ -21,13 +21,13 @@ impl Default for Shards {
 }
 
 impl Shards {
-    /// A record of this cell was accepted by this shard.
+    /// Notes that this shard accepted a record of this cell.
     pub(super) fn learn(&mut self, cell: u8, shard: Shard) {
         self.owners[usize::from(cell)] = shard;
     }
 
-    /// The stretches of cells that belong to one shard each, in their order; none while nothing is known. A shard is contiguous: what lies between
-    /// two of its cells is its own. Beyond its outermost known ones nothing is known.
+    /// The intervals of cells that belong to one shard each, in their order; none while nothing is known. A shard's range of hashes is contiguous:
+    /// what lies between two of its cells belongs to it. Beyond its outermost known cells nothing is known.
     pub(super) fn stretches(&self) -> Vec<Interval> {
         let mut stretches: Vec<(Shard, Interval)> = Vec::new();
         for (cell, owner) in self.owners.iter().enumerate() {

@@ -66,7 +66,8 @@ fn events_with_other_words_do_not_wait_for_each_other() {
 #[test]
 fn figures_with_their_units_do_not_make_another_event() {
     for (one, other) in [
-        ("again in 250.0ms", "again in 1.5s"),
+        ("again in 0.25 s", "again in 16 s"),
+        ("after 250.0ms", "after 1.5s"),
         ("after 7 s", "after 8 s"),
         ("in 0ns", "in 320s"),
     ] {
