@@ -3,9 +3,10 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, FileTimes};
 use std::io::Write;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 use support::board::board_to;
@@ -13,6 +14,8 @@ use support::lines::*;
 
 use testkit::kinesis::Kinesis;
 use testkit::wait_until;
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn a_file_is_followed_as_it_appears_and_grows_in_pieces() {
@@ -25,6 +28,23 @@ fn a_file_is_followed_as_it_appears_and_grows_in_pieces() {
     append(&file, "o\n");
     wait_for_lines(&feed, &["one", "two"]);
     running.stop().unwrap();
+}
+
+#[test]
+fn a_followed_file_keeps_its_atime() {
+    // Given a file that was written to after it was last read, so that the system would note the next read: a write to the card
+    let (_folder, file) = Folder::with_log("one\n");
+    let (read, written) = (UNIX_EPOCH + HOUR, UNIX_EPOCH + HOUR * 2);
+    let times = FileTimes::new().set_accessed(read).set_modified(written);
+    let handle = File::options().write(true).open(&file).unwrap();
+    handle.set_times(times).unwrap();
+    // When it is followed
+    let feed = real_feed();
+    let running = follow(&file, &feed);
+    wait_for_lines(&feed, &["one"]);
+    running.stop().unwrap();
+    // Then it looks as if nobody had read it
+    assert_eq!(fs::metadata(&file).unwrap().accessed().unwrap(), read);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Finding what a ring holds, only by reading. Any bytes give a result, the same one each time.
 //!
-//! Blocks are written and synced in the order of their numbers, except the last [few](Super::unsynced): a power cut may have left those whole,
-//! torn or unwritten, in any combination. So the newest block is found by bisection, then by reading every block around. If anything does not
+//! Blocks are written and synced in the order of their numbers, except the last few ([`unsynced`]): a power cut may have left those whole, torn or
+//! unwritten, in any combination. So the newest block is found by bisection, then by reading every block around. If anything does not
 //! fit (damage, a block of another file), every block of the file is read.
+//!
+//! [`unsynced`]: crate::spool::format::superblock::Super::unsynced
 
 use crate::spool::format::acked::{AckedBits, AckedBytes};
 use crate::spool::format::block::{BLOCK, Cursor, Position, Seq, Vblk};

@@ -70,7 +70,7 @@ pub(in crate::spool) struct CardView {
     pub(in crate::spool) tail: Vblk,
     /// The blocks found at opening that may not have been synced.
     pub(in crate::spool) unsynced: Range<Vblk>,
-    /// See [`recover::Recovered::untangled_at`].
+    /// See [`Recovered::untangled_at`](crate::spool::recover::Recovered::untangled_at).
     pub(in crate::spool) untangled_at: Seq,
 }
 
