@@ -6,13 +6,11 @@ With another template as its argument, the one a stack was made from, also that 
 import itertools
 import json
 import pathlib
-import re
 import subprocess
 import sys
 
-from cfnlint.decode import cfn_yaml
+from rendering import ROOT, Rendering, load
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "target" / "templates" / "combinations"
 
 # What decides on the conditions: each of these either way.
@@ -21,6 +19,7 @@ CHOICES = {
     "AlarmEmail": ["", "person@example.com"],
     "KmsKeyArn": ["", "arn:aws:kms:eu-west-1:123456789012:key/1234"],
     "StreamMode": ["PROVISIONED", "ON_DEMAND"],
+    "TimeIndex": ["yes", "no"],
 }
 
 # Properties whose change makes CloudFormation replace the resource (CloudFormation's reference: "Update requires: Replacement").
@@ -38,10 +37,6 @@ KEPT = {
 }
 
 
-def load(path):
-    return json.loads(json.dumps(cfn_yaml.load(str(path))))
-
-
 def identity(resource):
     """What makes it the resource it is."""
     properties = resource["Properties"]
@@ -49,71 +44,7 @@ def identity(resource):
     return {"Type": resource["Type"], **{name: properties[name] for name in names if name in properties}}
 
 
-class Combination:
-    """The template with its conditions decided."""
-
-    def __init__(self, template, chosen):
-        self.conditions = template["Conditions"]
-        defaults = {name: parameter.get("Default", "x") for name, parameter in template["Parameters"].items()}
-        self.values = {**defaults, "AWS::Partition": "aws", **chosen}
-        parameters = {
-            name: {**parameter, "Default": chosen.get(name, parameter.get("Default", "example"))}
-            for name, parameter in template["Parameters"].items()
-        }
-        self.template = {**template, "Parameters": parameters}
-        for part in ("Resources", "Outputs"):
-            kept = {name: dict(entry) for name, entry in template[part].items() if self.holds(entry.get("Condition"))}
-            for entry in kept.values():
-                entry.pop("Condition", None)
-            self.template[part] = self.resolve(kept)
-
-    def holds(self, condition):
-        return condition is None or self.true(self.conditions[condition])
-
-    def true(self, test):
-        (function, of), = test.items()
-        if function == "Condition":
-            return self.holds(of)
-        if function == "Fn::Equals":
-            left, right = (self.values[side["Ref"]] if isinstance(side, dict) else side for side in of)
-            return str(left) == str(right)
-        parts = [self.true(part) for part in of]
-        return {"Fn::Not": not parts[0], "Fn::And": all(parts), "Fn::Or": any(parts)}[function]
-
-    def resolve(self, value):
-        """Without its Fn::If; what is left out by AWS::NoValue is gone."""
-        nothing = {"Ref": "AWS::NoValue"}
-        if isinstance(value, list):
-            resolved = map(self.resolve, value)
-            return [each for each in resolved if each != nothing]
-        if not isinstance(value, dict):
-            return value
-        if "Fn::If" in value:
-            condition, yes, no = value["Fn::If"]
-            return self.resolve(yes if self.holds(condition) else no)
-        resolved = {key: self.resolve(each) for key, each in value.items()}
-        return {key: each for key, each in resolved.items() if each != nothing}
-
-    def named(self, value):
-        """The names that a value refers to."""
-        if isinstance(value, list):
-            return set().union(*map(self.named, value)) if value else set()
-        if not isinstance(value, dict):
-            return set()
-        names = set()
-        for key, of in value.items():
-            if key == "Ref":
-                names.add(of)
-            elif key == "Fn::GetAtt":
-                names.add(of.split(".")[0] if isinstance(of, str) else of[0])
-            elif key == "Fn::Sub":
-                text, variables = (of, {}) if isinstance(of, str) else of
-                found = {name.split(".")[0] for name in re.findall(r"\$\{([^}!]+)\}", text)}
-                names |= found - set(variables) | self.named(variables)
-            else:
-                names |= self.named(of)
-        return names
-
+class Combination(Rendering):
     def check(self):
         known = set(self.template["Resources"]) | set(self.template["Parameters"])
         names = self.named(self.template["Resources"]) | self.named(self.template["Outputs"])
