@@ -130,7 +130,7 @@ impl<'a> Block<'a> {
             && [header.vblk, header.first_seq, header.ack_seq]
                 .iter()
                 .all(|number| *number < MAX_NUMBER)
-            && u32_at(bytes, CRC_AT) == crc_of(bytes, crc::of(&bytes[HEADER..header.used]));
+            && u32_at(bytes, CRC_AT) == crc_of(bytes, crc32c::crc32c(&bytes[HEADER..header.used]));
         sound.then_some(Self { header, bytes })
     }
 
@@ -244,7 +244,7 @@ impl<'a> Fragment<'a> {
 
 /// Whether `bytes` are record number `seq`, with this CRC.
 pub fn is_record(bytes: &[u8], seq: Seq, crc: u32) -> bool {
-    crc::append(crc::of_number(seq), bytes) == crc && decode_record(bytes).is_some()
+    crc32c::crc32c_append(crc::of_number(seq), bytes) == crc && decode_record(bytes).is_some()
 }
 
 /// The time at which the record in `bytes` was read (unix seconds), and the record; `None` if the bytes are no record.
@@ -346,7 +346,7 @@ impl Cursor {
 
 /// The CRC of a block, which continues that of its `fragments`. The zeros after them are not covered.
 fn crc_of(bytes: &[u8; BLOCK], fragments: u32) -> u32 {
-    crc::append(fragments, &bytes[..CRC_AT])
+    crc32c::crc32c_append(fragments, &bytes[..CRC_AT])
 }
 
 pub(in crate::spool) fn u16_at(bytes: &[u8], at: usize) -> u16 {

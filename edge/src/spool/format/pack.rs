@@ -108,7 +108,7 @@ impl Builder {
         }
         let end = self.put_head(used, kind, crc.0, to - from);
         record.copy(from, &mut self.bytes[end - (to - from)..end]);
-        if kind == Kind::Full && !crc::HAS_INSTRUCTION {
+        if kind == Kind::Full && !crc::READS_FASTER {
             let before = self.crc_to(end - record.len());
             self.crc = crc::append_record(before, seq, record.len(), crc.0);
             self.summed = end;
@@ -159,7 +159,7 @@ impl Builder {
             run: stamp.run,
             ..self.header
         };
-        let crc = crc::append(self.crc_to(used), &self.bytes[used..end]);
+        let crc = crc32c::crc32c_append(self.crc_to(used), &self.bytes[used..end]);
         header.encode(&mut self.bytes, crc);
         &self.bytes
     }
@@ -171,7 +171,7 @@ impl Builder {
 
     /// The CRC of the fragments up to `end`.
     fn crc_to(&mut self, end: usize) -> u32 {
-        self.crc = crc::append(self.crc, &self.bytes[self.summed..end]);
+        self.crc = crc32c::crc32c_append(self.crc, &self.bytes[self.summed..end]);
         self.summed = end;
         self.crc
     }
@@ -250,7 +250,7 @@ impl<'a> Encoded<'a> {
         let crc = crc::of_number(seq);
         [&self.prefix[..], self.key, self.data]
             .iter()
-            .fold(crc, |crc, part| crc::append(crc, part))
+            .fold(crc, |crc, part| crc32c::crc32c_append(crc, part))
     }
 
     /// Fills `to` with the record's bytes from `from` on.

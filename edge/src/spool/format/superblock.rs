@@ -3,7 +3,6 @@
 
 use crate::spool::format::acked::{ACKED, AckedBits, MAX_ACKED, MAX_RUNS_BYTES};
 use crate::spool::format::block::{BLOCK, u16_at, u32_at, u64_at};
-use crate::spool::format::crc;
 
 const MINOR: u16 = 1;
 /// The format of a ring without batches of more than [`BATCH`] blocks.
@@ -81,7 +80,7 @@ impl Super {
         bytes[16..24].copy_from_slice(&self.blocks.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.salt.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.card_salt.to_le_bytes());
-        let crc = crc::of(&bytes[..CRC_AT]);
+        let crc = crc32c::crc32c(&bytes[..CRC_AT]);
         bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
@@ -113,7 +112,7 @@ impl Super {
             return SuperKind::Newer(major);
         }
         let sound = major >= MAJOR
-            && u32_at(bytes, CRC_AT) == crc::of(&bytes[..CRC_AT])
+            && u32_at(bytes, CRC_AT) == crc32c::crc32c(&bytes[..CRC_AT])
             && u32_at(bytes, 12) as usize == BLOCK;
         if !sound {
             return SuperKind::Bad;
@@ -135,7 +134,7 @@ fn put(bytes: &mut [u8; BLOCK], at: usize, parts: &[&[u8]]) {
         bytes[end..end + part.len()].copy_from_slice(part);
         end += part.len();
     }
-    let crc = crc::of(&bytes[start..end]);
+    let crc = crc32c::crc32c(&bytes[start..end]);
     bytes[at..at + 2].copy_from_slice(&((end - start) as u16).to_le_bytes());
     bytes[at + 2..start].copy_from_slice(&crc.to_le_bytes());
 }
@@ -145,7 +144,7 @@ fn payload(bytes: &[u8; BLOCK], at: usize) -> &[u8] {
     let start = at + BEFORE;
     let len = usize::from(u16_at(bytes, at));
     let payload = bytes.get(start..start + len).unwrap_or_default();
-    match u32_at(bytes, at + 2) == crc::of(payload) {
+    match u32_at(bytes, at + 2) == crc32c::crc32c(payload) {
         true => payload,
         false => &[],
     }
