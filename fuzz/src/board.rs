@@ -53,7 +53,7 @@ pub fn kinesis(input: &[u8]) {
 /// What a server says: `[length of the pieces][bytes]`. However it is cut, it is the same answer.
 pub fn http(input: &[u8]) {
     /// A head is parsed again after each piece of it: more pieces of a long one take milliseconds.
-    const MOST_PIECES: usize = 256;
+    const MOST_PIECES: usize = 64;
     let [piece, bytes @ ..] = input else { return };
     let whole = answer(bytes, INPUT_BYTES);
     let piece = usize::from(*piece).max(bytes.len() / MOST_PIECES);
