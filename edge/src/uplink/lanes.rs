@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use cells::CELLS;
 use cells::{Interval, Results};
-use lane::{Lane, MOST_RATE, Meter, WINDOW};
+use lane::{LEAST_RATE, Lane, MOST_RATE, Meter, WINDOW};
 use md5::{Digest, Md5};
 pub use random::Random;
 pub use shards::Shard;
@@ -56,11 +56,15 @@ pub struct Lanes {
     /// What was accepted in the whole stream.
     accepted: Meter,
     shards: Shards,
+    /// The cells, a bit each, in which records were refused since they have a lane.
+    refused: u64,
     /// The results in each cell that a lane has, since its lane was last looked at.
     evidence: [Results; CELLS as usize],
     /// When the first token since the last answer was taken: from then to the answer is a trip.
     taken: Option<Duration>,
     trip: Duration,
+    /// When the next lane opens that holds records back: then the others' tokens may go along with its own.
+    opens: Option<Duration>,
     random: Random,
 }
 
@@ -78,9 +82,11 @@ impl Lanes {
             lanes: Vec::new(),
             shards: Shards::default(),
             accepted: Meter::default(),
+            refused: 0,
             evidence: [Results::default(); CELLS as usize],
             taken: None,
             trip: Duration::ZERO,
+            opens: None,
             random: Random(seed),
         }
     }
@@ -100,7 +106,8 @@ impl Lanes {
         let Some(index) = self.index_of(cell) else {
             return true;
         };
-        let may_go = self.lanes[index].take(now, self.trip, &mut self.random);
+        let joins = self.opens.is_some_and(|opens| opens <= now);
+        let may_go = self.lanes[index].take(now, self.trip, joins, &mut self.random);
         if may_go {
             self.taken.get_or_insert(now);
         }
@@ -131,8 +138,10 @@ impl Lanes {
     /// held back from then on counts for the next time.
     pub fn next_at(&mut self, now: Duration) -> Option<Duration> {
         let held = self.lanes.iter_mut();
-        held.filter_map(|lane| std::mem::take(&mut lane.holds).then(|| lane.opens_at(now)))
-            .min()
+        self.opens = held
+            .filter_map(|lane| std::mem::take(&mut lane.holds).then(|| lane.opens_at(now)))
+            .min();
+        self.opens
     }
 
     /// One call was accepted as a whole, with `count` records: all there is to tell while there is no lane.
@@ -140,25 +149,26 @@ impl Lanes {
         self.accepted.add(now, WINDOW, to_f64(count));
     }
 
-    /// Records of these cells were accepted by these shards. Where a server does not name them, the lanes go by how records fare.
+    /// Records of these cells were accepted by these shards. A lane of several shards becomes one for each that refused something. Where a server does
+    /// not name them, the lanes go by how records fare.
     pub fn learn(&mut self, shards: impl Iterator<Item = (u8, Shard)>) {
         for (cell, shard) in shards {
             self.shards.learn(cell, shard);
         }
         let stretches = self.shards.stretches();
-        let mut lanes = std::mem::take(&mut self.lanes);
-        for mut lane in lanes.drain(..) {
-            let stretch = stretches
-                .iter()
-                .find(|stretch| stretch.overlaps(Interval::of(usize::from(lane.cells.first))));
-            lane.cells = *stretch.unwrap_or(&lane.cells);
-            match self
-                .lanes
-                .iter_mut()
-                .find(|other| other.cells.overlaps(lane.cells))
-            {
-                Some(other) => other.join(other.cells, &lane),
-                None => self.lanes.push(lane),
+        for lane in std::mem::take(&mut self.lanes) {
+            let parts = lane.cells.parts(&stretches);
+            let bits = lane.cells.bits() & self.refused;
+            let refused = |part: &Interval| (part.bits() & bits).count_ones();
+            let all: u32 = parts.iter().map(refused).sum();
+            for part in parts.iter().filter(|part| refused(part) > 0) {
+                let share = f64::from(refused(part)) / f64::from(all);
+                let new = lane.part(*part, share);
+                let mut others = self.lanes.iter_mut();
+                match others.find(|other| other.cells.overlaps(*part)) {
+                    Some(other) => other.join(*part, &new),
+                    None => self.lanes.push(new),
+                }
             }
         }
     }
@@ -169,6 +179,14 @@ impl Lanes {
         let mut cells = [Results::default(); CELLS as usize];
         for (cell, accepted) in results {
             cells[usize::from(cell)].add(accepted);
+        }
+        self.opens = None;
+        for (cell, _) in cells
+            .iter()
+            .enumerate()
+            .filter(|(_, results)| results.refused > 0.0)
+        {
+            self.refused |= Interval::of(cell).bits();
         }
         if let Some(taken) = self.taken.take() {
             self.trip = now.saturating_sub(taken).min(LONGEST_TRIP);
@@ -198,6 +216,10 @@ impl Lanes {
             now.saturating_sub(lane.refused_at) < UNREFUSED
                 || now.saturating_sub(lane.bound_at) < UNBOUND
         });
+        self.refused &= self
+            .lanes
+            .iter()
+            .fold(0, |bits, lane| bits | lane.cells.bits());
     }
 
     fn index_of(&self, cell: u8) -> Option<usize> {
@@ -252,7 +274,7 @@ impl Lanes {
         }
         let known = !stretches.is_empty();
         let parts = match known {
-            true => with_unnamed(stretches, &free),
+            true => self.with_gaps(stretches, &free),
             false => Interval::ALL.unlike_parts(cells),
         };
         for part in parts {
@@ -265,7 +287,11 @@ impl Lanes {
             let results = new.sum(&free);
             let share = results.total() / all.total();
             let accepted = before * share + results.accepted;
-            let rate = accepted.max(GUESS * results.refused).clamp(1.0, MOST_RATE);
+            // All that a call begins takes a record a second together, however little is known of the shards.
+            let least = (results.refused / all.refused).max(LEAST_RATE);
+            let rate = accepted
+                .max(GUESS * results.refused)
+                .clamp(least, MOST_RATE);
             let mut lane = Lane::new(new, rate, now, self.random.fraction());
             lane.accepted.add(now, WINDOW, accepted);
             // Lanes within it, and lanes beside it as fast as it with nothing accepted in between, are of the same shard as far as anyone
@@ -287,21 +313,34 @@ impl Lanes {
             self.lanes.push(lane);
         }
     }
-}
 
-/// The stretches, and each cell outside of them in which something was refused: to which shard it belongs its first accepted record tells.
-fn with_unnamed(mut stretches: Vec<Interval>, cells: &[Results]) -> Vec<Interval> {
-    let named = stretches.len();
-    for (cell, results) in cells.iter().enumerate() {
-        let cell = Interval::of(cell);
-        let is_named = stretches[..named]
-            .iter()
-            .any(|stretch| stretch.overlaps(cell));
-        if results.refused > 0.0 && !is_named {
-            stretches.push(cell);
+    /// The stretches, and each gap between two of them, or two lanes, in which something was refused: to which shard its cells belong their first
+    /// accepted records tell. Beyond the outermost, a gap reaches only as far as something was refused.
+    fn with_gaps(&self, stretches: Vec<Interval>, cells: &[Results]) -> Vec<Interval> {
+        let lanes = self.lanes.iter().map(|lane| lane.cells);
+        let taken = lanes.chain(stretches.iter().copied());
+        let taken = taken.fold(0, |bits, part| bits | part.bits());
+        let is_refused = |cell: usize| cells[cell].refused > 0.0;
+        let is_known = |cell: &usize| taken & Interval::of(*cell).bits() != 0 || is_refused(*cell);
+        let mut all = 0..usize::from(CELLS);
+        let (first, last) = (all.find(is_known), all.rfind(is_known));
+        let (first, last) = (
+            first.unwrap_or_default(),
+            last.or(first).unwrap_or_default(),
+        );
+        let free = (first..=last).map(Interval::of);
+        let free = free.filter(|cell| taken & cell.bits() == 0);
+        let mut parts = stretches;
+        let known = parts.len();
+        for cell in free {
+            match parts[known..].last_mut() {
+                Some(gap) if gap.first + gap.len == cell.first => gap.len += 1,
+                _ => parts.push(cell),
+            }
         }
+        parts.retain(|part| part.range().any(is_refused));
+        parts
     }
-    stretches
 }
 
 fn to_f64(count: usize) -> f64 {

@@ -1,7 +1,8 @@
 //! One lane: how fast its records go.
 //!
 //! Its rate follows `dr/dt = r (g - k p sqrt(r))`, where `p` is the share of its records that are refused. Boards that put into one shard all
-//! see the same `p`, and it fits one rate alone: so they come to share the shard evenly, without knowing of each other.
+//! see the same `p`, and it fits one rate alone: so they come to share the shard evenly, without knowing of each other. At low rates, where many
+//! boards share a shard, `g` falls with the rate: else most of what they send were refused.
 
 use std::time::Duration;
 
@@ -17,11 +18,15 @@ pub(super) const MOST_RATE: f64 = 1e6;
 /// A lane grows by so much a second, at high rates; see [`Lane::growth`].
 const GROWTH: f64 = 0.5;
 
-/// At low rates one record more is much: the square root of the rate at which a lane grows half as fast.
-const CAUTION: f64 = 4.0;
+/// At low rates one record more is much: the rate at which a lane grows half as fast. Where a thousand boards share a few shards, what they grow
+/// is what is refused.
+const CAUTION: f64 = 16.0;
 
-/// Growth doubles when nothing was refused for so long, and so on.
-const CALM: Duration = Duration::from_secs(5);
+/// Growth doubles when nothing was refused for so long, and rises with the square of that time: a few seconds tell little at low rates.
+const CALM: Duration = Duration::from_secs(4);
+
+/// At most so many times.
+const MOST_CALM: f64 = 16.0;
 
 /// What one refused record takes off a lane's rate is this, divided by the rate's square root.
 const BACKING_OFF: f64 = 0.5;
@@ -52,7 +57,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(1);
 const ALIKE: f64 = 4.0;
 
 /// An interval of cells with a rate of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lane {
     pub(super) cells: Interval,
     /// Records a second.
@@ -86,6 +91,17 @@ impl Lane {
         here < ALIKE * there && there < ALIKE * here
     }
 
+    /// A `share` of it, for these cells.
+    pub(super) fn part(&self, cells: Interval, share: f64) -> Self {
+        Self {
+            cells,
+            rate: (self.rate * share).max(LEAST_RATE),
+            tokens: self.tokens * share,
+            accepted: self.accepted.times(share),
+            ..self.clone()
+        }
+    }
+
     /// Takes in `other`, which is of the same shard.
     pub(super) fn join(&mut self, cells: Interval, other: &Self) {
         self.cells = cells;
@@ -116,13 +132,20 @@ impl Lane {
         }
     }
 
-    pub(super) fn take(&mut self, now: Duration, trip: Duration, random: &mut Random) -> bool {
+    /// Takes a token if there is one to be had. A record that `joins` others in their call may go with a part of one: slow lanes share calls.
+    pub(super) fn take(
+        &mut self,
+        now: Duration,
+        trip: Duration,
+        joins: bool,
+        random: &mut Random,
+    ) -> bool {
         let passed = now.saturating_sub(self.counted_at).as_secs_f64();
         self.counted_at = self.counted_at.max(now);
         let at_most = self.rate * 1.5 * (GROUP + trip).as_secs_f64();
         self.tokens = (self.tokens + passed * self.rate).min(at_most.max(self.group));
         self.open |= self.tokens >= self.group;
-        if self.open && self.tokens >= 1.0 {
+        if self.open && self.tokens >= 1.0 || joins && self.tokens > 0.0 {
             self.tokens -= 1.0;
             return true;
         }
@@ -176,9 +199,8 @@ impl Lane {
 
     /// By how much the rate grows in a second, while the lane holds records back.
     fn growth(&self, now: Duration) -> f64 {
-        let root = self.rate.sqrt();
         let calm = now.saturating_sub(self.refused_at).div_duration_f64(CALM);
-        GROWTH * root / (root + CAUTION) * (1.0 + calm).min(4.0)
+        GROWTH * (self.rate + 1.0) / (self.rate + CAUTION) * (1.0 + calm * calm).min(MOST_CALM)
     }
 }
 
