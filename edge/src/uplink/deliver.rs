@@ -168,8 +168,17 @@ impl Uplink {
         self.alive(IDLE);
         if !flight.holds_none() {
             let now = self.clock.elapsed();
-            let opens = flight.lanes.next_at(now).map(|at| at.saturating_sub(now));
-            self.pause(opens.unwrap_or(LOOK).min(LOOK));
+            let opens = flight.lanes.next_at(now).unwrap_or(now + LOOK);
+            let opens = opens.min(now + IDLE);
+            let newest = self.spool.next();
+            // Before that only a record that comes meanwhile may go: those that wait are not looked through for nothing.
+            loop {
+                let left = opens.saturating_sub(self.clock.elapsed());
+                self.pause(left.min(LOOK));
+                if left <= LOOK || self.spool.next() != newest || self.stop.asked() {
+                    return;
+                }
+            }
         } else if self.spool.wait(IDLE) && !self.flow.linger.is_zero() && !self.stop.asked() {
             // A post that comes while nothing waits may wait for others.
             self.pause(self.flow.linger);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use cells::CELLS;
 use cells::{Interval, Results};
-use lane::{Lane, MOST_RATE, Meter, WINDOW};
+use lane::{LEAST_RATE, Lane, MOST_RATE, Meter, WINDOW};
 use md5::{Digest, Md5};
 pub use random::Random;
 pub use shards::Shard;
@@ -57,11 +57,15 @@ pub struct Lanes {
     /// The rate at which the whole stream accepts records.
     accepted: Meter,
     shards: Shards,
+    /// The cells, a bit each, in which records were refused since they belong to a lane.
+    refused: u64,
     /// The results in each cell of a lane since the lane's halves were last compared.
     evidence: [Results; CELLS as usize],
     /// When the first token since the last response was taken: the time from then to the response is a trip.
     taken: Option<Duration>,
     trip: Duration,
+    /// When the next lane opens that holds records back: then the others' tokens may go along with its own.
+    opens: Option<Duration>,
     random: Random,
 }
 
@@ -79,9 +83,11 @@ impl Lanes {
             lanes: Vec::new(),
             shards: Shards::default(),
             accepted: Meter::default(),
+            refused: 0,
             evidence: [Results::default(); CELLS as usize],
             taken: None,
             trip: Duration::ZERO,
+            opens: None,
             random: Random(seed),
         }
     }
@@ -101,7 +107,8 @@ impl Lanes {
         let Some(index) = self.index_of(cell) else {
             return true;
         };
-        let may_go = self.lanes[index].take(now, self.trip, &mut self.random);
+        let joins = self.opens.is_some_and(|opens| opens <= now);
+        let may_go = self.lanes[index].take(now, self.trip, joins, &mut self.random);
         if may_go {
             self.taken.get_or_insert(now);
         }
@@ -132,8 +139,10 @@ impl Lanes {
     /// [`Lanes::take`]: the answer forgets which lanes held records back.
     pub fn next_at(&mut self, now: Duration) -> Option<Duration> {
         let held = self.lanes.iter_mut();
-        held.filter_map(|lane| std::mem::take(&mut lane.holds).then(|| lane.opens_at(now)))
-            .min()
+        self.opens = held
+            .filter_map(|lane| std::mem::take(&mut lane.holds).then(|| lane.opens_at(now)))
+            .min();
+        self.opens
     }
 
     /// Counts a call of `count` records that were all accepted. This suffices while there is no lane.
@@ -141,25 +150,26 @@ impl Lanes {
         self.accepted.add(now, WINDOW, to_f64(count));
     }
 
-    /// Learns which shards accepted records of which cells, and fits the lanes to them.
+    /// Learns which shards accepted records of which cells, and fits the lanes to them: a lane of several shards becomes one for each that refused
+    /// something.
     pub fn learn(&mut self, shards: impl Iterator<Item = (u8, Shard)>) {
         for (cell, shard) in shards {
             self.shards.learn(cell, shard);
         }
         let stretches = self.shards.stretches();
-        let mut lanes = std::mem::take(&mut self.lanes);
-        for mut lane in lanes.drain(..) {
-            let stretch = stretches
-                .iter()
-                .find(|stretch| stretch.overlaps(Interval::of(usize::from(lane.cells.first))));
-            lane.cells = *stretch.unwrap_or(&lane.cells);
-            match self
-                .lanes
-                .iter_mut()
-                .find(|other| other.cells.overlaps(lane.cells))
-            {
-                Some(other) => other.join(other.cells, &lane),
-                None => self.lanes.push(lane),
+        for lane in std::mem::take(&mut self.lanes) {
+            let parts = lane.cells.parts(&stretches);
+            let bits = lane.cells.bits() & self.refused;
+            let refused = |part: &Interval| (part.bits() & bits).count_ones();
+            let all: u32 = parts.iter().map(refused).sum();
+            for part in parts.iter().filter(|part| refused(part) > 0) {
+                let share = f64::from(refused(part)) / f64::from(all);
+                let new = lane.part(*part, share);
+                let mut others = self.lanes.iter_mut();
+                match others.find(|other| other.cells.overlaps(*part)) {
+                    Some(other) => other.join(*part, &new),
+                    None => self.lanes.push(new),
+                }
             }
         }
     }
@@ -170,6 +180,14 @@ impl Lanes {
         let mut cells = [Results::default(); CELLS as usize];
         for (cell, accepted) in results {
             cells[usize::from(cell)].add(accepted);
+        }
+        self.opens = None;
+        for (cell, _) in cells
+            .iter()
+            .enumerate()
+            .filter(|(_, results)| results.refused > 0.0)
+        {
+            self.refused |= Interval::of(cell).bits();
         }
         if let Some(taken) = self.taken.take() {
             self.trip = now.saturating_sub(taken).min(LONGEST_TRIP);
@@ -199,6 +217,10 @@ impl Lanes {
             now.saturating_sub(lane.refused_at) < UNREFUSED
                 || now.saturating_sub(lane.bound_at) < UNBOUND
         });
+        self.refused &= self
+            .lanes
+            .iter()
+            .fold(0, |bits, lane| bits | lane.cells.bits());
     }
 
     fn index_of(&self, cell: u8) -> Option<usize> {
@@ -253,7 +275,7 @@ impl Lanes {
         }
         let known = !stretches.is_empty();
         let parts = match known {
-            true => with_unnamed(stretches, &free),
+            true => self.with_gaps(stretches, &free),
             false => Interval::ALL.unlike_parts(cells),
         };
         for part in parts {
@@ -266,7 +288,11 @@ impl Lanes {
             let results = new.sum(&free);
             let share = results.total() / all.total();
             let accepted = before * share + results.accepted;
-            let rate = accepted.max(GUESS * results.refused).clamp(1.0, MOST_RATE);
+            // All that a call begins takes a record a second together, however little is known of the shards.
+            let least = (results.refused / all.refused).max(LEAST_RATE);
+            let rate = accepted
+                .max(GUESS * results.refused)
+                .clamp(least, MOST_RATE);
             let mut lane = Lane::new(new, rate, now, self.random.fraction());
             lane.accepted.add(now, WINDOW, accepted);
             // Lanes within it belong to the same shard as far as can be told; so do lanes beside it with a similar rate and nothing accepted in
@@ -288,21 +314,34 @@ impl Lanes {
             self.lanes.push(lane);
         }
     }
-}
 
-/// The stretches, and each cell outside of them in which a record was refused: its shard is unknown until one of its records is accepted.
-fn with_unnamed(mut stretches: Vec<Interval>, cells: &[Results]) -> Vec<Interval> {
-    let named = stretches.len();
-    for (cell, results) in cells.iter().enumerate() {
-        let cell = Interval::of(cell);
-        let is_named = stretches[..named]
-            .iter()
-            .any(|stretch| stretch.overlaps(cell));
-        if results.refused > 0.0 && !is_named {
-            stretches.push(cell);
+    /// The stretches, and each gap between two of them or two lanes in which a record was refused: its shard is unknown until one of its records is
+    /// accepted. Beyond the outermost, a gap reaches only as far as records were refused.
+    fn with_gaps(&self, stretches: Vec<Interval>, cells: &[Results]) -> Vec<Interval> {
+        let lanes = self.lanes.iter().map(|lane| lane.cells);
+        let taken = lanes.chain(stretches.iter().copied());
+        let taken = taken.fold(0, |bits, part| bits | part.bits());
+        let is_refused = |cell: usize| cells[cell].refused > 0.0;
+        let is_known = |cell: &usize| taken & Interval::of(*cell).bits() != 0 || is_refused(*cell);
+        let mut all = 0..usize::from(CELLS);
+        let (first, last) = (all.find(is_known), all.rfind(is_known));
+        let (first, last) = (
+            first.unwrap_or_default(),
+            last.or(first).unwrap_or_default(),
+        );
+        let free = (first..=last).map(Interval::of);
+        let free = free.filter(|cell| taken & cell.bits() == 0);
+        let mut parts = stretches;
+        let known = parts.len();
+        for cell in free {
+            match parts[known..].last_mut() {
+                Some(gap) if gap.first + gap.len == cell.first => gap.len += 1,
+                _ => parts.push(cell),
+            }
         }
+        parts.retain(|part| part.range().any(is_refused));
+        parts
     }
-    stretches
 }
 
 fn to_f64(count: usize) -> f64 {

@@ -1,10 +1,12 @@
+mod fleet;
 mod sim;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
-use sim::{Sim, Waiting};
+use fleet::{Fleet, Plan};
+use sim::{SECOND, Sim, Waiting};
 
 use super::*;
 use crate::aws::kinesis::Class;
@@ -137,4 +139,42 @@ fn over_any_link_and_into_any_stream_the_queue_drains_and_nothing_known_to_have_
         (calls, sent) = (calls + sim.calls, sent + sim.sent);
     }
     println!("{sent} posts in {calls} calls");
+}
+
+#[test]
+fn a_fleet_that_returns_at_once_sends_little_in_vain_and_makes_few_calls() {
+    for trip in [5, 100] {
+        // Given a quarter of the fleet and of the shards of `bench/fleet`: each board's part of them is the same
+        let plan = Plan {
+            boards: 250,
+            shards: 4,
+            records: 250.0,
+            outage: SECOND * 120,
+            trip: SECOND * trip / 1000,
+            seed: 1,
+        };
+        let mut fleet = Fleet::new(plan);
+        // When the network is back for all of them after two minutes
+        fleet.run();
+        // Then the last board is done soon after the mean, and all of them hardly later than the shards allow
+        let done = fleet.done().map(|done| done.expect("a board that is done"));
+        let done: Vec<_> = done.map(|done| done.as_secs_f64()).collect();
+        let slowest = done.iter().copied().fold(0.0, f64::max);
+        let mean = done.iter().sum::<f64>() / done.len() as f64;
+        let least = plan.least().as_secs_f64();
+        // And of what they send few records are refused, and never are there many more calls than usual
+        let sum = |count: fn(&fleet::Second) -> u32| fleet.online().map(count).sum::<u32>();
+        let accepted = f64::from(sum(|second| second.accepted));
+        let sent = 1.0 + f64::from(sum(|second| second.refused)) / accepted;
+        let calls = fleet.online().map(|second| f64::from(second.calls));
+        let worst = calls.fold(0.0, f64::max) / f64::from(plan.boards);
+        let case = format!(
+            "{trip} ms: sent {sent:.2}, worst second {worst:.2}, slowest {:.2} of the least and {:.2} of the mean",
+            slowest / least,
+            slowest / mean
+        );
+        println!("{case}");
+        assert!(slowest < 1.35 * least && slowest < 1.5 * mean, "{case}");
+        assert!(sent < 1.6 && worst < 3.0, "{case}");
+    }
 }

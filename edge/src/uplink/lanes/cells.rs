@@ -43,6 +43,27 @@ impl Interval {
         self
     }
 
+    /// Its cells, a bit each.
+    pub(super) fn bits(self) -> u64 {
+        (u64::MAX >> (CELLS - self.len)) << self.first
+    }
+
+    /// Each of the `stretches` that overlaps it, as a whole, and what is left of it before, between and after them.
+    pub(super) fn parts(self, stretches: &[Self]) -> Vec<Self> {
+        let mut parts = Vec::new();
+        let end = self.first + self.len;
+        let mut first = self.first;
+        for stretch in stretches.iter().filter(|stretch| stretch.overlaps(self)) {
+            let len = stretch.first.saturating_sub(first);
+            parts.extend((len > 0).then_some(Self { first, len }));
+            parts.push(*stretch);
+            first = stretch.first + stretch.len;
+        }
+        let len = end.saturating_sub(first);
+        parts.extend((len > 0).then_some(Self { first, len }));
+        parts
+    }
+
     pub(super) fn overlaps(self, other: Self) -> bool {
         self.first < other.first + other.len && other.first < self.first + self.len
     }

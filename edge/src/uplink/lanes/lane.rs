@@ -1,7 +1,8 @@
 //! One lane: the rate at which its records go.
 //!
 //! Its rate follows `dr/dt = r (g - k p sqrt(r))`, where `p` is the share of its records that are refused. Boards that put into one shard all
-//! see the same `p`, and only one rate fits it: so they come to share the shard evenly without knowing of each other.
+//! see the same `p`, and only one rate fits it: so they come to share the shard evenly without knowing of each other. At low rates, where many
+//! boards share a shard, `g` falls with the rate: otherwise most of what they send would be refused.
 
 use std::time::Duration;
 
@@ -17,11 +18,15 @@ pub(super) const MOST_RATE: f64 = 1e6;
 /// A lane's growth a second at high rates; see [`Lane::growth`].
 const GROWTH: f64 = 0.5;
 
-/// Slow lanes grow slower, because one record more is much for them: this is the square root of the rate at which growth is half.
-const CAUTION: f64 = 4.0;
+/// Slow lanes grow slower, because one record more is much for them, and where a thousand boards share a few shards, what they grow by is
+/// refused: this is the rate at which growth is half.
+const CAUTION: f64 = 16.0;
 
-/// Growth is doubled after this time without a refusal, tripled after twice the time, and so on up to four.
-const CALM: Duration = Duration::from_secs(5);
+/// Growth is doubled after this time without a refusal, and rises with the square of that time: a few seconds tell little at low rates.
+const CALM: Duration = Duration::from_secs(4);
+
+/// The most that calm multiplies growth by.
+const MOST_CALM: f64 = 16.0;
 
 /// One refused record lowers the rate by this share, divided by the rate's square root.
 const BACKING_OFF: f64 = 0.5;
@@ -52,7 +57,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(1);
 const ALIKE: f64 = 4.0;
 
 /// An interval of cells with a rate of its own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lane {
     pub(super) cells: Interval,
     /// Records a second.
@@ -86,6 +91,17 @@ impl Lane {
         here < ALIKE * there && there < ALIKE * here
     }
 
+    /// A lane with a `share` of this one's rate, for these cells.
+    pub(super) fn part(&self, cells: Interval, share: f64) -> Self {
+        Self {
+            cells,
+            rate: (self.rate * share).max(LEAST_RATE),
+            tokens: self.tokens * share,
+            accepted: self.accepted.times(share),
+            ..self.clone()
+        }
+    }
+
     /// Merges `other`, which belongs to the same shard, into this lane, which then covers `cells`.
     pub(super) fn join(&mut self, cells: Interval, other: &Self) {
         self.cells = cells;
@@ -116,13 +132,20 @@ impl Lane {
         }
     }
 
-    pub(super) fn take(&mut self, now: Duration, trip: Duration, random: &mut Random) -> bool {
+    /// Takes a token if there is one to be had. A record that `joins` others in their call may go with a part of one: slow lanes share calls.
+    pub(super) fn take(
+        &mut self,
+        now: Duration,
+        trip: Duration,
+        joins: bool,
+        random: &mut Random,
+    ) -> bool {
         let passed = now.saturating_sub(self.counted_at).as_secs_f64();
         self.counted_at = self.counted_at.max(now);
         let at_most = self.rate * 1.5 * (GROUP + trip).as_secs_f64();
         self.tokens = (self.tokens + passed * self.rate).min(at_most.max(self.group));
         self.open |= self.tokens >= self.group;
-        if self.open && self.tokens >= 1.0 {
+        if self.open && self.tokens >= 1.0 || joins && self.tokens > 0.0 {
             self.tokens -= 1.0;
             return true;
         }
@@ -176,9 +199,8 @@ impl Lane {
 
     /// The exponential growth a second while the lane holds records back.
     fn growth(&self, now: Duration) -> f64 {
-        let root = self.rate.sqrt();
         let calm = now.saturating_sub(self.refused_at).div_duration_f64(CALM);
-        GROWTH * root / (root + CAUTION) * (1.0 + calm).min(4.0)
+        GROWTH * (self.rate + 1.0) / (self.rate + CAUTION) * (1.0 + calm * calm).min(MOST_CALM)
     }
 }
 

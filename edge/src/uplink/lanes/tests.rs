@@ -327,18 +327,59 @@ fn a_shard_that_a_lane_took_for_its_neighbours_is_told_apart_once_it_is_named() 
     lanes.answered(SECOND, (0..16).map(|cell| (cell, false)));
     assert_eq!(lanes.len(), 1);
     assert_eq!(lanes.lane_of(0), lanes.lane_of(15));
+    let rate = lanes.lanes[0].rate;
     // When the answers say that it is of two shards, and that the second has cells beyond it
     lanes.learn([(0, 1), (7, 1), (8, 2), (20, 2), (40, 3)].into_iter());
-    // Then it has what the first shard has
-    assert_eq!(
-        (lanes.lanes[0].cells.first, lanes.lanes[0].cells.len),
-        (0, 8)
-    );
-    assert_eq!((lanes.lane_of(7), lanes.lane_of(8)), (1, 0));
-    // And the second gets its own, as far as it is known, when it refuses something
-    lanes.answered(SECOND, [(9, false)].into_iter());
-    assert_eq!((lanes.lane_of(8), lanes.lane_of(20)), (2, 2));
+    // Then each has a lane with its part of the rate, as far as the shard is known; and the third has none
+    let cells: Vec<_> = lanes.lanes.iter().map(|lane| lane.cells.range()).collect();
+    assert_eq!(cells, [0..8, 8..21]);
+    assert!(lanes.lanes.iter().all(|lane| lane.rate == rate / 2.0));
     assert_eq!((lanes.lane_of(21), lanes.lane_of(40)), (0, 0));
+}
+
+#[test]
+fn what_was_refused_between_two_shards_waits_and_what_is_beyond_them_is_free() {
+    // Given a board that learns of a busy stream by twenty records, two of which are accepted
+    let mut lanes = Lanes::with_seed(1);
+    lanes.learn([(20, 1), (40, 2)].into_iter());
+    let results = (10..50).step_by(2);
+    lanes.answered(SECOND, results.map(|cell| (cell, cell == 20 || cell == 40)));
+    // Then no record between the outermost refused ones goes for nothing, and those beyond may be of an idle shard
+    let waits: Vec<_> = (0..CELLS).filter(|cell| lanes.lane_of(*cell) > 0).collect();
+    let unlike_accepted = (10..49).filter(|cell| ![20, 40].contains(cell));
+    assert_eq!(waits, unlike_accepted.collect::<Vec<_>>());
+    // And together they are as fast as one guess of the whole
+    let rate: f64 = lanes.lanes.iter().map(|lane| lane.rate).sum();
+    assert_eq!(rate, GUESS * 18.0);
+    // When a record in the middle tells that its cells are of the first shard
+    lanes.learn([(30, 1)].into_iter());
+    // Then that shard has one lane, and nothing that was refused is free
+    assert_eq!(lanes.lane_of(20), lanes.lane_of(30));
+    assert!((10..49).all(|cell| (lanes.lane_of(cell) > 0) == (cell != 40)));
+}
+
+#[test]
+fn slow_lanes_share_a_call() {
+    // Given four shards that take about a record a second from this board
+    let mut lanes = Lanes::with_seed(1);
+    lanes.learn((0..CELLS).map(|cell| (cell, u32::from(cell / 16) + 1)));
+    lanes.answered(SECOND, (0..CELLS).step_by(4).map(|cell| (cell, false)));
+    assert_eq!(lanes.len(), 4);
+    // When records for all of them wait for ten seconds
+    let (mut now, mut calls, mut records) = (SECOND, 0, 0);
+    while now < SECOND * 11 {
+        let taken: Vec<_> = (0..CELLS).filter(|cell| lanes.take(*cell, now)).collect();
+        if !taken.is_empty() {
+            (calls, records) = (calls + 1, records + taken.len());
+            lanes.answered(now, taken.into_iter().map(|cell| (cell, true)));
+        }
+        now = lanes.next_at(now).unwrap_or(now + SECOND / 50);
+    }
+    // Then a call goes for several of them, not for one
+    assert!(
+        calls > 5 && records > 2 * calls,
+        "{records} in {calls} calls"
+    );
 }
 
 #[test]

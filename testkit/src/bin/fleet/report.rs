@@ -27,9 +27,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Judges an outcome.
-    pub fn new(plan: &Plan, contender: &Contender, outcome: &Outcome) -> Self {
-        let demands = demands(plan, outcome);
+    /// Judges an outcome; figures that depend on time may be `slack` times what is demanded.
+    pub fn new(plan: &Plan, contender: &Contender, outcome: &Outcome, slack: f64) -> Self {
+        let demands = demands(plan, outcome, slack);
         let is_judged = contender.kind == Kind::Headwater;
         let mut text = format!(
             "{}: {} boards, {} shards, a post of 570 bytes a second each, outages of {} s: {} posts in {:.0?}\n\n\
@@ -93,7 +93,7 @@ impl Demand {
     }
 }
 
-fn demands(plan: &Plan, outcome: &Outcome) -> Vec<Demand> {
+fn demands(plan: &Plan, outcome: &Outcome, slack: f64) -> Vec<Demand> {
     let demand = |says: &str, is, at_most| Demand {
         says: says.to_owned(),
         is,
@@ -116,7 +116,7 @@ fn demands(plan: &Plan, outcome: &Outcome) -> Vec<Demand> {
         demand(
             "calls in the worst second, beside the mean",
             worst / mean,
-            3.0,
+            3.0 * slack,
         ),
         demand(
             "memory of all boards, GB",
@@ -130,12 +130,12 @@ fn demands(plan: &Plan, outcome: &Outcome) -> Vec<Demand> {
         all.push(demand(
             "return of all: time beside the least possible",
             slowest / back.least.as_secs_f64(),
-            1.25,
+            1.25 * slack,
         ));
         all.push(demand(
             "return of all: slowest board beside the mean",
             slowest / average,
-            1.5,
+            1.5 * slack,
         ));
     }
     all

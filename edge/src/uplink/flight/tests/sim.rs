@@ -19,7 +19,7 @@ use crate::uplink::fresh::Fresh;
 use crate::uplink::lanes::{Lanes, Random};
 use crate::uplink::pace::{self, Pace};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub const SECOND: Duration = Duration::from_secs(1);
 
 /// A full handshake, both ways.
 const GREETING_BYTES: f64 = 4_500.0;

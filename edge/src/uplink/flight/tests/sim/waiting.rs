@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use crate::post::record::Record;
 use crate::spool::{Run, Seq};
@@ -9,8 +10,9 @@ use crate::uplink::queue::Queue;
 
 /// Records that wait, as a spool would show them.
 pub struct Waiting {
-    /// The partition key and data of each, by their numbers.
-    posts: Vec<(String, Vec<u8>)>,
+    /// The partition key and data of each, from the first on, around and around.
+    posts: Rc<[(String, Vec<u8>)]>,
+    first: usize,
     /// How many were read so far.
     pub read: Cell<Seq>,
     gone: RefCell<Vec<bool>>,
@@ -20,16 +22,30 @@ pub struct Waiting {
 impl Waiting {
     /// With these posts, all of which were read.
     pub fn new(posts: Vec<(String, Vec<u8>)>) -> Self {
+        let count = posts.len();
+        Self::part(&posts.into(), 0, count)
+    }
+
+    /// With `count` of these posts, all of which were read, from `first` on; after the last comes the first again.
+    pub fn part(posts: &Rc<[(String, Vec<u8>)]>, first: usize, count: usize) -> Self {
         Self {
-            read: Cell::new(posts.len() as Seq),
-            gone: RefCell::new(vec![false; posts.len()]),
+            posts: Rc::clone(posts),
+            first,
+            read: Cell::new(count as Seq),
+            gone: RefCell::new(vec![false; count]),
             head: Cell::new(0),
-            posts,
         }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.head.get() == self.posts.len() as Seq
+        self.head.get() == self.gone.borrow().len() as Seq
+    }
+
+    /// How many were read and are not gone.
+    pub fn len(&self) -> usize {
+        let (head, read) = (self.head.get() as usize, self.read.get() as usize);
+        let gone = &self.gone.borrow()[head..read];
+        gone.iter().filter(|gone| !**gone).count()
     }
 
     fn let_go(&self, seqs: impl Iterator<Item = Seq>) {
@@ -52,7 +68,8 @@ impl Queue for Waiting {
 
     fn peek_from(&self, from: Seq, mut visit: impl FnMut(Seq, Record<'_>) -> ControlFlow<()>) {
         for seq in from.max(self.head())..self.read.get() {
-            let (partition_key, data) = &self.posts[seq as usize];
+            let index = (self.first + seq as usize) % self.posts.len();
+            let (partition_key, data) = &self.posts[index];
             let record = Record {
                 partition_key,
                 data,
