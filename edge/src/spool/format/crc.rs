@@ -3,34 +3,35 @@
 //! CRC-32C is linear: appending `n` bytes multiplies the CRC before them, a polynomial over GF(2), by `x^(8n)`, and adds the CRC of the bytes
 //! alone. A record's CRC is computed before it is put into a block; the block's then takes two multiplications, however long the record.
 
-use crate::spool::format::block::{BLOCK, Seq};
-
 /// Castagnoli's polynomial, its highest power in the lowest bit (RFC 3720, section 12.1).
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
 /// The polynomial 1.
 const ONE: u32 = 1 << 31;
 
-/// The number of bytes is split into a multiple of this and a rest.
+/// A record that is appended is shorter than this number of bytes.
+pub const LENGTHS: usize = 4096;
+
+/// A length is split into a multiple of this and a rest.
 const STEP: usize = 64;
 
 /// `x^(8n)` for `n` below [`STEP`].
 const BYTES: [u32; STEP] = powers(ONE >> 8);
 
-/// `x^(8n)` for multiples of [`STEP`] up to a block.
-const STEPS: [u32; BLOCK / STEP] = powers(multiply(BYTES[STEP - 1], BYTES[1]));
+/// `x^(8n)` for multiples of [`STEP`] below [`LENGTHS`].
+const STEPS: [u32; LENGTHS / STEP] = powers(multiply(BYTES[STEP - 1], BYTES[1]));
 
 /// Whether reading the bytes once more is faster: these processors have an instruction for it. A 32-bit ARM board computes it from tables, at
 /// four instructions a byte.
 pub const READS_FASTER: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
 
 /// The CRC that a record's own begins with: that of its number.
-pub fn of_number(seq: Seq) -> u32 {
+pub fn of_number(seq: u64) -> u32 {
     crc32c::crc32c(&seq.to_le_bytes())
 }
 
-/// The CRC of bytes that have the CRC `before`, followed by the `len` bytes (less than a block) of record `seq`, whose own CRC is `record`.
-pub fn append_record(before: u32, seq: Seq, len: usize, record: u32) -> u32 {
+/// The CRC of bytes that have the CRC `before`, followed by the `len` bytes (fewer than [`LENGTHS`]) of record `seq`, whose own CRC is `record`.
+pub fn append_record(before: u32, seq: u64, len: usize, record: u32) -> u32 {
     let power = multiply(STEPS[len / STEP], BYTES[len % STEP]);
     // The number's share of the record's CRC moved on as far as `before` does.
     multiply(before ^ of_number(seq), power) ^ record
@@ -69,8 +70,8 @@ mod tests {
         #[test]
         fn a_record_whose_crc_is_known_adds_what_reading_it_would(
             before in any::<u32>(),
-            seq in any::<Seq>(),
-            bytes in prop::collection::vec(any::<u8>(), 0..BLOCK),
+            seq in any::<u64>(),
+            bytes in prop::collection::vec(any::<u8>(), 0..LENGTHS),
         ) {
             let record = crc32c::crc32c_append(of_number(seq), &bytes);
 

@@ -10,6 +10,8 @@ use crate::spool::format::crc;
 /// Bytes of the smallest room in which a record is begun or continued.
 const MIN_FRAGMENT: usize = FRAGMENT + 8;
 
+const _: () = assert!(BLOCK <= crc::LENGTHS);
+
 /// A block that is being filled.
 #[derive(Debug)]
 pub struct Builder {
