@@ -1,11 +1,14 @@
 //! What the tests of sources have in common: a spool to look into, and a source at work.
 
+use std::cell::RefCell;
 use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use headwater::net::endpoint::Endpoint;
 use headwater::observe::counters::Counters;
@@ -17,6 +20,11 @@ use headwater::spool::{Options, Spool, WhenFull};
 use testkit::http::Answer;
 use testkit::wait_until;
 use testkit::web::Web;
+
+thread_local! {
+    /// The folders of a test's spools. Each test has a thread of its own: they are removed when it ends.
+    static FOLDERS: RefCell<Vec<TempDir>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A feed into memory, with state in the folder if there is one.
 pub fn feed(clock: Arc<TestClock>, folder: Option<&Path>) -> Feed {
@@ -36,8 +44,9 @@ pub fn feed(clock: Arc<TestClock>, folder: Option<&Path>) -> Feed {
         let spool = spool.clone();
         move || spool.run_committer()
     });
-    // Then the file goes with its folder: it stays open until the test ends.
     wait_until("the spool is made", || card.exists());
+    // A spool that is removed while it is in use is noticed, and given up.
+    FOLDERS.with_borrow_mut(|folders| folders.push(unnamed));
     Feed {
         spool,
         clock,
