@@ -2,7 +2,8 @@
 
 use std::env;
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,7 +58,9 @@ fn a_network_and_a_cloud_that_misbehave_lose_nothing() {
     let lines: Vec<_> = (0..posts)
         .map(|n| format!("post {n} 🍕 {}", "x".repeat(n % 400)))
         .collect();
-    fs::write(&input, lines.join("\n") + "\n").unwrap();
+    // The last of them come once the credentials are deleted: until then the board may have delivered all it had.
+    let (most, last) = lines.split_at(posts * 3 / 4);
+    fs::write(&input, most.join("\n") + "\n").unwrap();
     board
         .argument("--source")
         .argument("lines")
@@ -88,6 +91,8 @@ fn a_network_and_a_cloud_that_misbehave_lose_nothing() {
         .aws
         .delete_access_key(&stack.producer, second.access_key_id())
         .unwrap();
+    let mut file = OpenOptions::new().append(true).open(&input).unwrap();
+    file.write_all((last.join("\n") + "\n").as_bytes()).unwrap();
     wait_for("call with deleted credentials", || {
         chaos.counts().refused > refused
     });
