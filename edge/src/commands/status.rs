@@ -3,12 +3,13 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use std::{io, thread};
 
 use crate::observe::screen::{self, Paint};
 use crate::observe::snapshot::Snapshot;
 use crate::platform::file::{open_to_look, read_bounded};
+use crate::platform::time::since_1970;
 use crate::platform::tmpfs;
 use crate::settings::StatusOptions;
 
@@ -75,9 +76,7 @@ fn render(found: &[Snapshot], json: bool, paint: Paint) -> io::Result<(String, E
     } else if running.is_empty() {
         text.push_str(&none_running(found.first()));
     } else {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = since_1970(SystemTime::now());
         let screens = running
             .iter()
             .map(|snapshot| screen::of(snapshot, now.as_secs(), paint));

@@ -8,3 +8,4 @@ pub mod stop;
 pub mod text;
 pub mod time;
 pub mod tmpfs;
+pub mod today;

@@ -1,8 +1,8 @@
 //! Adding a record: to the stage, or to the card if it is too large for the stage.
 
 use std::sync::PoisonError;
-use std::time::UNIX_EPOCH;
 
+use crate::platform::time::since_1970;
 use crate::post::record::Record;
 use crate::spool::format::block::{MAX_POSITION, Position, Seq};
 use crate::spool::format::pack::Encoded;
@@ -21,8 +21,8 @@ impl Spool {
 
     /// Does as [`Self::append`], but the record is kept only from the next [`Self::flush`] on: for a source that has more records ready.
     pub fn write(&self, record: Record<'_>, position: &[u8]) -> Appended {
-        let wall = self.clock.wall().duration_since(UNIX_EPOCH);
-        let when = wall.map_or(0, |wall| u32::try_from(wall.as_secs()).unwrap_or(u32::MAX));
+        let when = since_1970(self.clock.wall()).as_secs();
+        let when = u32::try_from(when).unwrap_or(u32::MAX);
         let encoded = Encoded::new(record, when);
         let position = Some(position).filter(|position| position.len() <= MAX_POSITION);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,10 +1,8 @@
 //! The limits of a metered link: bytes a second (`--max-rate`) and bytes a day (`--max-bytes-per-day`).
 
-use std::fmt;
-use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-const DAY_SECONDS: u64 = 24 * 60 * 60;
+use crate::platform::today::{DAY_SECONDS, Today, until_midnight};
 
 /// A call may carry what the rate allows in this time.
 const CALL: Duration = Duration::from_secs(2);
@@ -16,14 +14,6 @@ pub struct Limits {
     pub rate: Option<u64>,
     /// Bytes a day (UTC); `None` for no limit.
     pub per_day: Option<u64>,
-}
-
-/// Bytes sent on one day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Today {
-    /// Days since 1970, UTC.
-    day: u64,
-    bytes: u64,
 }
 
 /// Keeps delivery within its limits. Bytes are those on the wire, out of this machine.
@@ -57,7 +47,7 @@ impl Pace {
         let by_day = self
             .limits
             .per_day
-            .map(|most| most.saturating_sub(self.today.bytes));
+            .map(|most| most.saturating_sub(self.today.count));
         let room = by_rate.into_iter().chain(by_day).min();
         room.map_or(usize::MAX, |room| {
             usize::try_from(room).unwrap_or(usize::MAX)
@@ -69,8 +59,8 @@ impl Pace {
     pub fn wait(&mut self, now: Duration, wall: SystemTime, bytes: usize) -> Duration {
         self.today.turn(wall);
         if let Some(most) = self.limits.per_day
-            && self.today.bytes > 0
-            && self.today.bytes.saturating_add(bytes as u64) > most
+            && self.today.count > 0
+            && self.today.count.saturating_add(bytes as u64) > most
         {
             return until_midnight(wall);
         }
@@ -86,7 +76,7 @@ impl Pace {
     /// Counts `bytes` on the wire, delivered or not.
     pub fn spent(&mut self, wall: SystemTime, bytes: usize) {
         self.today.turn(wall);
-        self.today.bytes = self.today.bytes.saturating_add(bytes as u64);
+        self.today.count = self.today.count.saturating_add(bytes as u64);
         if self.limits.rate.is_some() {
             self.level -= to_f64(bytes as u64);
         }
@@ -96,48 +86,6 @@ impl Pace {
     pub fn today(&self) -> Today {
         self.today
     }
-}
-
-impl Today {
-    /// Bytes sent since midnight, UTC.
-    pub fn bytes(self) -> u64 {
-        self.bytes
-    }
-
-    /// Starts a new count if the day has changed. A clock that is set back over midnight does not start one.
-    fn turn(&mut self, wall: SystemTime) {
-        let day = since_1970(wall) / DAY_SECONDS;
-        if day != self.day && day + 1 != self.day {
-            *self = Self { day, bytes: 0 };
-        }
-    }
-}
-
-impl fmt::Display for Today {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.day, self.bytes)
-    }
-}
-
-impl FromStr for Today {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (day, bytes) = text.split_once(' ').unwrap_or((text, ""));
-        Ok(Self {
-            day: day.parse()?,
-            bytes: bytes.parse()?,
-        })
-    }
-}
-
-fn until_midnight(wall: SystemTime) -> Duration {
-    Duration::from_secs(DAY_SECONDS - since_1970(wall) % DAY_SECONDS)
-}
-
-fn since_1970(wall: SystemTime) -> u64 {
-    wall.duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "exact to 2^53")]

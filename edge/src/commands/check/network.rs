@@ -1,7 +1,7 @@
 //! Tests the connection to the server: DNS, TCP, TLS, and its clock.
 
 use std::net::ToSocketAddrs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use rustls::CertificateError::{NotValidYet, NotValidYetContext};
 
@@ -11,6 +11,7 @@ use crate::net::endpoint::Endpoint;
 use crate::net::roots::Roots;
 use crate::net::{agent, explain, proxy};
 use crate::observe::screen;
+use crate::platform::time::since_1970;
 
 /// Tests the DNS lookup of the server's name.
 pub fn name(endpoint: &Endpoint) -> Verdict {
@@ -97,14 +98,7 @@ pub fn greet(endpoint: &Endpoint, roots: &Roots) -> Greeting {
 }
 
 fn offset(sent: SystemTime, received: SystemTime, date: SystemTime) -> Offset {
-    let seconds = |time: SystemTime| {
-        i64::try_from(
-            time.duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs(),
-        )
-        .unwrap_or_default()
-    };
+    let seconds = |time: SystemTime| i64::try_from(since_1970(time).as_secs()).unwrap_or_default();
     let mut clock = ServerClock::default();
     clock.observe(sent, received, date);
     Offset {

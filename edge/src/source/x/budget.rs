@@ -1,30 +1,19 @@
 //! The limit of posts a day (`--max-per-day`). X bills each post that is read. Days are in UTC.
 
 use std::num::NonZeroU64;
-use std::str::FromStr;
 use std::time::Duration;
 
-use crate::platform::time::since_1970;
+use crate::platform::today::{Today, until_midnight};
 use crate::source::Feed;
 
 /// The fact that holds the day's count.
 const FACT: &str = "x.day";
-
-const DAY_SECS: u64 = 24 * 60 * 60;
 
 /// How many posts were read today, and the limit.
 #[derive(Debug)]
 pub struct Budget {
     max: Option<NonZeroU64>,
     today: Today,
-}
-
-/// The count of a day. As a fact: two numbers with a space between.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Today {
-    /// Days since 1970.
-    day: u64,
-    posts: u64,
 }
 
 impl Budget {
@@ -54,7 +43,8 @@ impl Budget {
 
     /// If the day's posts are used up: how many were read, and how long it is until the next day.
     pub fn full(&mut self, feed: &Feed) -> Option<(u64, Duration)> {
-        self.is_full(feed).then(|| (self.today.posts, left(feed)))
+        self.is_full(feed)
+            .then(|| (self.today.count, until_midnight(feed.clock.wall())))
     }
 
     /// How many posts of a gap may be read now. Half of the day's posts are kept for the stream.
@@ -66,9 +56,9 @@ impl Budget {
             return Ok(u64::MAX);
         };
         self.turn_page(feed);
-        let room = (max.get() / 2).saturating_sub(self.today.posts);
+        let room = (max.get() / 2).saturating_sub(self.today.count);
         if room < least {
-            Err(left(feed))
+            Err(until_midnight(feed.clock.wall()))
         } else {
             Ok(room)
         }
@@ -82,13 +72,13 @@ impl Budget {
     /// Counts the posts of a page before it is requested.
     pub fn reserve(&mut self, posts: u64, feed: &Feed) {
         self.turn_page(feed);
-        self.today.posts += posts;
+        self.today.count += posts;
         self.save(feed);
     }
 
     /// Takes back `posts` that were reserved and not in the page.
     pub fn give_back(&mut self, posts: u64, feed: &Feed) {
-        self.today.posts = self.today.posts.saturating_sub(posts);
+        self.today.count = self.today.count.saturating_sub(posts);
         self.save(feed);
     }
 
@@ -96,12 +86,12 @@ impl Budget {
     pub fn spend(&mut self, feed: &Feed) -> bool {
         let Some(max) = self.max else { return false };
         self.turn_page(feed);
-        self.today.posts += 1;
+        self.today.count += 1;
         // The fact is written at most a hundred times a day: a crash loses at most one percent of the count.
-        if self.today.posts.is_multiple_of((max.get() / 100).max(1)) {
+        if self.today.count.is_multiple_of((max.get() / 100).max(1)) {
             self.save(feed);
         }
-        self.today.posts >= max.get()
+        self.today.count >= max.get()
     }
 
     /// Writes the count to the fact.
@@ -113,49 +103,11 @@ impl Budget {
 
     fn is_full(&mut self, feed: &Feed) -> bool {
         self.turn_page(feed);
-        self.max.is_some_and(|max| self.today.posts >= max.get())
+        self.max.is_some_and(|max| self.today.count >= max.get())
     }
 
     fn turn_page(&mut self, feed: &Feed) {
-        self.today = self.today.on(wall_secs(feed) / DAY_SECS);
-    }
-}
-
-impl Today {
-    /// The count on this `day`. A clock that is set back over midnight does not start a new day; if it was more than a day ahead, it was wrong.
-    fn on(self, day: u64) -> Self {
-        if day == self.day || day + 1 == self.day {
-            self
-        } else {
-            Self { day, posts: 0 }
-        }
-    }
-}
-
-/// The time until the next day.
-fn left(feed: &Feed) -> Duration {
-    Duration::from_secs(DAY_SECS - wall_secs(feed) % DAY_SECS)
-}
-
-fn wall_secs(feed: &Feed) -> u64 {
-    since_1970(feed.clock.wall()).as_secs()
-}
-
-impl std::fmt::Display for Today {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.day, self.posts)
-    }
-}
-
-impl FromStr for Today {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (day, posts) = text.split_once(' ').ok_or(())?;
-        Ok(Self {
-            day: day.parse().map_err(|_| ())?,
-            posts: posts.parse().map_err(|_| ())?,
-        })
+        self.today.turn(feed.clock.wall());
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the loop reports and keeps: messages, counters, and facts for the next start.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use log::Level;
@@ -8,10 +8,11 @@ use log::Level;
 use crate::aws::clock::ServerClock;
 use crate::aws::kinesis::Class;
 use crate::aws::kinesis::outcome::Problem;
+use crate::platform::time::since_1970;
+use crate::platform::today::Today;
 use crate::uplink::deliver::Uplink;
 use crate::uplink::explain;
 use crate::uplink::flight::Flight;
-use crate::uplink::pace::Today;
 
 /// The fact that holds how far the board's clock is off.
 const OFFSET: &str = "clock.offset_ms";
@@ -77,15 +78,14 @@ impl Uplink {
         flight.pace.spent(self.clock.wall(), bytes);
         self.counters
             .bytes_sent_today
-            .set(flight.pace.today().bytes() as i64);
+            .set(flight.pace.today().count as i64);
         if self.flow.limits.per_day.is_some() {
             self.facts.set(SENT_TODAY, flight.pace.today());
         }
     }
 
     pub(super) fn tell_expiry(&self, credentials: &Credentials) {
-        let since_1970 = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
-        let expiry = credentials.expiry().and_then(since_1970);
+        let expiry = credentials.expiry().map(since_1970);
         let expiry_s = expiry.and_then(|expiry| i64::try_from(expiry.as_secs()).ok());
         self.counters
             .credentials_expiry_s
