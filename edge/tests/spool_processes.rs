@@ -202,8 +202,7 @@ fn a_spool_cut_short_grown_zeroed_or_of_noise_does_not_stop_the_program() {
         }),
     ];
     for (what, damage) in damages {
-        let board = board_to(&server.url());
-        delivers(&board, &server);
+        let board = with_a_file(&server);
         let bytes = fs::read(board.spool()).unwrap();
         fs::write(board.spool(), damage(bytes)).unwrap();
         println!(
