@@ -5,14 +5,13 @@
 //!   pass it, and each record is acknowledged by its own number.
 //! - A call that the network broke may have arrived: it stays as it is, and is sent again as far as the new size allows.
 
+mod pauses;
 mod reports;
 mod tell;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-
-use log::Level;
 
 use crate::aws::credentials::{Keychain, Provider};
 use crate::aws::kinesis::client::Client;
@@ -36,20 +35,11 @@ use crate::uplink::pace::Pace;
 use crate::uplink::suspects::Verdict;
 use crate::uplink::window::SUSPECT;
 
-/// How long to wait for a record before checking whether the program is to end.
-const IDLE: Duration = Duration::from_secs(1);
-
-/// While records wait for their shard, new ones are looked for this often: they may belong to another shard.
-const LOOK: Duration = Duration::from_millis(20);
-
 /// The longest time of one attempt without its bytes: credentials, a connection, a silent server.
 const ATTEMPT: Duration = Duration::from_secs(10 * 60);
 
 /// The slowest link, in bytes a second: it limits how long the bytes of a call may take.
 const SLOWEST: u64 = 1000;
-
-/// The longest pause before the next attempt while the program is ending.
-const ENDING_PAUSE: Duration = Duration::from_millis(250);
 
 /// How many attempts in a row are repeated at once after the clock or the credentials were renewed.
 const MAX_MENDED: u32 = 2;
@@ -149,42 +139,6 @@ impl Uplink {
         }
     }
 
-    fn pause_after(&self, flight: &mut Flight, eagerness: Eagerness) {
-        let pause = flight.backoff.next(eagerness == Eagerness::Slow);
-        self.pause(pause);
-    }
-
-    fn pause(&self, pause: Duration) {
-        self.alive(pause);
-        if self.stop.asked() {
-            self.clock.sleep(pause.min(ENDING_PAUSE), &self.abort);
-        } else {
-            self.clock.sleep(pause, &self.stop);
-        }
-    }
-
-    /// Waits until there may be something to send.
-    fn wait(&self, flight: &mut Flight) {
-        self.alive(IDLE);
-        if !flight.holds_none() {
-            let now = self.clock.elapsed();
-            let opens = flight.lanes.next_at(now).unwrap_or(now + LOOK);
-            let opens = opens.min(now + IDLE);
-            let newest = self.spool.next();
-            // Before that only a record that comes meanwhile may go: those that wait are not looked through for nothing.
-            loop {
-                let left = opens.saturating_sub(self.clock.elapsed());
-                self.pause(left.min(LOOK));
-                if left <= LOOK || self.spool.next() != newest || self.stop.asked() {
-                    return;
-                }
-            }
-        } else if self.spool.wait(IDLE) && !self.flow.linger.is_zero() && !self.stop.asked() {
-            // A post that comes while nothing waits may wait for others.
-            self.pause(self.flow.linger);
-        }
-    }
-
     /// Takes the board's report if one is due, then the records that may go now.
     fn fill(&self, flight: &mut Flight) {
         let now = self.clock.elapsed();
@@ -193,24 +147,6 @@ impl Uplink {
         if !self.ordered || flight.batch.is_empty() {
             flight.fill(&*self.spool, now, self.ordered);
         }
-    }
-
-    /// Whether the limits of the link allow the call now. Waits a while if they do not.
-    fn may_spend(&self, flight: &mut Flight) -> bool {
-        let (now, wall) = (self.clock.elapsed(), self.clock.wall());
-        let bytes = flight.batch.text_bytes() + CALL_BYTES;
-        let bytes = bytes.min(flight.flow.call_bytes(self.client.life()));
-        let wait = flight.pace.wait(now, wall, bytes);
-        if wait.is_zero() {
-            return true;
-        }
-        if wait > IDLE {
-            let waiting = self.spool.stats().waiting_records;
-            let text = explain::of_pace(waiting, wait);
-            self.counters.uplink.trouble(Level::Warn, true, &text, now);
-        }
-        self.pause(wait.min(Duration::from_secs(60)));
-        false
     }
 
     /// Makes one call, and acts on its result.
