@@ -29,13 +29,14 @@ export AWS_ENDPOINT_URL=https://10.0.2.2:$port AWS_CA_BUNDLE=/board/certificate.
 export HEADWATER_SOURCE=lines HEADWATER_WHEN_FULL=block HEADWATER_SPOOL=/var/lib/headwater/spool
 # As headwater.service has it.
 export MALLOC_ARENA_MAX=1
-export HEADWATER_METRICS_FILE=/run/metrics RUNTIME_DIRECTORY=/run HEADWATER_SPOOL_SIZE=16MiB
+export HEADWATER_METRICS_FILE=/run/metrics RUNTIME_DIRECTORY=/run/headwater HEADWATER_SPOOL_SIZE=16MiB
 posts=$posts options="$options"
 date -s @$(date +%s) >/dev/null
 END
 cat >"$dir/boot" <<'END'
 #!/bin/sh
 . /board/settings
+mkdir -m 755 "$RUNTIME_DIRECTORY"
 memory() { sed -n "s/^$1:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$2/status" 2>/dev/null; }
 read_total() { sed -n 's/^headwater_read_total //p' /run/metrics 2>/dev/null; }
 

@@ -41,11 +41,21 @@ pub fn file_beside(card: &Path, kind: &str) -> Option<PathBuf> {
 ///
 /// This machine has no tmpfs that the program may write to, or something else has the name of the user's own folder.
 pub fn folder() -> io::Result<PathBuf> {
-    let usable = |folder: &PathBuf| is_tmpfs(folder) && is_ours(folder);
-    match named().find(usable) {
-        Some(folder) => Ok(folder),
-        None => own_folder(Path::new(SHARED)),
+    choose(named(), Path::new(SHARED))
+}
+
+fn choose(named: impl Iterator<Item = PathBuf>, shared: &Path) -> io::Result<PathBuf> {
+    let mut refused = String::new();
+    for folder in named {
+        if is_tmpfs(&folder) && is_ours(&folder) {
+            return Ok(folder);
+        }
+        refused += &format!(
+            "{} is no tmpfs that this user alone may write to; ",
+            folder.display()
+        );
     }
+    own_folder(shared).map_err(|error| io::Error::other(format!("{refused}{error}")))
 }
 
 /// Who may read the status file at `path`. The service's file is for everyone, because the mode of its folder decides who gets there; any other

@@ -37,3 +37,25 @@ fn what_another_may_have_put_in_its_place_is_refused_and_named() {
         );
     }
 }
+
+#[test]
+fn why_a_named_folder_is_not_used_is_said() {
+    // Given the folder that systemd names, and everyone may write to it
+    let named = tempfile::tempdir_in("/dev/shm").unwrap();
+    fs::set_permissions(named.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let choose = || {
+        let named = [named.path().to_owned()].into_iter();
+        super::choose(named, Path::new("/proc"))
+    };
+    let refused = choose().unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        format!(
+            "{} is no tmpfs that this user alone may write to; /proc is no tmpfs to write to",
+            named.path().display()
+        )
+    );
+    // When it is this user's alone, then it is used
+    fs::set_permissions(named.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(choose().unwrap(), named.path());
+}
