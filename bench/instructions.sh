@@ -6,7 +6,8 @@
 #   bench/instructions.sh --board   counts on armv7 (under qemu) instead, and compares with nothing
 #
 # Unlike time, instructions are nearly the same on every run and machine. Each step is counted for some posts and for twice as many: the
-# difference is the step, without what starting costs. Needs valgrind; for --board qemu-user-static and gcc-arm-linux-gnueabihf.
+# difference is the step, without what starting costs. Needs valgrind; for --board qemu-user (the static one takes
+# no plugins), gcc and gcc-arm-linux-gnueabihf.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
@@ -19,18 +20,20 @@ build=(cargo bench -q -p headwater --bench instructions --no-run --message-forma
 [ "$mode" = --board ] && build+=(--target "$board")
 program=$("${build[@]}" | sed -n 's/.*"executable":"\([^"]*instructions-[^"]*\)".*/\1/p')
 
+if [ "$mode" = --board ]; then
+  command -v qemu-arm >/dev/null || { echo "qemu-arm is missing: apt install qemu-user" >&2; exit 1; }
+  plugin=$PWD/target/count-instructions.so
+  gcc -O2 -Wall -Wextra -shared -fPIC -o "$plugin" bench/count-instructions.c
+  counter=(qemu-arm -L /usr/arm-linux-gnueabihf -plugin "$plugin")
+else
+  counter=(valgrind --tool=callgrind --callgrind-out-file=/dev/null)
+fi
+
 count() { # STEP POSTS
-  if [ "$mode" = --board ]; then
-    # One line for each instruction: slow, but any qemu can do it.
-    qemu-arm-static -L /usr/arm-linux-gnueabihf -singlestep -d exec,nochain -D /dev/stderr "$program" "$@" 2>&1 >/dev/null |
-      grep -c '^Trace'
-  else
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$@" 2>&1 | sed -n 's/.*Collected : //p'
-  fi
+  "${counter[@]}" "$program" "$@" 2>&1 >/dev/null | sed -n 's/.*Collected : //p'
 }
 
 posts=2000
-[ "$mode" = --board ] && posts=500
 counted=$(
   for step in append commit peek filter request request-cbor request-pack sign-500 sign-cbor sign-pack sign-1; do
     once=$(count "$step" "$posts")
