@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use log::warn;
 
 use crate::spool::format::block::{Cursor, Position, Seq, Vblk};
-use crate::spool::format::pack::{Encoded, RecordCrc};
+use crate::spool::format::pack::{CARRIES_CRCS, Encoded, RecordCrc};
 use crate::spool::format::superblock::BATCH;
 use crate::spool::media::card::{self, Card};
 use crate::spool::options::WhenFull;
@@ -171,6 +171,9 @@ impl Spool {
         {
             let state = self.lock();
             walk.switch(state.stage.ring());
+            if CARRIES_CRCS {
+                walk.carry_crcs();
+            }
             walk.seek(Point::start_of(state.stage.block_of(snapshot.from)));
         }
         let mut load = |vblk, to: &mut [u8]| Ok(self.lock().read_stage(vblk, to));

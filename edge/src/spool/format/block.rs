@@ -101,7 +101,7 @@ impl Header {
     }
 }
 
-/// A block whose CRC matches. Whether it belongs to its place, its file and its lap is decided by the ring.
+/// A block whose CRC matches, unless it was read [unchecked](Self::unchecked). Whether it belongs to its place, its file and its lap is decided by the ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
     /// Its header.
@@ -112,6 +112,14 @@ pub struct Block<'a> {
 impl<'a> Block<'a> {
     /// Reads `bytes` as a block; `None` if they are damaged or no block.
     pub fn decode(bytes: &'a [u8; BLOCK]) -> Option<Self> {
+        Self::unchecked(bytes).filter(|block| {
+            let fragments = &bytes[HEADER..block.header.used];
+            u32_at(bytes, CRC_AT) == crc_of(bytes, crc32c::crc32c(fragments))
+        })
+    }
+
+    /// Reads `bytes` as a block; `None` if they are none. Damage is found only where it is in the header.
+    pub fn unchecked(bytes: &'a [u8; BLOCK]) -> Option<Self> {
         let header = Header {
             used: usize::from(u16_at(bytes, 6)),
             salt: u64_at(bytes, 8),
@@ -129,8 +137,7 @@ impl<'a> Block<'a> {
             && header.first_start < header.used
             && [header.vblk, header.first_seq, header.ack_seq]
                 .iter()
-                .all(|number| *number < MAX_NUMBER)
-            && u32_at(bytes, CRC_AT) == crc_of(bytes, crc32c::crc32c(&bytes[HEADER..header.used]));
+                .all(|number| *number < MAX_NUMBER);
         sound.then_some(Self { header, bytes })
     }
 

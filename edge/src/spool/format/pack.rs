@@ -12,6 +12,9 @@ const MIN_FRAGMENT: usize = FRAGMENT + 8;
 
 const _: () = assert!(BLOCK <= crc::LENGTHS);
 
+/// Whether a block's CRC is made from the CRCs its records came with: a record that changed since is then found by whoever reads the block.
+pub const CARRIES_CRCS: bool = !crc::READS_FASTER;
+
 /// A block that is being filled.
 #[derive(Debug)]
 pub struct Builder {
@@ -110,7 +113,7 @@ impl Builder {
         }
         let end = self.put_head(used, kind, crc.0, to - from);
         record.copy(from, &mut self.bytes[end - (to - from)..end]);
-        if kind == Kind::Full && !crc::READS_FASTER {
+        if kind == Kind::Full && CARRIES_CRCS {
             let before = self.crc_to(end - record.len());
             self.crc = crc::append_record(before, seq, record.len(), crc.0);
             self.summed = end;

@@ -204,6 +204,12 @@ impl Ring {
             .filter(|block| block.header.vblk == vblk)
     }
 
+    /// Does as [`Self::live`], without the CRC.
+    pub fn live_unchecked<'a>(&self, vblk: Vblk, bytes: &'a [u8; BLOCK]) -> Option<Block<'a>> {
+        Block::unchecked(bytes)
+            .filter(|block| block.header.salt == self.spec.salt && block.header.vblk == vblk)
+    }
+
     /// `bytes` as any block of this file that belongs at `place`.
     pub fn block_in_place<'a>(&self, place: u64, bytes: &'a [u8; BLOCK]) -> Option<Block<'a>> {
         Block::decode(bytes).filter(|Block { header, .. }| {

@@ -60,6 +60,28 @@ fn a_flipped_bit_costs_the_records_of_its_block_alone() {
 }
 
 #[test]
+fn a_record_that_changes_in_the_stage_is_never_shown_from_the_card() {
+    let mut dice = Dice::new(11);
+    for _ in 0..200 {
+        // Given records in the stage alone
+        let rig = Rig::new(SIZE);
+        rig.append_all(0..20);
+        let all = rig.peek();
+        // When a bit of it changes, and all is copied to the card
+        let stage = rig.stage_disk().seen();
+        let place = 1 + dice.roll(stage.len() as u64 - 2);
+        let mut page = *stage[place as usize];
+        page[dice.roll(BLOCK as u64) as usize] ^= 1 << dice.roll(8);
+        let stage = rig.stage_disk();
+        stage.write_at(&page, place * BLOCK as u64).unwrap();
+        rig.spool.commit();
+        // Then the card shows what was there, as it was
+        let shown = open(rig.disk().safe()).drain();
+        assert!(shown.iter().all(|record| all.contains(record)), "{shown:?}");
+    }
+}
+
+#[test]
 fn a_write_to_the_wrong_place_costs_what_was_there() {
     let (image, all) = committed();
     for from in 1..image.len() - 1 {
