@@ -63,10 +63,11 @@ pub fn newest(ring: &Ring) -> Option<Rank> {
 
 /// The rank of the newest block, by reading all blocks.
 pub fn newest_by_scan(ring: &Ring) -> Option<Rank> {
+    let places = ring.places();
     let mut chunk = vec![0; SCAN * BLOCK];
     let mut best = None;
     let mut place = 0;
-    while place < ring.blocks() {
+    while place < places {
         // If they cannot be read at once, they are read one by one.
         let read = ring.read(place, &mut chunk);
         let count = read.as_ref().map_or(1, |count| *count);
@@ -172,7 +173,9 @@ fn read_back(ring: &Ring, (epoch, newest): Rank) -> Recovered {
         oldest_epoch = block.header.epoch;
         if vblk == newest {
             found.run = block.header.run;
-            found.durable_vblk = block.header.durable_vblk.min(newest);
+            // Whatever the header says, no more blocks than these are ever unsynced.
+            let unsynced = (newest + 1).saturating_sub(ring.spec().unsynced());
+            found.durable_vblk = block.header.durable_vblk.clamp(unsynced, newest);
         }
         found.tangled |= !settled && block.header.first_seq > first_after;
         first_after = block.header.first_seq;

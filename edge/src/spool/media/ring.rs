@@ -143,6 +143,12 @@ impl Ring {
         self.spec.blocks
     }
 
+    /// How many places for blocks the file has, at most [`Self::blocks`]: fewer if it was cut short, or if its superblock lies.
+    pub fn places(&self) -> u64 {
+        let behind_superblock = (self.storage.len() / BLOCK as u64).saturating_sub(1);
+        behind_superblock.min(self.spec.blocks)
+    }
+
     /// Whether the file is shorter than its superblock says: a write beyond its end would extend it.
     pub fn is_cut_short(&self) -> bool {
         self.storage.len() < Self::len_bytes(self.spec.blocks)
