@@ -16,6 +16,10 @@ use crate::spool::media::storage::Storage;
 pub const MIN_BLOCKS: u64 = 8;
 /// More blocks than any file has: keeps arithmetic on damaged numbers in range.
 const MAX_BLOCKS: u64 = 1 << 40;
+/// A file that was cut short is read if it had at most so many blocks (4 GiB), or at most [`CUT`] times those it has. A superblock that counts more
+/// is damaged: looking for all of them would take hours.
+const CUT_BLOCKS: u64 = 1 << 20;
+const CUT: u64 = 16;
 
 /// A file of blocks.
 #[derive(Clone, Debug)]
@@ -67,6 +71,7 @@ impl Ring {
     /// If the storage cannot be read, holds no ring, or a ring of a newer format.
     pub fn open(storage: Arc<dyn Storage>) -> Result<Self, NotARing> {
         let places = storage.len() / BLOCK as u64;
+        let most = (places * CUT).clamp(CUT_BLOCKS, MAX_BLOCKS);
         let mut newer = None;
         let mut unreadable = None;
         for place in [0, places.saturating_sub(1)] {
@@ -76,7 +81,7 @@ impl Ring {
                 continue;
             }
             match Super::decode(&bytes) {
-                SuperKind::Good(spec) if (MIN_BLOCKS..MAX_BLOCKS).contains(&spec.blocks) => {
+                SuperKind::Good(spec) if (MIN_BLOCKS..most).contains(&spec.blocks) => {
                     return Ok(Self { storage, spec });
                 }
                 SuperKind::Newer(major) => newer = Some(major),
