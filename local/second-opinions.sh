@@ -9,7 +9,7 @@ home=target/second-opinions
 mkdir -p "$home"
 npm install --silent --no-audit --no-fund --prefix "$home" kinesalite@3.3.3 kinesis-local@0.6.2 >/dev/null
 
-cargo test -q -p local --no-run --test second_opinions
+cargo test -q --workspace --no-run --test second_opinions
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
@@ -24,7 +24,7 @@ ask() {
     kill -0 "$server" 2>/dev/null || { cat "$home/$name.log" >&2; exit 1; }
     sleep 0.1
   done
-  KINESIS_ENDPOINT=http://127.0.0.1:$port cargo test -q -p local --test second_opinions -- --ignored --nocapture --test-threads 1 ${skip:+--skip "$skip"}
+  KINESIS_ENDPOINT=http://127.0.0.1:$port cargo test -q --workspace --test second_opinions -- --ignored --nocapture --test-threads 1 ${skip:+--skip "$skip"}
   kill "$server"; wait "$server" 2>/dev/null || true
   trap - EXIT
 }

@@ -74,7 +74,7 @@ CONFIG
 board() { ssh -F "$work/ssh" -o ConnectTimeout=600 board "$@" </dev/null; }
 
 step "cloud/deploy to a local AWS"
-cargo build -q -p local --bin ministack
+cargo build -q --workspace --bin ministack
 mkfifo "$work/stays"
 target/debug/ministack <"$work/stays" >"$work/aws" 2>"$work/ministack.log" &
 pids+=($!)
