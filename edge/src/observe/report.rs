@@ -47,6 +47,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::observe::counters::Counters;
+use crate::platform::crc32c;
 use crate::platform::machine;
 use crate::platform::stop::Stop;
 use crate::platform::time::{Clock, since_1970};
@@ -252,7 +253,7 @@ impl Reporter {
 
     /// Each board has its own moment, by its name.
     fn first_after(&self) -> Duration {
-        let hash = crc32c::crc32c(self.outbox.board().as_bytes());
+        let hash = crc32c::of(self.outbox.board().as_bytes());
         (self.every / 10).mul_f64(f64::from(hash) / f64::from(u32::MAX))
     }
 

@@ -1,5 +1,6 @@
 //! What the program uses of the machine: time, files, tmpfs, safe text, the request to end.
 
+pub mod crc32c;
 pub mod facts;
 pub mod file;
 pub mod machine;

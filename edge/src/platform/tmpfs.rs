@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
+use crate::platform::crc32c;
 use crate::platform::file::Readers;
 
 /// Prefix of every file name.
@@ -94,7 +95,7 @@ pub fn files(kind: &str, card: Option<&Path>) -> impl Iterator<Item = PathBuf> {
 }
 
 fn name(card: &Path, kind: &str) -> String {
-    let crc = crc32c::crc32c(absolute(card).as_os_str().as_encoded_bytes());
+    let crc = crc32c::of(absolute(card).as_os_str().as_encoded_bytes());
     format!("{NAME_START}{crc:08x}.{kind}")
 }
 

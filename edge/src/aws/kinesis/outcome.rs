@@ -14,6 +14,7 @@ use text::Text;
 
 use crate::aws::kinesis::wire::Wire;
 use crate::aws::kinesis::{Class, MAX_RECORDS, Renew};
+use crate::platform::crc32c;
 
 /// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +94,7 @@ pub fn shards(wire: Wire, body: &[u8]) -> heapless::Vec<u32, MAX_RECORDS> {
     }
     let hash = |name: &Option<Cow<'_, str>>| {
         let name = name.as_deref();
-        name.map_or(0, |name| crc32c::crc32c(name.as_bytes()).max(1))
+        name.map_or(0, |name| crc32c::of(name.as_bytes()).max(1))
     };
     match parse::<Many<'_>>(wire, body) {
         Some(answer) if answer.records.is_empty() => {

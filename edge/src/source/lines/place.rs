@@ -13,6 +13,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, absolute};
 use std::time::SystemTime;
 
+use crate::platform::crc32c;
 use crate::platform::time::{since_1970, unix_ms};
 use crate::source::lines::id::Ulid;
 
@@ -57,7 +58,7 @@ impl Print {
     fn of(bytes: &[u8]) -> Self {
         Self {
             bytes: u16::try_from(bytes.len()).unwrap_or(u16::MAX),
-            crc: crc32c::crc32c(bytes),
+            crc: crc32c::of(bytes),
         }
     }
 
@@ -119,9 +120,9 @@ impl Place {
         let turn = after.map_or(0, |after| after.turn + 1);
         let path_crc = path_crc(path);
         let born = metadata.created().unwrap_or(now);
-        let mut ident = crc32c::crc32c(&path_crc.to_le_bytes());
+        let mut ident = crc32c::of(&path_crc.to_le_bytes());
         for number in [metadata.ino(), ns(born), turn] {
-            ident = crc32c::crc32c_append(ident, &number.to_le_bytes());
+            ident = crc32c::append(ident, &number.to_le_bytes());
         }
         Self {
             path_crc,
@@ -178,7 +179,7 @@ impl Place {
         after.offset += taken;
         if self.offset == 0 {
             let first = &raw[..raw.len().min(MAX_HEAD_BYTES)];
-            after.ident = crc32c::crc32c_append(self.ident, first);
+            after.ident = crc32c::append(self.ident, first);
         }
         // A line that was too long, or began with NUL bytes, is not completely in memory.
         let is_whole = raw.len() as u64 == taken;
@@ -193,7 +194,7 @@ impl Place {
             let more = &raw[..raw.len().min(room)];
             after.head = Print {
                 bytes: self.head.bytes + u16::try_from(more.len()).unwrap_or_default(),
-                crc: crc32c::crc32c_append(self.head.crc, more),
+                crc: crc32c::append(self.head.crc, more),
             };
         } else if usize::from(self.head.bytes) < MAX_HEAD_BYTES {
             let mut head = [0; MAX_HEAD_BYTES];
@@ -282,7 +283,7 @@ impl Place {
 /// The CRC of a file's absolute name.
 pub fn path_crc(path: &Path) -> u32 {
     let path = absolute(path).unwrap_or_else(|_| path.to_owned());
-    crc32c::crc32c(path.as_os_str().as_bytes())
+    crc32c::of(path.as_os_str().as_bytes())
 }
 
 /// When a file was last written to, in ms since 1970.

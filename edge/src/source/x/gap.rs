@@ -12,6 +12,7 @@
 
 use std::fmt::Write;
 
+use crate::platform::crc32c;
 use crate::source::x::ids;
 
 /// Most gaps of a position.
@@ -54,7 +55,7 @@ impl Gap {
 impl Place {
     /// The place of an earlier run, by its `position`; an empty place if that run had another `rule`.
     pub fn at(position: &[u8], rule: &str) -> Self {
-        let rule_crc = crc32c::crc32c(rule.as_bytes());
+        let rule_crc = crc32c::of(rule.as_bytes());
         Self::parse(position)
             .filter(|place| place.rule_crc == rule_crc)
             .unwrap_or(Self {

@@ -26,6 +26,7 @@
 //! - `ack seq`: all records below it are done: delivered, or counted as dropped or lost.
 //! - `epoch` counts the openings of the spool, `run` is drawn at random at each. Along the ring, epochs never fall.
 
+use crate::platform::crc32c;
 use crate::post::record::Record;
 use crate::spool::format::crc;
 
@@ -114,7 +115,7 @@ impl<'a> Block<'a> {
     pub fn decode(bytes: &'a [u8; BLOCK]) -> Option<Self> {
         Self::unchecked(bytes).filter(|block| {
             let fragments = &bytes[HEADER..block.header.used];
-            u32_at(bytes, CRC_AT) == crc_of(bytes, crc32c::crc32c(fragments))
+            u32_at(bytes, CRC_AT) == crc_of(bytes, crc32c::of(fragments))
         })
     }
 
@@ -251,7 +252,7 @@ impl<'a> Fragment<'a> {
 
 /// Whether `bytes` are record number `seq`, with this CRC.
 pub fn is_record(bytes: &[u8], seq: Seq, crc: u32) -> bool {
-    crc32c::crc32c_append(crc::of_number(seq), bytes) == crc && decode_record(bytes).is_some()
+    crc32c::append(crc::of_number(seq), bytes) == crc && decode_record(bytes).is_some()
 }
 
 /// The time at which the record in `bytes` was read (unix seconds), and the record; `None` if the bytes are no record.
@@ -353,7 +354,7 @@ impl Cursor {
 
 /// The CRC of a block, which continues that of its `fragments`. The zeros after them are not covered.
 fn crc_of(bytes: &[u8; BLOCK], fragments: u32) -> u32 {
-    crc32c::crc32c_append(fragments, &bytes[..CRC_AT])
+    crc32c::append(fragments, &bytes[..CRC_AT])
 }
 
 pub(in crate::spool) fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -3,8 +3,7 @@
 //! CRC-32C is linear: appending `n` bytes multiplies the CRC before them, a polynomial over GF(2), by `x^(8n)`, and adds the CRC of the bytes
 //! alone. A record's CRC is computed before it is put into a block; the block's then takes one multiplication, however long the record.
 
-/// Castagnoli's polynomial, its highest power in the lowest bit (RFC 3720, section 12.1).
-const POLYNOMIAL: u32 = 0x82f6_3b78;
+use crate::platform::crc32c::{self, POLYNOMIAL};
 
 /// The polynomial 1.
 const ONE: u32 = 1 << 31;
@@ -12,16 +11,12 @@ const ONE: u32 = 1 << 31;
 /// A record that is appended is shorter than this number of bytes.
 pub const LENGTHS: usize = 4096;
 
-/// `x^(8n)` for `n` below [`LENGTHS`]: 16 KiB, only in programs whose processor has no instruction for a CRC.
+/// `x^(8n)` for `n` below [`LENGTHS`]: 16 KiB, only in programs for processors that have no instruction for a CRC.
 static BYTES: [u32; LENGTHS] = powers(ONE >> 8);
-
-/// Whether reading the bytes once more is faster: these processors have an instruction for it. A 32-bit ARM board computes it from tables, at
-/// almost five instructions a byte.
-pub const READS_FASTER: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
 
 /// The CRC that a record's own begins with: that of its number.
 pub fn of_number(seq: u64) -> u32 {
-    crc32c::crc32c(&seq.to_le_bytes())
+    crc32c::of(&seq.to_le_bytes())
 }
 
 /// The CRC of bytes that have the CRC `before`, followed by the `len` bytes (fewer than [`LENGTHS`]) of record `seq`, whose own CRC is `record`.
@@ -66,11 +61,11 @@ mod tests {
             seq in any::<u64>(),
             bytes in prop::collection::vec(any::<u8>(), 0..LENGTHS),
         ) {
-            let record = crc32c::crc32c_append(of_number(seq), &bytes);
+            let record = crc32c::append(of_number(seq), &bytes);
 
             let appended = append_record(before, seq, bytes.len(), record);
 
-            prop_assert_eq!(appended, crc32c::crc32c_append(before, &bytes));
+            prop_assert_eq!(appended, crc32c::append(before, &bytes));
         }
     }
 }

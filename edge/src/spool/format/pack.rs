@@ -1,5 +1,6 @@
 //! Writing records into blocks: as fragments, with a header and a CRC.
 
+use crate::platform::crc32c;
 use crate::post::record::Record;
 use crate::spool::format::acked::{ACKED, AckedBits};
 use crate::spool::format::block::{
@@ -12,8 +13,9 @@ const MIN_FRAGMENT: usize = FRAGMENT + 8;
 
 const _: () = assert!(BLOCK <= crc::LENGTHS);
 
-/// Whether a block's CRC is made from the CRCs its records came with: a record that changed since is then found by whoever reads the block.
-pub const CARRIES_CRCS: bool = !crc::READS_FASTER;
+/// Whether a block's CRC is made from the CRCs its records came with: a record that changed since is then found by whoever reads the block. With an
+/// instruction for it, reading the bytes once more is faster.
+pub const CARRIES_CRCS: bool = !crc32c::HAS_INSTRUCTION;
 
 /// A block that is being filled.
 #[derive(Debug)]
@@ -164,7 +166,7 @@ impl Builder {
             run: stamp.run,
             ..self.header
         };
-        let crc = crc32c::crc32c_append(self.crc_to(used), &self.bytes[used..end]);
+        let crc = crc32c::append(self.crc_to(used), &self.bytes[used..end]);
         header.encode(&mut self.bytes, crc);
         &self.bytes
     }
@@ -176,7 +178,7 @@ impl Builder {
 
     /// The CRC of the fragments up to `end`.
     fn crc_to(&mut self, end: usize) -> u32 {
-        self.crc = crc32c::crc32c_append(self.crc, &self.bytes[self.summed..end]);
+        self.crc = crc32c::append(self.crc, &self.bytes[self.summed..end]);
         self.summed = end;
         self.crc
     }
@@ -255,7 +257,7 @@ impl<'a> Encoded<'a> {
         let crc = crc::of_number(seq);
         [&self.prefix[..], self.key, self.data]
             .iter()
-            .fold(crc, |crc, part| crc32c::crc32c_append(crc, part))
+            .fold(crc, |crc, part| crc32c::append(crc, part))
     }
 
     /// Fills `to` with the record's bytes from `from` on.

@@ -1,6 +1,7 @@
 //! The superblock, at the beginning and the end of a ring's file; see [`super::block`] for its layout. It is written when the file is made, and
 //! again before the file's first record of more than 1 MiB.
 
+use crate::platform::crc32c;
 use crate::spool::format::acked::{ACKED, AckedBits, MAX_ACKED, MAX_RUNS_BYTES};
 use crate::spool::format::block::{BLOCK, u16_at, u32_at, u64_at};
 
@@ -80,7 +81,7 @@ impl Super {
         bytes[16..24].copy_from_slice(&self.blocks.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.salt.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.card_salt.to_le_bytes());
-        let crc = crc32c::crc32c(&bytes[..CRC_AT]);
+        let crc = crc32c::of(&bytes[..CRC_AT]);
         bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
@@ -112,7 +113,7 @@ impl Super {
             return SuperKind::Newer(major);
         }
         let sound = major >= MAJOR
-            && u32_at(bytes, CRC_AT) == crc32c::crc32c(&bytes[..CRC_AT])
+            && u32_at(bytes, CRC_AT) == crc32c::of(&bytes[..CRC_AT])
             && u32_at(bytes, 12) as usize == BLOCK;
         if !sound {
             return SuperKind::Bad;
@@ -134,7 +135,7 @@ fn put(bytes: &mut [u8; BLOCK], at: usize, parts: &[&[u8]]) {
         bytes[end..end + part.len()].copy_from_slice(part);
         end += part.len();
     }
-    let crc = crc32c::crc32c(&bytes[start..end]);
+    let crc = crc32c::of(&bytes[start..end]);
     bytes[at..at + 2].copy_from_slice(&((end - start) as u16).to_le_bytes());
     bytes[at + 2..start].copy_from_slice(&crc.to_le_bytes());
 }
@@ -144,7 +145,7 @@ fn payload(bytes: &[u8; BLOCK], at: usize) -> &[u8] {
     let start = at + BEFORE;
     let len = usize::from(u16_at(bytes, at));
     let payload = bytes.get(start..start + len).unwrap_or_default();
-    match u32_at(bytes, at + 2) == crc32c::crc32c(payload) {
+    match u32_at(bytes, at + 2) == crc32c::of(payload) {
         true => payload,
         false => &[],
     }
