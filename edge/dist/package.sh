@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v cargo-deb >/dev/null || { echo "package.sh: cargo-deb is missing: cargo install cargo-deb" >&2; exit 1; }
 # The same sources give the same package.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
+SOURCE_DATE_EPOCH=$(edge/dist/commit-time)
 export SOURCE_DATE_EPOCH
 mkdir -p target/packages
 [ $# -gt 0 ] || set -- armhf arm64

@@ -26,6 +26,9 @@ use crate::spool::{Appended, Spool};
 /// How long the program's end, or too long a silence, may go unnoticed while a source waits for input.
 const SLICE: Duration = Duration::from_millis(250);
 
+/// A post that is this far in the future has a wrong time or id: the place in the stream does not follow it.
+const AHEAD: Duration = Duration::from_secs(10 * 60);
+
 /// A kind of stream.
 pub trait Source: Send {
     /// Reads until the stream ends or `feed` is stopped. Every failure that may end, by itself or by what a person does, is logged and retried here.

@@ -31,7 +31,7 @@ use crate::post::filter::Filter;
 use crate::post::record::Record;
 use crate::source::retry::{Backoff, Failure, In};
 use crate::source::wire::{self, Watch};
-use crate::source::{Feed, Source, Stopped};
+use crate::source::{AHEAD, Feed, Source, Stopped};
 
 /// How long a server may be silent: it pings every 30 s.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -42,8 +42,8 @@ const REWIND_US: u64 = 5_000_000;
 /// If the first event is this many microseconds after the cursor, the server no longer has the events between.
 const GAP_US: u64 = 10 * 60 * 1_000_000;
 
-/// An event this many microseconds in the future is a server's mistake.
-const AHEAD_US: u64 = 10 * 60 * 1_000_000;
+/// [`AHEAD`], in microseconds.
+const AHEAD_US: u64 = AHEAD.as_micros() as u64;
 
 /// Bluesky has dozens of events a second, wanted or not. A server that sends none for this time is cut off from it, even if it pings.
 const NO_EVENTS: Duration = Duration::from_secs(2 * 60);

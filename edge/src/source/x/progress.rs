@@ -12,7 +12,7 @@ use crate::source::x::ids;
 use crate::source::x::message::Post;
 use crate::source::x::search;
 use crate::source::x::settings::Settings;
-use crate::source::{Feed, Stopped};
+use crate::source::{AHEAD, Feed, Stopped};
 
 /// The `Date` of X's responses has whole seconds.
 const SECOND_MS: u64 = 1_000;
@@ -20,9 +20,6 @@ const SECOND_MS: u64 = 1_000;
 /// How often the place is written to the card. A healthy board writes nothing there, and after a power cut it would continue from the last place on
 /// the card: all posts since would be fetched, and billed, again.
 const KEPT_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
-
-/// A post this many ms after X's own time has a wrong id.
-const AHEAD_MS: u64 = 10 * 60 * 1000;
 
 /// How often a gap that cannot be searched yet is checked.
 const LOOK: Duration = Duration::from_millis(250);
@@ -176,7 +173,9 @@ impl<'a> Progress<'a> {
     /// Notes that a post is read, and the gap before it, if there is one.
     fn come_to(&self, state: &mut State, id: u64) {
         let known_ms = state.stream.and_then(|stream| stream.opened_ms);
-        if known_ms.is_some() && ids::time_ms(id) > self.now_ms_with(state) + AHEAD_MS {
+        if known_ms.is_some()
+            && ids::time_ms(id) > self.now_ms_with(state) + AHEAD.as_millis() as u64
+        {
             // The id is wrong. With it, all later gaps would seem to be read.
             return;
         }
