@@ -187,7 +187,7 @@ fn sent(snapshot: &Snapshot, paint: Paint) -> String {
         let _ = write!(text, ", {} throttled", grouped(throttled));
     }
     if lanes > 0 {
-        let share = paint.yellow("a part of the stream is throttled now, the rest goes on");
+        let share = paint.yellow("a part of the stream is throttled now");
         let _ = write!(text, "; {share}");
     }
     text
