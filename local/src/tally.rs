@@ -1,6 +1,6 @@
 //! The final count: compares what was read with what reached the stream and the table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Context;
@@ -168,6 +168,13 @@ impl From<&str> for Sent {
     }
 }
 
+/// How many different posts there are among those of the stream, without boards' reports: so many rows the table gets.
+pub fn different_posts(posts: &[Vec<u8>]) -> usize {
+    let posts = posts.iter().filter(|post| !is_report(post));
+    let ids: BTreeSet<_> = posts.filter_map(|post| post_id(post)).collect();
+    ids.len()
+}
+
 /// Whether a record is a board's report.
 fn is_report(record: &[u8]) -> bool {
     record.starts_with(br#"{"headwater_board":"#)
@@ -229,6 +236,13 @@ mod tests {
     #[test]
     fn what_the_source_sent_twice_is_not_held_against_the_producer() {
         assert!(tally(&["1", "1", "2"], &["1", "2", "1"], &["1", "2"], 0).adds_up());
+    }
+
+    #[test]
+    fn a_row_is_expected_for_each_post_of_the_stream_however_often_it_is_there_and_for_no_report() {
+        let mut posts = records(&["1", "2", "1"]);
+        posts.push(br#"{"headwater_board":"pi"}"#.to_vec());
+        assert_eq!(different_posts(&posts), 2);
     }
 
     #[test]

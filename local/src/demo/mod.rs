@@ -21,7 +21,7 @@ use local::binaries::Binaries;
 use local::deploy::{self, Stack};
 use local::ministack::{MiniStack, target_dir};
 use local::producer;
-use local::tally::{Sent, Tally};
+use local::tally::{Sent, Tally, different_posts};
 use testkit::pack;
 use testkit::program::{Board, Program};
 
@@ -270,7 +270,7 @@ impl<'a> Demo<'a> {
                 "the source itself sent {again} posts again, as sources do: each is one row"
             ));
         }
-        self.await_function(&sent, dropped)?;
+        self.await_function()?;
         let items = self.cloud.aws.all_items(&self.cloud.stack.table)?;
         let tally = Tally::take(&self.cloud.aws, &self.cloud.stack, &sent, dropped as usize)?;
         screen.rows(&items, 6);
@@ -372,8 +372,8 @@ impl Demo<'_> {
     }
 
     /// Waits until the function has stored what the stream has.
-    fn await_function(&self, sent: &[Sent], dropped: u64) -> anyhow::Result<()> {
-        let expected = (different(sent) as u64).saturating_sub(dropped);
+    fn await_function(&self) -> anyhow::Result<()> {
+        let expected = different_posts(&self.cloud.aws.all_posts(&self.cloud.stack.stream)?) as u64;
         let (mut last, mut moved) = (0, Instant::now());
         while moved.elapsed() < STALL / 3 {
             let stored = self.cloud.aws.count_items(&self.cloud.stack.table)?;

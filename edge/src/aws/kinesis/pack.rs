@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use zstd_safe::{CCtx, CParameter, ParamSwitch};
+use zstd_safe::{CCtx, CParameter};
 
 use crate::aws::kinesis::MAX_RECORDS;
 use crate::post::record::Record;
@@ -26,9 +26,6 @@ const HASH_LOG: u32 = 13;
 
 /// The compression level. Even on an ARM board it saves more hashing and encryption than it costs.
 const LEVEL: i32 = 1;
-
-/// Where nothing matches, Zstandard looks at every second place only: seven instructions in a hundred fewer, one byte in a hundred more.
-const STRIDE: u32 = 2;
 
 /// A pack being filled.
 #[derive(Debug, Default)]
@@ -87,9 +84,6 @@ impl Default for Packer {
             CParameter::CompressionLevel(LEVEL),
             CParameter::WindowLog(WINDOW_LOG),
             CParameter::HashLog(HASH_LOG),
-            CParameter::TargetLength(STRIDE),
-            // Left to itself, it does not compress literals with a stride.
-            CParameter::LiteralCompressionMode(ParamSwitch::Enable),
         ];
         for parameter in parameters {
             let set = context.set_parameter(parameter);

@@ -76,19 +76,21 @@ impl Stage {
         loop {
             let from = done;
             done = self.tail.push(seq, record, crc, from, reserved);
+            if from > 0 {
+                // The block's first record is the next one.
+                self.note_first_seq();
+            }
             if done == record.len() {
                 break;
             }
             if done > from || self.dirty {
                 self.write_tail(before);
             }
-            let next = self.tail.vblk() + 1;
-            self.tail.begin(next, seq);
-            self.first_seqs[(next % self.ring.blocks()) as usize] = seq;
+            self.tail.begin(self.tail.vblk() + 1, seq);
+            self.note_first_seq();
         }
         self.next = seq + 1;
         self.dirty = true;
-        self.first_seqs[(self.tail.vblk() % self.ring.blocks()) as usize] = self.tail.first_seq();
     }
 
     /// How many more blocks `record` would take, with room in each for the cursors before and after it.
@@ -122,6 +124,7 @@ impl Stage {
         self.next = seq + 1;
         self.floor = self.tail.vblk() + 1;
         self.tail.begin(self.floor, self.next);
+        self.note_first_seq();
         self.write_tail(cursor);
     }
 
@@ -213,9 +216,12 @@ impl Stage {
         self.ring.blocks() * (BLOCK - MAX_CURSOR) as u64
     }
 
+    fn note_first_seq(&mut self) {
+        self.first_seqs[(self.tail.vblk() % self.ring.blocks()) as usize] = self.tail.first_seq();
+    }
+
     fn write_tail(&mut self, cursor: &Cursor) {
         let vblk = self.tail.vblk();
-        self.first_seqs[(vblk % self.ring.blocks()) as usize] = self.tail.first_seq();
         // This ring needs no sync.
         self.stamp.durable_vblk = vblk;
         self.dirty = false;
