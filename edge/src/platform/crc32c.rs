@@ -1,6 +1,6 @@
 //! CRC-32C (Castagnoli): RFC 3720, section 12.1.
 //!
-//! Where the processor has an instruction for it, the crate `crc32c` uses that. A 32-bit ARM board computes it from tables: a third fewer
+//! Where the processor has an instruction for it, the crate `crc32c` uses that. A 32-bit ARM board computes it from tables: a quarter fewer
 //! instructions a byte than the crate's, which are made for registers of 64 bits.
 
 /// The polynomial, its highest power in the lowest bit.
